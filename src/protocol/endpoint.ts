@@ -1,0 +1,11 @@
+/**
+ * The name of a role instance, unique in the cluster: `transfer/t1`, `logic/l1`, `router/s1/2` (set, replica),
+ * `arbiter/1`, `client/…` (a logic client on its link). The host resolves it to an address.
+ */
+export type EndpointId = string
+
+export const routerEndpoint = (setId: string, replicaId: number): EndpointId =>
+  `router/${setId}/${replicaId}`
+export const arbiterEndpoint = (replicaId: number): EndpointId => `arbiter/${replicaId}`
+export const transferEndpoint = (id: string): EndpointId => `transfer/${id}`
+export const logicEndpoint = (id: string): EndpointId => `logic/${id}`

@@ -1,0 +1,73 @@
+import type { KindName, PayloadOf } from './kinds.ts'
+
+/** Slot number of a packet that is not for a slot. */
+export const noSlot = 0xffff
+
+/**
+ * The part every packet has. The last five fields are the stamp: the sender's routing knowledge, see docs/protocol.md.
+ */
+export interface PacketHeader {
+  /** Hops from router to router so far; more than 3 is refused. */
+  hop: number
+  /** 0 most urgent … 15. */
+  priority: number
+  /** With `sequence`: the idempotency id, unchanged by retries; an answer repeats its request's. 0 when the packet wants no answer. */
+  bootId: number
+  sequence: number
+  /** Remaining budget of the request in ms, at most 65,535; 0 = none stated. */
+  deadlineMs: number
+  /** Low 16 bits of the cluster id: a cheap check on each packet, the whole id is compared in the handshake. 0 = not known yet. */
+  clusterTag: number
+  /** Epoch of the sender's routing table; 0 = it has none. Filled in by the link. */
+  epoch: number
+  /** Slot this packet is routed by, or `noSlot`. */
+  slot: number
+  /** Ownership epoch of the slot as the sender knows it. */
+  slotEpoch: number
+  /** Newest Raft term the sender has seen in the group concerned. */
+  term: number
+}
+
+/** A packet in memory: what roles exchange, unserialised inside a process. Treat as immutable once sent. */
+export type Packet<K extends KindName = KindName> = K extends KindName
+  ? PacketHeader & { readonly kind: K; readonly payload: PayloadOf<K> }
+  : never
+
+const plainHeader: PacketHeader = {
+  hop: 0,
+  priority: 8,
+  bootId: 0,
+  sequence: 0,
+  deadlineMs: 0,
+  clusterTag: 0,
+  epoch: 0,
+  slot: noSlot,
+  slotEpoch: 0,
+  term: 0
+}
+
+/** A packet with the given header fields, the rest plain. */
+export function packet<K extends KindName>(
+  kind: K,
+  payload: PayloadOf<K>,
+  header: Partial<PacketHeader> = {}
+): Packet<K> {
+  return { ...plainHeader, ...header, kind, payload } as unknown as Packet<K>
+}
+
+/** The answer to `request`: same idempotency id, same slot. */
+export function answer<K extends KindName>(
+  request: PacketHeader,
+  kind: K,
+  payload: PayloadOf<K>,
+  term = 0
+): Packet<K> {
+  return packet(kind, payload, {
+    priority: request.priority,
+    bootId: request.bootId,
+    sequence: request.sequence,
+    slot: request.slot,
+    slotEpoch: request.slotEpoch,
+    term
+  })
+}

@@ -1,0 +1,33 @@
+import type { RaftStatus, Refusal } from './raft-api.ts'
+import type { RaftMessage, ReplicaId } from './types.ts'
+
+/** `results`: one per command of the entry, as the state machine gave them. `lost`: outcome unknown (leadership changed meanwhile). */
+export type ProposeOutcome = { readonly results: readonly unknown[] } | 'lost'
+
+/**
+ * One replica of a replicated state machine: Raft core + store + machine, driven synchronously. A role owns it, feeds it `step`,
+ * `tick` and `flush` (in `flush` it hands writes to the store, sends messages, applies entries and runs callbacks).
+ */
+export interface ReplicaApi {
+  /** True while this replica leads and has applied an entry of its own term (so it may serve). */
+  leading(): boolean
+  /** 0 = none known. */
+  leader(): ReplicaId
+  term(): number
+  status(): RaftStatus
+  /** The rows with everything applied so far. */
+  getRow(key: string): Buffer | undefined
+  /**
+   * Proposes ONE entry with `data`. Refused: nothing happened and `done` is never called. Else `done` is called exactly once, in a
+   * later `flush`.
+   */
+  propose(data: Buffer, done: (outcome: ProposeOutcome) => void): Refusal | undefined
+  /** Linearizable read (ReadIndex): when `done(true)` runs, rows are at least as new as anything acknowledged before this call. */
+  read(done: (confirmed: boolean) => void): Refusal | undefined
+  transferLeadership(to?: ReplicaId): Refusal | undefined
+  step(message: RaftMessage): void
+  tick(): void
+  /** The process of a peer replica became reachable or not; `refused` = certainly gone (crash fast path). */
+  peer(id: ReplicaId, up: boolean, refused: boolean): void
+  flush(): void
+}

@@ -1,0 +1,24 @@
+import type { RoutingTable, SetEntry } from './table.ts'
+
+/** Who owns a slot, and since which epoch. */
+export interface SlotOwner {
+  readonly setId: string
+  readonly slotEpoch: number
+}
+
+/** A table prepared for look-ups on the hot path. */
+export interface TableView {
+  /** Undefined while none is known. */
+  readonly table: RoutingTable | undefined
+  /** 0 while none is known. */
+  readonly epoch: number
+  readonly clusterTag: number
+  readonly contentHash: number
+  /** Slot of a uid or of a group or room id; pins do not change the slot. Throws NO_TABLE while none is known. */
+  slotOf(key: string): number
+  /** Undefined while no table is known or the slot is out of range. */
+  owner(slot: number): SlotOwner | undefined
+  set(setId: string): SetEntry | undefined
+  /** The encoded table, encoded once. */
+  readonly encoded: Buffer
+}

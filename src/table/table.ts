@@ -1,0 +1,76 @@
+/**
+ * The embedded routing table as data. Immutable: a change is a new table with a higher epoch, made only where an arbiter entry is
+ * applied (E-1).
+ */
+export interface RoutingTable {
+  /** 12 lowercase hex digits (48 bits), made when the cluster is created. A changed id is the only legal way back in epochs. */
+  readonly clusterId: string
+  /** 1, 2, 3 …; never goes back (I-6). */
+  readonly epoch: number
+  /** Power of two, fixed for the life of the cluster. */
+  readonly slotCount: number
+  /** Ascending, gap-free, covering 0 … slotCount − 1. */
+  readonly runs: readonly SlotRun[]
+  readonly pins: readonly Pin[]
+  /** Sorted by id. */
+  readonly sets: readonly SetEntry[]
+  readonly arbiters: readonly ReplicaEntry[]
+}
+
+/** `count` slots from `first` on that have one owner since one epoch. */
+export interface SlotRun {
+  readonly first: number
+  readonly count: number
+  readonly setId: string
+  /** Table epoch at which these slots' owner last changed. */
+  readonly slotEpoch: number
+}
+
+/** Overrides the ring for a uid, a uid prefix or a tenant. */
+export interface Pin {
+  readonly match: 'uid' | 'prefix' | 'tenant'
+  readonly value: string
+  readonly setId: string
+}
+
+export interface SetEntry {
+  readonly id: string
+  readonly zone: string
+  readonly state: 'active' | 'draining'
+  /** Share of slots relative to the other sets. */
+  readonly weight: number
+  /** Each list sorted by id. */
+  readonly transfers: readonly TransferEntry[]
+  readonly logics: readonly ProcessEntry[]
+  readonly routers: readonly RouterEntry[]
+}
+
+export interface ProcessEntry {
+  readonly id: string
+  readonly nodeId: string
+  /** 0 while it has never announced itself. */
+  readonly bootId: number
+  /** `host:port` of the node's peer listener; empty while unknown. */
+  readonly address: string
+  readonly state: 'up' | 'down' | 'draining'
+  readonly version: string
+  readonly weight: number
+}
+
+export interface TransferEntry extends ProcessEntry {
+  /** `tcp://host:port` of each client listener. */
+  readonly clientAddresses: readonly string[]
+}
+
+export interface ReplicaEntry {
+  /** 1–255, unique in its group, never re-used. */
+  readonly replicaId: number
+  readonly nodeId: string
+  readonly address: string
+}
+
+export interface RouterEntry extends ReplicaEntry {
+  readonly role: 'voter' | 'learner'
+  readonly bootId: number
+  readonly state: 'up' | 'down'
+}
