@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config'
+import { CountReporter } from './test/support/count-reporter.ts'
 
 /** `unit`, `contract`, `script` and `tidy` run in-process; `cluster` starts real node processes. */
 export default defineConfig({
   test: {
+    reporters: ['default', new CountReporter()],
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts', 'cmd/**/*.test.ts'] } },
       { test: { name: 'contract', include: ['test/contract/**/*.test.ts'] } },

@@ -1,5 +1,8 @@
 import { RingsetError } from './errors.ts'
 
+/** Texts up to this many characters are written by a loop; their length takes one byte. */
+const shortText = 48
+
 /**
  * Growing big-endian writer. `finish()` hands out a view of the inner buffer; a writer is used once, or `reset()` after the
  * bytes have been copied or sent.
@@ -18,6 +21,11 @@ export class ByteWriter {
 
   reset(): void {
     this.#at = 0
+  }
+
+  /** Forgets everything written after `length`. */
+  truncate(length: number): void {
+    if (length < this.#at) this.#at = length
   }
 
   #room(bytes: number): number {
@@ -77,10 +85,38 @@ export class ByteWriter {
 
   /** varint byte length, then UTF-8. */
   string(text: string): void {
+    if (text.length <= shortText && this.#ascii(text)) return
     const length = Buffer.byteLength(text, 'utf8')
     this.varint(length)
     const at = this.#room(length)
     this.#buffer.write(text, at, length, 'utf8')
+  }
+
+  /** For short texts a loop beats the call into native code. Writes nothing and returns false when some character is not ASCII. */
+  #ascii(text: string): boolean {
+    const length = text.length
+    const at = this.#room(length + 1)
+    const buffer = this.#buffer
+    buffer[at] = length
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i)
+      if (code > 0x7f) {
+        this.#at = at
+        return false
+      }
+      buffer[at + 1 + i] = code
+    }
+    return true
+  }
+
+  /** Makes room for `bytes` bytes and returns where they begin in `target`; the caller fills all of them in at once. */
+  claim(bytes: number): number {
+    return this.#room(bytes)
+  }
+
+  /** The inner buffer; valid until the next write. */
+  get target(): Buffer {
+    return this.#buffer
   }
 
   /** Overwrites a u32 written earlier (length prefixes). */
@@ -155,6 +191,11 @@ export class ByteReader {
       scale *= 0x80
     }
     throw new RingsetError('BAD_PACKET', 'a number is over 53 bits')
+  }
+
+  /** Passes over bytes. */
+  skip(length: number): void {
+    this.#take(length)
   }
 
   /** A view of the next bytes; copy before keeping. */

@@ -14,5 +14,11 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
 
 /** CRC-32 of a string's UTF-8 bytes. */
 export function crc32OfString(text: string): number {
-  return crc32(Buffer.from(text, 'utf8'))
+  let c = ~0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 0x7f) return crc32(Buffer.from(text, 'utf8'))
+    c = table[(c ^ code) & 0xff]! ^ (c >>> 8)
+  }
+  return ~c >>> 0
 }

@@ -235,6 +235,13 @@ export const errorCodes = {
     'Two different tables carry one epoch.',
     'An arbiter lost state; see docs/operations.md.'
   ),
+  REPLACED: entry(
+    71,
+    'not-done',
+    false,
+    'A newer start of the same process id has taken its place in the cluster.',
+    'Stop one of the two processes, or give each its own id.'
+  ),
 
   BODY_TOO_LARGE: entry(
     80,
@@ -356,6 +363,20 @@ export const errorCodes = {
     false,
     'The command line is not understood.',
     'Run the command with --help.'
+  ),
+  NODE_FAILED: entry(
+    110,
+    'not-done',
+    false,
+    'A node process ended by itself.',
+    'Read the end of nodes/ID/node.log in the data folder.'
+  ),
+  HISTORY_INVALID: entry(
+    120,
+    'not-done',
+    false,
+    'A line of the history breaks the format.',
+    'Compare the line with docs/history-format.md; a run that was cut off may end in half a line.'
   )
 } as const satisfies Record<string, ErrorCodeEntry>
 

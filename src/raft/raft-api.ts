@@ -122,6 +122,12 @@ export interface RaftCore {
   reportUnreachable(peer: ReplicaId): void
   /** A snapshot stream to `peer` ended; `ok` = it reported itself installed at `index`. */
   reportSnapshot(peer: ReplicaId, ok: boolean, index: number): void
+  /**
+   * Is this snapshot worth installing? Not when all of it is committed here, nor when the log holds its last entry: installing it would remove entries
+   * that were acknowledged; then only the commit index advances. To be asked right before `finishInstall`; from there to `restored` no message
+   * may be stepped.
+   */
+  needsSnapshot(meta: SnapshotMeta): boolean
   /** A snapshot was installed here and is durable: the log now starts after `meta.index`. */
   restored(meta: SnapshotMeta): void
   hasReady(): boolean

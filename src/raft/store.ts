@@ -64,6 +64,8 @@ export interface GroupWrite {
   readonly membership?: Membership
   /** Entries below this index may be dropped (they are applied and durable). */
   readonly compactTo?: number
+  /** The replica has caught up from a leader: the quarantine it was opened with ends with this write. */
+  readonly healed?: boolean
   /** `done` waits for the disk. */
   readonly sync: boolean
 }

@@ -56,14 +56,15 @@ export type RaftMessage =
       rejected: boolean /** accepted: last index now matching; rejected: the prevIndex that failed */
       index: number
       hintIndex: number
-      hintTerm: number
+      hintTerm: number /** its log failed its checks: replicate to it, count it for nothing */
+      quarantined: boolean
     } & Addressed)
   | ({
       type: 'heartbeat'
       commit: number /** ReadIndex round, leader's own counter */
       round: number
     } & Addressed)
-  | ({ type: 'heartbeatAnswer'; round: number } & Addressed)
+  | ({ type: 'heartbeatAnswer'; round: number; quarantined: boolean } & Addressed)
   | ({
       type: 'snapshot'
       meta: SnapshotMeta

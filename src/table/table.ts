@@ -37,7 +37,7 @@ export interface SetEntry {
   readonly id: string
   readonly zone: string
   readonly state: 'active' | 'draining'
-  /** Share of slots relative to the other sets. */
+  /** Share of slots relative to the other sets: 0.01 to 100 in hundredths, 1 is an ordinary set. */
   readonly weight: number
   /** Each list sorted by id. */
   readonly transfers: readonly TransferEntry[]

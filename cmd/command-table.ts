@@ -1,0 +1,77 @@
+import type { Command } from 'commander'
+
+export interface CommandEntry {
+  readonly name: string
+  readonly summary: string
+  /** Adds arguments, options, examples and action. Loaded only for the command that runs. */
+  load(): Promise<(command: Command) => void>
+}
+
+/** Every command, in the order of the help text. */
+export const commandTable: readonly CommandEntry[] = [
+  {
+    name: 'up',
+    summary: 'start a cluster and watch it',
+    load: async () => (await import('./commands/up.ts')).configureUp
+  },
+  {
+    name: 'down',
+    summary: 'stop the cluster',
+    load: async () => (await import('./commands/down.ts')).configureDown
+  },
+  {
+    name: 'status',
+    summary: 'show the whole cluster',
+    load: async () => (await import('./commands/status.ts')).configureStatus
+  },
+  {
+    name: 'node',
+    summary: 'run, start, stop, kill, pause or resume one node',
+    load: async () => (await import('./commands/node.ts')).configureNode
+  },
+  {
+    name: 'table',
+    summary: 'print the routing table',
+    load: async () => (await import('./commands/table.ts')).configureTable
+  },
+  {
+    name: 'route',
+    summary: 'show where a user lives and why',
+    load: async () => (await import('./commands/route.ts')).configureRoute
+  },
+  {
+    name: 'token',
+    summary: 'make a connect token for a user',
+    load: async () => (await import('./commands/token.ts')).configureToken
+  },
+  {
+    name: 'send',
+    summary: 'send one message',
+    load: async () => (await import('./commands/send.ts')).configureSend
+  },
+  {
+    name: 'listen',
+    summary: 'print messages as they arrive',
+    load: async () => (await import('./commands/listen.ts')).configureListen
+  },
+  {
+    name: 'history',
+    summary: 'print the messages of a conversation',
+    load: async () => (await import('./commands/history.ts')).configureHistory
+  },
+  {
+    name: 'chat',
+    summary: 'chat in the terminal',
+    load: async () => (await import('./commands/chat.ts')).configureChat
+  },
+  {
+    name: 'config',
+    summary: 'check a configuration, explain its fields',
+    load: async () => (await import('./commands/config.ts')).configureConfig
+  },
+  {
+    name: 'explain',
+    summary: 'explain an error code',
+    load: async () => (await import('./commands/explain.ts')).configureExplain
+  }
+]

@@ -1,0 +1,72 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { defaultDataDirectory } from '../src/launch/launch.ts'
+
+export interface DataOptions {
+  readonly data: string
+}
+
+export interface TargetOptions extends DataOptions {
+  readonly connect?: string
+  readonly credential?: string
+}
+
+export interface JsonOptions {
+  readonly json?: true
+}
+
+/** `--data`: for commands that work on the processes of this machine. */
+export function withData(command: Command): Command {
+  return command.addOption(
+    new Option('--data <dir>', 'data folder of the cluster')
+      .default(defaultDataDirectory)
+      .env('RINGSET_DATA')
+  )
+}
+
+/** `--data`, or `--connect` and `--credential`: for commands that only talk to nodes. */
+export function withTarget(command: Command): Command {
+  return withData(command)
+    .addOption(
+      new Option('--connect <host:port>', 'control address of any node, instead of a data folder')
+        .argParser(address)
+        .env('RINGSET_CONNECT')
+    )
+    .addOption(
+      new Option(
+        '--credential <file>',
+        'credential file for --connect (default: the one in --data)'
+      ).env('RINGSET_CREDENTIAL')
+    )
+}
+
+export function withJson(command: Command): Command {
+  return command.option('--json', 'print JSON for programs')
+}
+
+/** An example under the help text. */
+export function withExample(command: Command, ...examples: readonly string[]): Command {
+  const title = examples.length === 1 ? 'Example' : 'Examples'
+  return command.addHelpText('after', `\n${title}:\n${examples.map(e => `  $ ${e}`).join('\n')}`)
+}
+
+/** Parses a whole number from `min` to `max`. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return text => {
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
+  }
+}
+
+/** Parses seconds, fractions allowed. */
+export function seconds(text: string): number {
+  const value = /^\d{1,9}(\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN
+  if (value > 0) return value
+  throw new InvalidArgumentError('It must be a number of seconds above 0.')
+}
+
+function address(text: string): string {
+  const port = Number(/^[^\s/]+:(\d{1,5})$/.exec(text)?.[1])
+  if (port >= 1 && port <= 65_535) return text
+  throw new InvalidArgumentError('It must be host:port.')
+}

@@ -1,0 +1,82 @@
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { assert } from '../base/errors.ts'
+import { bool, id48, list, oneOf, struct, text, type ValueOf } from '../protocol/fields.ts'
+import { tableLimits } from '../table/table-rules.ts'
+
+const { idBytes, nodeIdBytes, addressBytes, versionBytes, clientAddresses } = tableLimits
+const endpointBytes = 2 * idBytes
+
+/** A process as it introduced itself. `id` of a router: `setId/replicaId`. */
+const announcedProcess = struct({
+  role: oneOf(['transfer', 'logic', 'router']),
+  id: text(endpointBytes),
+  setId: text(idBytes),
+  nodeId: text(nodeIdBytes),
+  bootId: id48(),
+  address: text(addressBytes),
+  clientAddresses: list(text(addressBytes), clientAddresses),
+  version: text(versionBytes),
+  stopping: bool()
+})
+export type AnnouncedProcess = ValueOf<typeof announcedProcess>
+
+const downFields = struct({ endpoint: text(endpointBytes), bootId: id48() })
+
+/**
+ * What the arbiters log. `bootstrap` carries the whole first table (encoded, epoch 1) and does nothing where there is one; `down` does nothing unless the
+ * process still has that boot id.
+ */
+export type ArbiterCommand =
+  | { readonly type: 'bootstrap'; readonly table: Buffer }
+  | { readonly type: 'announce'; readonly process: AnnouncedProcess }
+  | { readonly type: 'down'; readonly endpoint: string; readonly bootId: number }
+
+/** First byte of every entry. */
+const formatVersion = 1
+const commandNumbers = { bootstrap: 1, announce: 2, down: 3 } as const
+
+/** One log entry holding `commands`. */
+export function encodeCommands(commands: readonly ArbiterCommand[]): Buffer {
+  const writer = new ByteWriter(1_024)
+  writer.u8(formatVersion)
+  writer.varint(commands.length)
+  for (const command of commands) {
+    writer.u8(commandNumbers[command.type])
+    switch (command.type) {
+      case 'bootstrap':
+        writer.bytes(command.table)
+        break
+      case 'announce':
+        announcedProcess.write(writer, command.process)
+        break
+      case 'down':
+        downFields.write(writer, command)
+    }
+  }
+  return writer.copy()
+}
+
+/** Throws on anything `encodeCommands` would not write: such an entry must never have been logged. */
+export function decodeCommands(data: Buffer): ArbiterCommand[] {
+  const reader = new ByteReader(data)
+  const version = reader.u8()
+  assert(version === formatVersion, 'an arbiter entry has a known format', { version })
+  const commands: ArbiterCommand[] = []
+  const count = reader.varint()
+  for (let i = 0; i < count; i++) commands.push(readCommand(reader))
+  reader.end()
+  return commands
+}
+
+function readCommand(reader: ByteReader): ArbiterCommand {
+  const number = reader.u8()
+  switch (number) {
+    case commandNumbers.bootstrap:
+      return { type: 'bootstrap', table: reader.bytes(tableLimits.encodedBytes) }
+    case commandNumbers.announce:
+      return { type: 'announce', process: announcedProcess.read(reader) }
+    default:
+      assert(number === commandNumbers.down, 'an arbiter command is known', { number })
+      return { type: 'down', ...downFields.read(reader) }
+  }
+}

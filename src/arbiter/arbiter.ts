@@ -1,0 +1,382 @@
+import { type ErrorCode, errorCodes } from '../base/error-codes.ts'
+import { RingsetError } from '../base/errors.ts'
+import { arbiterEndpoint, type EndpointId } from '../protocol/endpoint.ts'
+import type { PayloadOf } from '../protocol/kinds.ts'
+import { answer, type Packet, type PacketHeader, packet } from '../protocol/packet.ts'
+import type { Role, RoleEnv } from '../protocol/role.ts'
+import { decodeRaftMessage, encodeRaftMessage } from '../raft/codec.ts'
+import type { ProposeOutcome, ReplicaApi } from '../raft/replica-api.ts'
+import type { StateMachine } from '../raft/state-machine.ts'
+import type { RaftMessage } from '../raft/types.ts'
+import type { ReplicaEntry, RoutingTable } from '../table/table.ts'
+import { encodeTable } from '../table/table-codec.ts'
+import type { TableKeeper } from '../table/table-keeper.ts'
+import { type AnnouncedProcess, type ArbiterCommand, encodeCommands } from './arbiter-commands.ts'
+import { ArbiterMachine, type ArbiterResult, judgeAnnounce, tableRow } from './arbiter-machine.ts'
+import { type BootstrapPlan, firstTable } from './first-table.ts'
+import { Liveness } from './liveness.ts'
+import { endpointOf, knownProcesses } from './processes.ts'
+
+/** Makes this arbiter's replica around its machine. `onLeadership` must be called when `leading()` changes. */
+export type ReplicaFactory = (
+  send: (message: RaftMessage) => void,
+  machine: StateMachine,
+  onLeadership: (leading: boolean) => void
+) => ReplicaApi
+
+export interface ArbiterOptions {
+  readonly replica: ReplicaFactory
+  readonly replicaId: number
+  /** Every arbiter of the cluster, this one included. */
+  readonly peers: readonly ReplicaEntry[]
+  /** Only for a cluster that has never run: lost state must not come back under an old cluster id (E-2). */
+  readonly bootstrap?: BootstrapPlan | undefined
+  /** How often each process announces itself. */
+  readonly announceMs: number
+  /** A process not heard for so long is called down. At least 2 × `announceMs`. */
+  readonly downAfterMs: number
+  /** A process that keeps changing (up, down, restarts) alters the table at most this often. Default `downAfterMs`. */
+  readonly changeSpacingMs?: number | undefined
+  /** The process's table keeper: every applied table goes in. */
+  readonly keeper: TableKeeper
+}
+
+/** A change that waits for its entry, and who asked for it. */
+interface Change {
+  readonly endpoint: EndpointId
+  readonly command: ArbiterCommand
+  readonly asker: Asker | undefined
+}
+
+interface Asker {
+  readonly from: EndpointId
+  readonly request: PacketHeader
+}
+
+interface Refused {
+  readonly code: ErrorCode
+  readonly retryAfterMs: number
+}
+
+const refused = (code: ErrorCode, retryAfterMs = 0): Refused => ({ code, retryAfterMs })
+
+const changesPerEntry = 1_024
+const changesWaiting = 4_096
+const soonMs = 100
+/** How long `stopping` tries to hand leadership over. */
+const handOverMs = 2_000
+
+const codeOfRefusal = {
+  noTable: 'NO_TABLE',
+  replaced: 'REPLACED',
+  malformed: 'BAD_PACKET',
+  unknownSet: 'BAD_PACKET',
+  unknownReplica: 'BAD_PACKET',
+  full: 'OVERLOADED'
+} as const satisfies Record<Exclude<ArbiterResult, 'done'>, ErrorCode>
+
+/**
+ * A replica of the cluster's arbiter group. The leader listens to announcements and logs what changes the table; every replica hands each
+ * applied table to its process. It never touches data, and no timer of it moves a slot.
+ */
+export class Arbiter implements Role {
+  readonly #env: RoleEnv
+  readonly #options: ArbiterOptions
+  readonly #machine = new ArbiterMachine()
+  readonly #replica: ReplicaApi
+  readonly #liveness: Liveness
+  readonly #waiting = new Map<EndpointId, Change>()
+  #inFlight = false
+  #firstTable: RoutingTable | undefined
+  #publishedEpoch = 0
+  #lastTickMs: number
+  #checkedMs = Number.NEGATIVE_INFINITY
+  #behindSinceMs: number | undefined
+  #frozen = false
+  #stoppingSinceMs: number | undefined
+
+  constructor(env: RoleEnv, options: ArbiterOptions) {
+    this.#env = env
+    this.#options = options
+    if (options.bootstrap !== undefined) {
+      const clusterId = env.random.id48().toString(16).padStart(12, '0')
+      this.#firstTable = firstTable({ clusterId, ...options.bootstrap }, options.peers)
+    }
+    this.#lastTickMs = env.nowMs()
+    const { downAfterMs, changeSpacingMs } = options
+    this.#liveness = new Liveness(downAfterMs, changeSpacingMs ?? downAfterMs)
+    this.#replica = options.replica(
+      message => this.#sendRaft(message),
+      this.#machine,
+      leading => this.#onLeadership(leading)
+    )
+  }
+
+  start(): void {
+    this.#publish()
+  }
+
+  tick(): void {
+    this.#replica.tick()
+    const nowMs = this.#env.nowMs()
+    const { downAfterMs } = this.#options
+    if (nowMs - this.#lastTickMs > downAfterMs / 4) this.#liveness.grace(nowMs)
+    this.#lastTickMs = nowMs
+    if (!this.#replica.leading() || nowMs - this.#checkedMs < downAfterMs / 20) return
+    this.#checkedMs = nowMs
+    this.#checkForLostState(nowMs)
+    this.#proposeFirstTable()
+    this.#findDown(nowMs)
+  }
+
+  onPacket(from: EndpointId, packet: Packet): void {
+    switch (packet.kind) {
+      case 'RAFT':
+        this.#onRaft(from, packet.payload.data)
+        break
+      case 'ANNOUNCE':
+        this.#onAnnounce(from, packet, packet.payload)
+        break
+      case 'TABLE_PULL':
+        this.#env.send(from, answer(packet, 'TABLE', {}))
+        break
+      case 'ERROR':
+        break
+      default:
+        if (packet.sequence !== 0) this.#refuse({ from, request: packet }, 'UNEXPECTED_PACKET')
+    }
+  }
+
+  onPeer(peer: EndpointId, up: boolean, refused: boolean): void {
+    const replica = this.#options.peers.find(entry => arbiterEndpoint(entry.replicaId) === peer)
+    if (replica !== undefined) this.#replica.peer(replica.replicaId, up, refused)
+    const table = this.#table()
+    if (up || !refused || table === undefined || !this.#replica.leading()) return
+    if (knownProcesses(table).some(known => known.endpoint === peer)) {
+      this.#liveness.gone(peer)
+      this.#checkedMs = Number.NEGATIVE_INFINITY
+    }
+  }
+
+  onTable(): void {}
+
+  flush(): void {
+    this.#propose()
+    this.#replica.flush()
+    this.#publish()
+  }
+
+  stopping(): boolean {
+    if (!this.#replica.leading() || this.#options.peers.length === 1) return true
+    this.#stoppingSinceMs ??= this.#env.nowMs()
+    this.#replica.transferLeadership()
+    return this.#env.nowMs() - this.#stoppingSinceMs >= handOverMs
+  }
+
+  #table(): RoutingTable | undefined {
+    return this.#machine.table(this.#getRow)
+  }
+
+  readonly #getRow = (key: string): Buffer | undefined => this.#replica.getRow(key)
+
+  #sendRaft(message: RaftMessage): void {
+    const data = encodeRaftMessage(message)
+    const { to, term } = message
+    this.#env.send(arbiterEndpoint(to), packet('RAFT', { data }, { priority: 0, term }))
+  }
+
+  #onRaft(from: EndpointId, data: Buffer): void {
+    let message: RaftMessage
+    try {
+      message = decodeRaftMessage(data)
+    } catch (error) {
+      if (!(error instanceof RingsetError)) throw error
+      this.#env.metrics.count('arbiter_bad_raft_messages_total')
+      this.#env.log.warn('arbiter.bad_raft_message', { from, code: error.code })
+      return
+    }
+    const { replicaId } = this.#options
+    if (message.to !== replicaId || from !== arbiterEndpoint(message.from)) {
+      this.#env.metrics.count('arbiter_bad_raft_messages_total')
+      this.#env.log.warn('arbiter.misaddressed_raft_message', { from, to: message.to })
+      return
+    }
+    this.#replica.step(message)
+  }
+
+  #onLeadership(leading: boolean): void {
+    this.#env.log.info('arbiter.leadership', { leading, term: this.#replica.term() })
+    const nowMs = this.#env.nowMs()
+    if (leading) this.#liveness.begin(nowMs)
+    this.#checkedMs = Number.NEGATIVE_INFINITY
+    this.#behindSinceMs = undefined
+    this.#frozen = false
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
+    for (const change of waiting) this.#refuse(change.asker, 'NOT_LEADER')
+  }
+
+  #onAnnounce(from: EndpointId, request: PacketHeader, payload: PayloadOf<'ANNOUNCE'>): void {
+    const asker: Asker = { from, request }
+    const { load: _load, ...process } = payload
+    const refusal =
+      from === endpointOf(process) ? this.#announced(process, asker) : refused('FORBIDDEN')
+    if (refusal !== undefined) this.#refuse(asker, refusal.code, refusal.retryAfterMs)
+  }
+
+  #announced(process: AnnouncedProcess, asker: Asker): Refused | undefined {
+    if (!this.#replica.leading()) return refused('NOT_LEADER')
+    const table = this.#table()
+    if (table === undefined) return refused('NO_TABLE', soonMs)
+    const next = judgeAnnounce(table, process, this.#getRow)
+    if (typeof next === 'string') return refused(codeOfRefusal[next], soonMs)
+    const nowMs = this.#env.nowMs()
+    const endpoint = endpointOf(process)
+    this.#liveness.heard(endpoint, nowMs)
+    if (next === table) {
+      if (this.#waiting.get(endpoint)?.command.type === 'down') this.#waiting.delete(endpoint)
+      this.#accept(asker)
+      return undefined
+    }
+    if (this.#frozen) return refused('EPOCH_CONFLICT')
+    const waitMs = this.#liveness.changeWaitMs(endpoint, nowMs)
+    if (waitMs > 0 && !process.stopping) {
+      this.#env.metrics.count('arbiter_flaps_damped_total')
+      return refused('RATE_LIMITED', waitMs)
+    }
+    return this.#enqueue({ endpoint, command: { type: 'announce', process }, asker })
+  }
+
+  #enqueue(change: Change): Refused | undefined {
+    const { endpoint } = change
+    if (this.#waiting.size >= changesWaiting && !this.#waiting.has(endpoint)) {
+      return refused('OVERLOADED', soonMs)
+    }
+    // Only the newest news of a process counts; its earlier question runs into its deadline.
+    this.#waiting.set(endpoint, change)
+    return undefined
+  }
+
+  /** One entry at a time: what arrives meanwhile shares the next one, and so one epoch. */
+  #propose(): void {
+    const table = this.#table()
+    if (this.#inFlight || this.#waiting.size === 0 || table === undefined) return
+    const batch: Change[] = []
+    for (const [endpoint, change] of this.#waiting) {
+      if (batch.length === changesPerEntry) break
+      this.#waiting.delete(endpoint)
+      const { command } = change
+      const settled =
+        command.type === 'announce' && judgeAnnounce(table, command.process, this.#getRow) === table
+      if (settled) this.#accept(change.asker)
+      else batch.push(change)
+    }
+    if (batch.length > 0) this.#proposeBatch(batch)
+  }
+
+  #proposeBatch(batch: readonly Change[]): void {
+    const data = encodeCommands(batch.map(change => change.command))
+    const refusal = this.#replica.propose(data, outcome => this.#onOutcome(batch, outcome))
+    if (refusal === undefined) {
+      this.#inFlight = true
+      this.#env.metrics.observe('arbiter_changes_per_entry', batch.length)
+      return
+    }
+    const code = refusal === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER'
+    for (const change of batch) this.#refuse(change.asker, code, soonMs)
+  }
+
+  #onOutcome(batch: readonly Change[], outcome: ProposeOutcome): void {
+    this.#inFlight = false
+    this.#publish()
+    const nowMs = this.#env.nowMs()
+    for (const [i, { endpoint, asker }] of batch.entries()) {
+      if (outcome === 'lost') {
+        this.#refuse(asker, 'PROPOSAL_DROPPED', soonMs)
+        continue
+      }
+      const result = outcome.results[i] as ArbiterResult
+      if (result !== 'done') {
+        this.#refuse(asker, codeOfRefusal[result], soonMs)
+        continue
+      }
+      this.#liveness.changed(endpoint, nowMs)
+      this.#accept(asker)
+    }
+  }
+
+  /** The table this replica has applied becomes the process's (and so travels with its packets). */
+  #publish(): void {
+    const table = this.#table()
+    if (table === undefined || table.epoch === this.#publishedEpoch) return
+    this.#publishedEpoch = table.epoch
+    this.#env.metrics.gauge('arbiter_epoch', table.epoch)
+    const adoption = this.#options.keeper.adopt(this.#getRow(tableRow)!)
+    if (adoption === 'conflict' || adoption === 'foreign' || adoption === 'malformed') {
+      this.#env.metrics.count('arbiter_tables_refused_total')
+      this.#env.log.error('arbiter.table_refused', { adoption, epoch: table.epoch })
+    }
+  }
+
+  #proposeFirstTable(): void {
+    const first = this.#firstTable
+    if (first === undefined || this.#inFlight || this.#behindSinceMs !== undefined) return
+    if (this.#table() !== undefined) {
+      this.#firstTable = undefined
+      return
+    }
+    const data = encodeCommands([{ type: 'bootstrap', table: encodeTable(first) }])
+    const refusal = this.#replica.propose(data, () => {
+      this.#inFlight = false
+    })
+    this.#inFlight = refusal === undefined
+  }
+
+  #findDown(nowMs: number): void {
+    const table = this.#table()
+    if (table === undefined || this.#frozen) return
+    for (const { endpoint, bootId, state } of knownProcesses(table)) {
+      if (state === 'down' || !this.#liveness.overdue(endpoint, nowMs)) continue
+      if (this.#waiting.has(endpoint) || this.#liveness.changeWaitMs(endpoint, nowMs) > 0) continue
+      this.#env.log.warn('arbiter.process_down', { endpoint, bootId })
+      this.#enqueue({ endpoint, command: { type: 'down', endpoint, bootId }, asker: undefined })
+    }
+  }
+
+  /**
+   * A leader has applied every table there ever was. If the process holds on to a newer one, this group has lost its state: any further table would
+   * give an old epoch a second content (E-3), so nothing is changed any more until an operator steps in (E-2).
+   */
+  #checkForLostState(nowMs: number): void {
+    const known = this.#options.keeper.view().epoch
+    if (known <= (this.#table()?.epoch ?? 0)) {
+      this.#behindSinceMs = undefined
+      this.#frozen = false
+      return
+    }
+    // For a moment a follower may be ahead: the leader's own disk can be the slowest of the majority.
+    this.#behindSinceMs ??= nowMs
+    if (this.#frozen || nowMs - this.#behindSinceMs < this.#options.downAfterMs) return
+    this.#frozen = true
+    this.#env.metrics.count('arbiter_state_lost_total')
+    this.#env.log.error('arbiter.state_lost', { known, own: this.#table()?.epoch ?? 0 })
+  }
+
+  #accept(asker: Asker | undefined): void {
+    if (asker === undefined) return
+    this.#env.send(asker.from, answer(asker.request, 'ANNOUNCE_OK', {}, this.#replica.term()))
+  }
+
+  #refuse(asker: Asker | undefined, code: ErrorCode, retryAfterMs = 0): void {
+    if (asker === undefined) return
+    const term = this.#replica.term()
+    const leader = this.#replica.leader()
+    const known = leader !== 0 && leader !== this.#options.replicaId
+    const hint =
+      code === 'NOT_LEADER' && known ? { setId: 'arbiter', replicaId: leader, term } : undefined
+    const told = code === 'NOT_LEADER' && !known ? 'NO_LEADER' : code
+    const { number, summary } = errorCodes[told]
+    const payload = { code: number, text: summary, retryAfterMs: Math.ceil(retryAfterMs), hint }
+    this.#env.send(asker.from, answer(asker.request, 'ERROR', payload, term))
+  }
+}

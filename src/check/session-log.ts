@@ -1,0 +1,115 @@
+import type { Model, Operation } from './linearizability.ts'
+
+/** A send that did not certainly fail. */
+export interface SendRecord {
+  readonly call: number
+  /** Infinity = outcome unknown. */
+  readonly return: number
+  /** Which message, as a number within the session. */
+  readonly message: number
+  /** 0 = unknown. */
+  readonly msgid: number
+  readonly duplicate: boolean
+}
+
+export interface LatestRecord {
+  readonly call: number
+  readonly return: number
+  readonly msgid: number
+}
+
+type LogInput =
+  | { readonly kind: 'append'; readonly msgid: number; readonly fresh: boolean }
+  | { readonly kind: 'append-unseen' }
+  | { readonly kind: 'latest'; readonly msgid: number }
+
+/** A problem for `linearize`, or what is wrong without any search. */
+export type Prepared<State, Input> =
+  | { readonly operations: readonly Operation<Input>[]; readonly model: Model<State, Input> }
+  | { readonly refused: string }
+
+/**
+ * One session as a log: a message is appended once, as latest + 1, however often it is sent; every send of it answers that msgid; `latest`
+ * answers the last one. `duplicate: false` says that this very send appended it; `true` may be either, for a send may repeat itself inside.
+ *
+ * Sends of unknown outcome are what makes such histories hard, so they are reduced first, without changing the answer. A message that
+ * some send got a msgid for can only be appended as that msgid. Of the others nobody ever learns the msgid, so they are
+ * interchangeable, and it is enough to use them in the order of their first call. The state is then just the latest msgid.
+ */
+export function prepareSessionLog(
+  sends: readonly SendRecord[],
+  reads: readonly LatestRecord[]
+): Prepared<number, LogInput> {
+  const byMsgid = new Map<number, SendRecord>()
+  const byMessage = new Map<number, SendRecord>()
+  for (const send of sends) {
+    if (send.msgid === 0) continue
+    const twin = byMessage.get(send.message)
+    if (twin !== undefined && twin.msgid !== send.msgid) {
+      return { refused: `${where(twin)} and ${where(send)}: one message with two msgids` }
+    }
+    const rival = byMsgid.get(send.msgid)
+    if (rival !== undefined && rival.message !== send.message) {
+      return { refused: `${where(rival)} and ${where(send)}: two messages with one msgid` }
+    }
+    byMessage.set(send.message, send)
+    byMsgid.set(send.msgid, send)
+  }
+  const operations: Operation<LogInput>[] = []
+  for (const { call, return: end, msgid } of reads) {
+    operations.push({ call, return: end, input: { kind: 'latest', msgid } })
+  }
+  const firstUnknown = new Map<number, SendRecord>()
+  for (const send of sends) {
+    const { call, return: end, msgid, duplicate, message } = send
+    if (msgid === 0) {
+      const first = firstUnknown.get(message)
+      if (first === undefined || call < first.call) firstUnknown.set(message, send)
+    } else {
+      operations.push({ call, return: end, input: { kind: 'append', msgid, fresh: !duplicate } })
+    }
+  }
+  const unknown = [...firstUnknown.values()].sort((a, b) => a.call - b.call)
+  for (const { call, message } of unknown) {
+    const msgid = byMessage.get(message)?.msgid
+    operations.push(
+      msgid === undefined
+        ? { call, return: Number.POSITIVE_INFINITY, input: { kind: 'append-unseen' }, chain: 0 }
+        : {
+            call,
+            return: Number.POSITIVE_INFINITY,
+            input: { kind: 'append', msgid, fresh: false }
+          }
+    )
+  }
+  return { operations, model: sessionLog(byMsgid) }
+}
+
+function sessionLog(taken: ReadonlyMap<number, unknown>): Model<number, LogInput> {
+  return {
+    initial: 0,
+    step(latest, input) {
+      switch (input.kind) {
+        case 'latest':
+          return latest === input.msgid ? latest : undefined
+        case 'append':
+          if (latest >= input.msgid) return input.fresh ? undefined : latest
+          return latest + 1 === input.msgid ? input.msgid : undefined
+        case 'append-unseen':
+          return taken.has(latest + 1) ? undefined : latest + 1
+      }
+    },
+    key: latest => `latest ${latest}`,
+    staysIdle: () => true,
+    show(input) {
+      if (input.kind === 'latest') return `latest → ${input.msgid}`
+      if (input.kind === 'append')
+        return `send → ${input.msgid}${input.fresh ? '' : ' (duplicate)'}`
+      return 'send → unknown'
+    }
+  }
+}
+
+function where(send: SendRecord): string {
+  return `lines ${send.call}–${send.return}`
+}

@@ -1,0 +1,220 @@
+import type { Cursor, Message, Page } from '../protocol/kinds.ts'
+
+/**
+ * Hands a message to the application. `done`: it was dealt with. `pending`: `settled` will be called. `failed`: not dealt with, to be
+ * offered again by `retry`.
+ */
+export type Deliver = (session: string, message: Message) => 'done' | 'pending' | 'failed'
+
+export interface InboxOptions {
+  /** Messages kept that arrived before their turn, for one session and for all. What does not fit is fetched again. */
+  readonly aheadPerSession: number
+  readonly ahead: number
+}
+
+export const defaultInboxOptions: InboxOptions = { aheadPerSession: 512, ahead: 10_000 }
+
+class SessionState {
+  readonly session: string
+  /** Everything up to here was dealt with. */
+  cursor: number
+  /** The highest msgid received. */
+  seen: number
+  readonly ahead = new Map<number, Message>()
+  /** The listener has the message after the cursor. */
+  busy = false
+  failed = false
+
+  constructor(session: string, cursor: number) {
+    this.session = session
+    this.cursor = cursor
+    this.seen = cursor
+  }
+}
+
+/**
+ * Puts what arrives — pushes and catch-up pages, doubled, reordered, with holes — into the order of each session: every message once, by
+ * msgid, without a gap. A cursor moves only when its message was dealt with.
+ */
+export class Inbox {
+  readonly #deliver: Deliver
+  readonly #options: InboxOptions
+  readonly #sessions = new Map<string, SessionState>()
+  readonly #gaps = new Set<SessionState>()
+  readonly #failed = new Set<SessionState>()
+  #unreported = new Set<SessionState>()
+  #changed = new Set<SessionState>()
+  #aheadCount = 0
+
+  constructor(
+    deliver: Deliver,
+    cursors: Iterable<Cursor> = [],
+    options: InboxOptions = defaultInboxOptions
+  ) {
+    this.#deliver = deliver
+    this.#options = options
+    for (const { session, msgid } of cursors) {
+      this.#sessions.set(session, new SessionState(session, msgid))
+    }
+  }
+
+  get sessions(): number {
+    return this.#sessions.size
+  }
+
+  /** True while a session misses a message before one that has arrived. */
+  get hasGaps(): boolean {
+    return this.#gaps.size > 0
+  }
+
+  get hasFailed(): boolean {
+    return this.#failed.size > 0
+  }
+
+  cursor(session: string): number {
+    return this.#sessions.get(session)?.cursor ?? 0
+  }
+
+  accept(page: Page): void {
+    let state = this.#sessions.get(page.session)
+    if (!state) {
+      state = new SessionState(page.session, 0)
+      this.#sessions.set(page.session, state)
+    }
+    // What is older than `first` is kept nowhere any more, so there is nothing to wait for.
+    if (page.first > state.cursor + 1 && !state.busy) this.#moveTo(state, page.first - 1)
+    for (const message of page.messages) this.#take(state, message)
+    this.#drain(state)
+    this.#unreported.add(state)
+  }
+
+  /** The end of a `pending` delivery. */
+  settled(session: string, dealtWith: boolean): void {
+    const state = this.#sessions.get(session)
+    if (!state?.busy) return
+    state.busy = false
+    if (dealtWith) {
+      this.#aheadCount -= state.ahead.delete(state.cursor + 1) ? 1 : 0
+      this.#moveTo(state, state.cursor + 1)
+      this.#drain(state)
+    } else {
+      state.failed = true
+      this.#failed.add(state)
+    }
+  }
+
+  /** Offers again what the listener has failed on. */
+  retry(): void {
+    for (const state of [...this.#failed]) {
+      state.failed = false
+      this.#failed.delete(state)
+      this.#drain(state)
+    }
+  }
+
+  /** Cursors to acknowledge: of every session something arrived for or moved in since the last call. */
+  takeAcks(limit: number): Cursor[] {
+    const cursors: Cursor[] = []
+    for (const state of this.#unreported) {
+      if (cursors.length === limit) break
+      this.#unreported.delete(state)
+      if (state.cursor > 0) cursors.push({ session: state.session, msgid: state.cursor })
+    }
+    return cursors
+  }
+
+  /** Cursors that moved since the last call, for the store. */
+  takeChanged(): Cursor[] {
+    if (this.#changed.size === 0) return []
+    const cursors = [...this.#changed].map(state => ({
+      session: state.session,
+      msgid: state.cursor
+    }))
+    this.#changed = new Set()
+    return cursors
+  }
+
+  /** Cursors of the sessions that miss something. */
+  gapCursors(limit: number): Cursor[] {
+    const cursors: Cursor[] = []
+    for (const { session, cursor } of this.#gaps) {
+      if (cursors.length === limit) break
+      cursors.push({ session, msgid: cursor })
+    }
+    return cursors
+  }
+
+  /** All cursors, the sessions heard of first in front. */
+  cursors(limit: number): Cursor[] {
+    const cursors: Cursor[] = []
+    for (const { session, cursor } of this.#sessions.values()) {
+      if (cursors.length === limit) break
+      cursors.push({ session, msgid: cursor })
+    }
+    return cursors
+  }
+
+  #take(state: SessionState, message: Message): void {
+    const { msgid } = message
+    if (msgid <= state.cursor) return
+    if (msgid > state.seen) state.seen = msgid
+    if (state.ahead.has(msgid)) return
+    if (msgid === state.cursor + 1 && !state.busy && !state.failed) {
+      this.#offer(state, message)
+      return
+    }
+    const { aheadPerSession, ahead } = this.#options
+    // The next one is always kept: it is what everything else waits for.
+    const full = state.ahead.size >= aheadPerSession || this.#aheadCount >= ahead
+    if (full && msgid !== state.cursor + 1) return
+    state.ahead.set(msgid, message)
+    this.#aheadCount++
+  }
+
+  #drain(state: SessionState): void {
+    while (!state.busy && !state.failed) {
+      const next = state.ahead.get(state.cursor + 1)
+      if (!next) break
+      state.ahead.delete(next.msgid)
+      this.#aheadCount--
+      this.#offer(state, next)
+    }
+    const gap = state.seen > state.cursor && !state.busy && !state.failed
+    if (gap) this.#gaps.add(state)
+    else this.#gaps.delete(state)
+  }
+
+  /** @param message the one after the cursor; in `ahead` while it is pending or failed, so that nobody delivers it twice. */
+  #offer(state: SessionState, message: Message): void {
+    state.busy = true
+    const outcome = this.#deliver(state.session, message)
+    if (outcome === 'pending') {
+      this.#keep(state, message)
+      return
+    }
+    state.busy = false
+    if (outcome === 'done') this.#moveTo(state, message.msgid)
+    else {
+      this.#keep(state, message)
+      state.failed = true
+      this.#failed.add(state)
+    }
+  }
+
+  #keep(state: SessionState, message: Message): void {
+    state.ahead.set(message.msgid, message)
+    this.#aheadCount++
+  }
+
+  #moveTo(state: SessionState, cursor: number): void {
+    if (state.ahead.size > 0 && cursor > state.cursor + 1) {
+      for (const msgid of [...state.ahead.keys()]) {
+        if (msgid <= cursor && state.ahead.delete(msgid)) this.#aheadCount--
+      }
+    }
+    state.cursor = cursor
+    if (state.seen < cursor) state.seen = cursor
+    this.#unreported.add(state)
+    this.#changed.add(state)
+  }
+}

@@ -1,0 +1,38 @@
+import { join, resolve } from 'node:path'
+
+/** Where things are in a data folder. Every process of `up` shares one; a node run by itself has its own. */
+export interface DataFolder {
+  readonly root: string
+  /** Shared secret of the cluster: proves nodes to each other and signs connect tokens. */
+  readonly secretFile: string
+  /** Lets the command line in at the control ports. */
+  readonly credentialFile: string
+  /** The configuration that the processes of `up` run with. */
+  readonly configFile: string
+  /** Which processes `up` started. */
+  readonly clusterFile: string
+  /** Held while processes are started or stopped. */
+  readonly lockFile: string
+  /** The folder of cursor files and device names of command line clients. */
+  readonly clientsFolder: string
+  /** A node's own folder: database and log. */
+  nodeFolder(nodeId: string): string
+  nodeLogFile(nodeId: string): string
+}
+
+/** Paths only; creates nothing. */
+export function dataFolder(directory: string): DataFolder {
+  const root = resolve(directory)
+  const nodeFolder = (nodeId: string) => join(root, 'nodes', nodeId)
+  return {
+    root,
+    secretFile: join(root, 'secret'),
+    credentialFile: join(root, 'credential'),
+    configFile: join(root, 'config.yaml'),
+    clusterFile: join(root, 'cluster.json'),
+    lockFile: join(root, 'launch.lock'),
+    clientsFolder: join(root, 'clients'),
+    nodeFolder,
+    nodeLogFile: nodeId => join(nodeFolder(nodeId), 'node.log')
+  }
+}

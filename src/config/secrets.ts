@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { RingsetError } from '../base/errors.ts'
+import { type DataFolder, dataFolder } from './data-folder.ts'
+
+export interface Secrets {
+  /** 32 random bytes that every node of the cluster has. */
+  readonly secret: Buffer
+  /** 64 hex digits; metadata `authorization` of every control call. */
+  readonly credential: string
+}
+
+/** Reads the secrets of a data folder, making what is missing. Safe when several processes do it at once. */
+export function ensureSecrets(directory: string): Secrets {
+  const folder = dataFolder(directory)
+  mkdirSync(folder.root, { recursive: true, mode: 0o700 })
+  make(folder.secretFile)
+  make(folder.credentialFile)
+  return read(folder)
+}
+
+/** Reads the secrets of a data folder. Throws NOT_RUNNING when it has none, DATA_DAMAGED when they are malformed. */
+export function readSecrets(directory: string): Secrets {
+  return read(dataFolder(directory))
+}
+
+/** Reads one hex secret file, for `--credential FILE`. */
+export function readHexFile(path: string): string {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    throw new RingsetError('NOT_RUNNING', `${path} cannot be read`, { path }, error)
+  }
+  if (!/^[0-9a-f]{64}$/.test(text)) {
+    throw new RingsetError('DATA_DAMAGED', `${path} is not 64 hex digits`, { path })
+  }
+  return text
+}
+
+function read(folder: DataFolder): Secrets {
+  return {
+    secret: Buffer.from(readHexFile(folder.secretFile), 'hex'),
+    credential: readHexFile(folder.credentialFile)
+  }
+}
+
+/** Appears whole or not at all, and the first of two makers wins: a link to an existing name fails. */
+function make(path: string): void {
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+  writeFileSync(draft, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' })
+  try {
+    linkSync(draft, path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    rmSync(draft, { force: true })
+  }
+  chmodSync(path, 0o600)
+}

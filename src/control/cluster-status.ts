@@ -1,0 +1,250 @@
+import type {
+  ArbiterStatus,
+  ReplicaStatus,
+  RouterStatus
+} from '../gen/ringset/control/v1/control.ts'
+import type { ReplicaEntry, RoutingTable, SetEntry } from '../table/table.ts'
+import type { ClusterSample, NodeSample } from './cluster-control.ts'
+import type { NodeStatus } from './control-source.ts'
+
+export interface GroupView {
+  /** Node id of the leader; null while there is none. */
+  readonly leader: string | null
+  readonly term: number
+  readonly commit: number
+  readonly replicas: readonly ReplicaView[]
+}
+
+export interface ReplicaView {
+  readonly id: number
+  readonly node: string
+  /** Raft's role, or `unreachable`. */
+  readonly role: string
+  /** Highest entry known to be in its log, as the leader knows; 0 without a leader. */
+  readonly match: number
+  readonly applied: number
+}
+
+export interface TransferView {
+  readonly id: string
+  readonly node: string
+  readonly state: string
+  readonly connections: number
+  readonly addresses: readonly string[]
+  readonly sends: number
+  readonly acks: number
+  readonly pushes: number
+}
+
+export interface LogicView {
+  readonly id: string
+  readonly node: string
+  readonly state: string
+  readonly requests: number
+}
+
+export interface SetView {
+  readonly id: string
+  /** `active`, `draining`, or `unavailable` while its router group has no leader. */
+  readonly state: string
+  readonly slots: number
+  readonly users: number
+  readonly sessions: number
+  readonly appends: number
+  readonly router: GroupView
+  readonly transfers: readonly TransferView[]
+  readonly logics: readonly LogicView[]
+}
+
+export interface NodeView {
+  readonly id: string
+  /** `starting`, `running`, `stopping` or `unreachable`. */
+  readonly state: string
+  readonly pid: number
+  readonly epoch: number
+  readonly uptimeMs: number
+  readonly rssBytes: number
+  readonly cpuMicros: number
+  readonly eventLoopP99Ms: number
+  readonly roles: readonly string[]
+  readonly controlAddress: string
+}
+
+/** The whole cluster as `ringset status --json` prints it; field names are stable. */
+export interface ClusterStatus {
+  readonly cluster: string
+  readonly clusterId: string
+  readonly epoch: number
+  readonly arbiter: GroupView
+  readonly sets: readonly SetView[]
+  /** Slots on their way from one set to another. */
+  readonly moves: readonly unknown[]
+  readonly nodes: readonly NodeView[]
+}
+
+/** Puts the nodes' own reports and the newest table into one picture. */
+export function clusterStatus(sample: ClusterSample): ClusterStatus {
+  const { table } = sample
+  const answered = sample.nodes.flatMap(node => node.status ?? [])
+  const setIds = new Set<string>(table?.sets.map(set => set.id))
+  for (const status of answered) {
+    for (const { set } of [...status.routers, ...status.transfers, ...status.logics])
+      setIds.add(set)
+  }
+  return {
+    cluster: answered[0]?.cluster ?? '',
+    clusterId: table?.clusterId ?? '',
+    epoch: table?.epoch ?? 0,
+    arbiter: groupView(
+      answered.flatMap(status => status.arbiters.map(own => ({ status, own }))),
+      table?.arbiters ?? []
+    ),
+    sets: [...setIds].sort().map(id => setView(id, answered, table)),
+    moves: [],
+    nodes: sample.nodes.map(nodeView)
+  }
+}
+
+interface Placed<T> {
+  readonly status: NodeStatus
+  readonly own: T
+}
+
+function setView(
+  id: string,
+  answered: readonly NodeStatus[],
+  table: RoutingTable | undefined
+): SetView {
+  const entry = table?.sets.find(set => set.id === id)
+  const ofSet = <T extends { set: string }>(pick: (status: NodeStatus) => T[]): Placed<T>[] =>
+    answered.flatMap(status =>
+      pick(status)
+        .filter(own => own.set === id)
+        .map(own => ({ status, own }))
+    )
+  const replicas = ofSet(status => status.routers)
+  const router = groupView(replicas, entry?.routers ?? [])
+  const leading = leaderOf(replicas)
+  const runs = table?.runs.filter(run => run.setId === id) ?? []
+  return {
+    id,
+    state: router.leader === null ? 'unavailable' : (entry?.state ?? 'active'),
+    slots: runs.reduce((sum, run) => sum + run.count, 0),
+    users: leading?.own.users ?? 0,
+    sessions: leading?.own.sessions ?? 0,
+    appends: replicas.reduce((sum, { own }) => sum + own.appends, 0),
+    router,
+    transfers: transferViews(
+      entry,
+      ofSet(status => status.transfers)
+    ),
+    logics: logicViews(
+      entry,
+      ofSet(status => status.logics)
+    )
+  }
+}
+
+function transferViews(
+  entry: SetEntry | undefined,
+  live: Placed<NodeStatus['transfers'][number]>[]
+): TransferView[] {
+  const views = live.map(({ status, own }) => ({
+    id: own.id,
+    node: status.nodeId,
+    state: own.state,
+    connections: own.connections,
+    addresses: own.clientAddresses,
+    sends: own.sends,
+    acks: own.acks,
+    pushes: own.pushes
+  }))
+  const silent = (entry?.transfers ?? []).filter(({ id }) => !views.some(view => view.id === id))
+  const none = { connections: 0, sends: 0, acks: 0, pushes: 0 }
+  for (const { id, nodeId, clientAddresses } of silent) {
+    views.push({ id, node: nodeId, state: 'unreachable', addresses: [...clientAddresses], ...none })
+  }
+  return views.sort(byId)
+}
+
+function logicViews(
+  entry: SetEntry | undefined,
+  live: Placed<NodeStatus['logics'][number]>[]
+): LogicView[] {
+  const views = live.map(({ status, own }) => ({
+    id: own.id,
+    node: status.nodeId,
+    state: 'up',
+    requests: own.requests
+  }))
+  const silent = (entry?.logics ?? []).filter(({ id }) => !views.some(view => view.id === id))
+  for (const { id, nodeId } of silent) {
+    views.push({ id, node: nodeId, state: 'unreachable', requests: 0 })
+  }
+  return views.sort(byId)
+}
+
+const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1 : 1)
+
+type GroupMember = Placed<RouterStatus | ArbiterStatus>
+
+function groupView(members: readonly GroupMember[], known: readonly ReplicaEntry[]): GroupView {
+  const leading = leaderOf(members)
+  const raft = leading?.own.raft
+  const matchOf = (own: ReplicaStatus): number => {
+    if (own.replica === raft?.replica) return own.lastIndex
+    return raft?.peers.find(peer => peer.replica === own.replica)?.match ?? 0
+  }
+  const replicas: ReplicaView[] = members.flatMap(({ status, own: { raft: own } }) => {
+    if (own === undefined) return []
+    const { replica: id, role, applied } = own
+    return [{ id, node: status.nodeId, role, match: matchOf(own), applied }]
+  })
+  for (const { replicaId: id, nodeId: node } of known) {
+    if (replicas.some(replica => replica.id === id)) continue
+    const match = raft?.peers.find(peer => peer.replica === id)?.match ?? 0
+    replicas.push({ id, node, role: 'unreachable', match, applied: 0 })
+  }
+  return {
+    leader: leading?.status.nodeId ?? null,
+    term: raft?.term ?? Math.max(0, ...members.map(({ own }) => own.raft?.term ?? 0)),
+    commit: raft?.commit ?? 0,
+    replicas: replicas.sort((a, b) => a.id - b.id)
+  }
+}
+
+/** Of two that believe they lead, the one of the newer term does. */
+function leaderOf<T extends RouterStatus | ArbiterStatus>(
+  members: readonly Placed<T>[]
+): Placed<T> | undefined {
+  let best: Placed<T> | undefined
+  for (const member of members) {
+    if (member.own.raft?.role !== 'leader') continue
+    if (member.own.raft.term > (best?.own.raft?.term ?? 0)) best = member
+  }
+  return best
+}
+
+function nodeView({ id, controlAddress, status }: NodeSample): NodeView {
+  return {
+    id,
+    state: status?.state ?? 'unreachable',
+    pid: status?.pid ?? 0,
+    epoch: status?.epoch ?? 0,
+    uptimeMs: status?.uptimeMs ?? 0,
+    rssBytes: status?.process?.rssBytes ?? 0,
+    cpuMicros: status?.process?.cpuMicros ?? 0,
+    eventLoopP99Ms: status?.process?.eventLoopDelayMs?.p99 ?? 0,
+    roles: status === undefined ? [] : roleNames(status),
+    controlAddress
+  }
+}
+
+function roleNames(status: NodeStatus): string[] {
+  return [
+    ...status.arbiters.map(({ raft }) => `arbiter/${raft?.replica ?? 0}`),
+    ...status.routers.map(({ set, raft }) => `router/${set}/${raft?.replica ?? 0}`),
+    ...status.transfers.map(({ id }) => `transfer/${id}`),
+    ...status.logics.map(({ id }) => `logic/${id}`)
+  ]
+}

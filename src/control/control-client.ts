@@ -1,0 +1,112 @@
+import { connectivityState, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
+import { RingsetError } from '../base/errors.ts'
+import { NodeControlClient } from '../gen/ringset/control/v1/control.ts'
+import type { RoutingTable } from '../table/table.ts'
+import type { IssuedToken, NodeStatus, RouteAnswer } from './control-source.ts'
+import { fromGrpcError } from './grpc-errors.ts'
+
+export interface ControlClientOptions {
+  /** `host:port` of a node's control interface. */
+  readonly address: string
+  readonly credential: string
+  /** Bound of each call, connecting included. */
+  readonly timeoutMs?: number
+}
+
+type Answered<T> = (error: ServiceError | null, answer: T) => void
+type Call<Request, Answer> = (
+  request: Request,
+  metadata: Metadata,
+  options: { deadline: number },
+  callback: Answered<Answer>
+) => unknown
+
+const maxAnswerBytes = 16 * 1024 * 1024
+
+/**
+ * Talks to one node. Calls throw UNREACHABLE when no connection could be made (nothing happened), TIMEOUT or CANCELLED when no answer came (it may
+ * have happened), UNAUTHENTICATED for a wrong credential, else what the node refused with.
+ */
+export class ControlClient {
+  readonly address: string
+  readonly #timeoutMs: number
+  readonly #metadata = new Metadata()
+  readonly #client: NodeControlClient
+
+  constructor({ address, credential, timeoutMs = 5000 }: ControlClientOptions) {
+    this.address = address
+    this.#timeoutMs = timeoutMs
+    this.#metadata.set('authorization', credential)
+    this.#client = new NodeControlClient(address, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': maxAnswerBytes,
+      'grpc.initial_reconnect_backoff_ms': 50,
+      'grpc.max_reconnect_backoff_ms': 500,
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.enable_http_proxy': 0
+    })
+  }
+
+  status(): Promise<NodeStatus> {
+    return this.#call(this.#client.status, {})
+  }
+
+  /** The routing table of the node; NO_TABLE while it has none. */
+  async table(epoch?: number): Promise<RoutingTable> {
+    const { json } = await this.#call(this.#client.table, { epoch })
+    return JSON.parse(json) as RoutingTable
+  }
+
+  route(uid: string): Promise<RouteAnswer> {
+    return this.#call(this.#client.route, { uid })
+  }
+
+  issueToken(uid: string, ttlSeconds: number): Promise<IssuedToken> {
+    return this.#call(this.#client.issueToken, { uid, ttlSeconds })
+  }
+
+  async stop(graceful = true): Promise<void> {
+    await this.#call(this.#client.stop, { graceful })
+  }
+
+  /** @param set empty for the arbiter group. */
+  async transferLeadership(set: string, to?: number): Promise<void> {
+    await this.#call(this.#client.transferLeadership, { set, to })
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+
+  async #call<Request, Answer>(call: Call<Request, Answer>, request: Request): Promise<Answer> {
+    const deadline = Date.now() + this.#timeoutMs
+    await this.#connected(deadline)
+    return new Promise((resolve, reject) => {
+      call.call(this.#client, request, this.#metadata, { deadline }, (error, answer) => {
+        if (error === null) resolve(answer)
+        else reject(fromGrpcError(error, this.address))
+      })
+    })
+  }
+
+  /** Waits for a connection before a call leaves, so that UNREACHABLE means that nothing was sent. */
+  async #connected(deadline: number): Promise<void> {
+    const channel = this.#client.getChannel()
+    for (;;) {
+      const state = channel.getConnectivityState(true)
+      if (state === connectivityState.READY) return
+      const failed = state === connectivityState.TRANSIENT_FAILURE
+      if (failed || state === connectivityState.SHUTDOWN) throw this.#unreachable()
+      await new Promise<void>((resolve, reject) => {
+        channel.watchConnectivityState(state, deadline, error => {
+          if (error === undefined) resolve()
+          else reject(this.#unreachable())
+        })
+      })
+    }
+  }
+
+  #unreachable(): RingsetError {
+    const text = `no node answers at ${this.address}`
+    return new RingsetError('UNREACHABLE', text, { peer: this.address })
+  }
+}

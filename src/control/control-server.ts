@@ -1,0 +1,117 @@
+import {
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type sendUnaryData
+} from '@grpc/grpc-js'
+import { RingsetError } from '../base/errors.ts'
+import type { Log } from '../base/ports.ts'
+import { type NodeControlServer, NodeControlService } from '../gen/ringset/control/v1/control.ts'
+import type { ControlSource } from './control-source.ts'
+import { sameCredential } from './credential.ts'
+import { toGrpcError } from './grpc-errors.ts'
+
+export interface ControlServerOptions {
+  readonly host: string
+  /** 0 takes a free one; see `ControlServer.port`. */
+  readonly port: number
+  readonly credential: string
+  readonly source: ControlSource
+  readonly log: Log
+}
+
+export interface ControlServer {
+  readonly port: number
+  /** Lets calls under way finish for a moment, then cuts them. */
+  close(): Promise<void>
+}
+
+const maxRequestBytes = 64 * 1024
+const maxConcurrentCalls = 100
+const maxTokenSeconds = 31_536_000
+const closeGraceMs = 1000
+
+/** Starts the control interface of one node. Throws ALREADY_RUNNING when the port is taken. */
+export async function startControlServer(options: ControlServerOptions): Promise<ControlServer> {
+  const server = new Server({
+    'grpc.max_receive_message_length': maxRequestBytes,
+    'grpc.max_concurrent_streams': maxConcurrentCalls,
+    'grpc.max_connection_idle_ms': 600_000
+  })
+  server.addService(NodeControlService, handlers(options))
+  const port = await bind(server, options.host, options.port)
+  return { port, close: () => close(server) }
+}
+
+function handlers({ source, credential, log }: ControlServerOptions): NodeControlServer {
+  const unary = <Request, Response>(
+    name: string,
+    answer: (request: Request) => Promise<Response>
+  ): handleUnaryCall<Request, Response> => {
+    return (call, callback) => {
+      void respond(name, call, callback, answer)
+    }
+  }
+  const respond = async <Request, Response>(
+    name: string,
+    call: ServerUnaryCall<Request, Response>,
+    callback: sendUnaryData<Response>,
+    answer: (request: Request) => Promise<Response>
+  ): Promise<void> => {
+    try {
+      const given = call.metadata.get('authorization')[0]
+      if (typeof given !== 'string' || !sameCredential(given, credential)) {
+        throw new RingsetError('UNAUTHENTICATED')
+      }
+      callback(null, await answer(call.request))
+    } catch (error) {
+      const expected = error instanceof RingsetError && error.code !== 'INTERNAL'
+      if (expected) log.debug('control_refused', { call: name, code: error.code })
+      else log.error('control_failed', { call: name, error })
+      callback(toGrpcError(error))
+    }
+  }
+  return {
+    status: unary('Status', () => source.status()),
+    table: unary('Table', ({ epoch }) => source.table(epoch)),
+    route: unary('Route', ({ uid }) => source.route(uid)),
+    issueToken: unary('IssueToken', ({ uid, ttlSeconds }) => {
+      if (ttlSeconds < 1 || ttlSeconds > maxTokenSeconds) {
+        throw new RingsetError('USAGE', `a token lasts 1 to ${maxTokenSeconds} seconds`)
+      }
+      return source.issueToken(uid, ttlSeconds)
+    }),
+    stop: unary('Stop', async ({ graceful }) => {
+      await source.stop(graceful)
+      return {}
+    }),
+    transferLeadership: unary('TransferLeadership', async ({ set, to }) => {
+      await source.transferLeadership(set, to)
+      return {}
+    })
+  }
+}
+
+function bind(server: Server, host: string, port: number): Promise<number> {
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound)
+      else {
+        const text = `the control interface cannot listen on ${address}`
+        reject(new RingsetError('ALREADY_RUNNING', text, { address }, error))
+      }
+    })
+  })
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(() => server.forceShutdown(), closeGraceMs)
+    server.tryShutdown(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}

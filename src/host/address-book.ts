@@ -1,0 +1,60 @@
+import type { ClusterConfig } from '../config/schema.ts'
+import type { PeerNetwork } from '../net/peer-network.ts'
+import {
+  arbiterEndpoint,
+  type EndpointId,
+  logicEndpoint,
+  routerEndpoint,
+  transferEndpoint
+} from '../protocol/endpoint.ts'
+import type { TableKeeper } from '../table/table-keeper.ts'
+import type { TableView } from '../table/table-view.ts'
+
+/**
+ * Tells the network where every endpoint listens: first as configured, then as the routing table says, which is newer whenever
+ * it names an address.
+ */
+export class AddressBook {
+  readonly #network: PeerNetwork
+
+  constructor(config: ClusterConfig, network: PeerNetwork, keeper: TableKeeper) {
+    this.#network = network
+    for (const { host, peerPort, roles } of config.nodes) {
+      for (const role of roles) this.#learn(endpointOf(role), `${host}:${peerPort}`)
+    }
+    this.#read(keeper.view())
+    keeper.onAdopted(view => this.#read(view))
+  }
+
+  #read({ table }: TableView): void {
+    for (const { replicaId, address } of table?.arbiters ?? []) {
+      this.#learn(arbiterEndpoint(replicaId), address)
+    }
+    for (const set of table?.sets ?? []) {
+      for (const { id, address } of set.transfers) this.#learn(transferEndpoint(id), address)
+      for (const { id, address } of set.logics) this.#learn(logicEndpoint(id), address)
+      for (const { replicaId, address } of set.routers) {
+        this.#learn(routerEndpoint(set.id, replicaId), address)
+      }
+    }
+  }
+
+  #learn(endpoint: EndpointId, address: string): void {
+    if (address !== '') this.#network.learn(endpoint, address)
+  }
+}
+
+type Role = ClusterConfig['nodes'][number]['roles'][number]
+
+export function endpointOf(role: Role): EndpointId {
+  switch (role.role) {
+    case 'router':
+      return routerEndpoint(role.set, role.replica)
+    case 'arbiter':
+      return arbiterEndpoint(role.replica)
+    case 'transfer':
+      return transferEndpoint(role.id)
+    case 'logic':
+      return logicEndpoint(role.id)
+  }
+}

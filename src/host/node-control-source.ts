@@ -1,0 +1,204 @@
+import { RingsetError } from '../base/errors.ts'
+import type {
+  ControlSource,
+  IssuedToken,
+  NodeStatus,
+  RouteAnswer
+} from '../control/control-source.ts'
+import { createToken } from '../net/token.ts'
+import type { ProcessMeter } from '../observe/process-meter.ts'
+import { checkUid } from '../protocol/session.ts'
+import type { ReplicaApi } from '../raft/replica-api.ts'
+import { explainRoute } from '../table/explain-route.ts'
+import type { NodeParts } from './node.ts'
+import type { NodeRoles } from './roles.ts'
+import { RouteDesk } from './route-desk.ts'
+import { version } from './version.ts'
+
+interface Steering {
+  state(): string
+  stop(graceful: boolean): void
+}
+
+/** What this node tells and does for the control interface. */
+export class NodeControlSource implements ControlSource {
+  readonly #parts: NodeParts
+  readonly #roles: NodeRoles
+  readonly #meter: ProcessMeter
+  readonly #steering: Steering
+  readonly #desk: RouteDesk
+  readonly #startedMs: number
+
+  constructor(parts: NodeParts, roles: NodeRoles, meter: ProcessMeter, steering: Steering) {
+    this.#parts = parts
+    this.#roles = roles
+    this.#meter = meter
+    this.#steering = steering
+    this.#desk = new RouteDesk(parts)
+    this.#startedMs = parts.clock.nowMs()
+  }
+
+  async status(): Promise<NodeStatus> {
+    const { config, node, bootId, clock, keeper } = this.#parts
+    const view = keeper.view()
+    return {
+      nodeId: node.id,
+      pid: process.pid,
+      bootId,
+      version,
+      uptimeMs: Math.round(clock.nowMs() - this.#startedMs),
+      state: this.#steering.state(),
+      cluster: config.cluster.name,
+      clusterId: view.table?.clusterId ?? '',
+      epoch: view.epoch,
+      nodes: config.nodes.map(({ id, host, controlPort }) => ({
+        id,
+        controlAddress: `${host}:${controlPort}`
+      })),
+      routers: this.#routers(),
+      arbiters: this.#roles.arbiters.map(({ replica }) => ({
+        raft: replicaStatus(replica),
+        epoch: view.epoch
+      })),
+      transfers: this.#transfers(),
+      logics: this.#logics(),
+      process: this.#process(),
+      metrics: this.#parts.metrics.snapshot()
+    }
+  }
+
+  #routers(): NodeStatus['routers'] {
+    return this.#roles.routers.map(({ setId, replica, role, counts }) => {
+      const { slots, users, sessions, messages, outboxes } = role.status()
+      return {
+        set: setId,
+        raft: replicaStatus(replica),
+        slots,
+        users,
+        sessions,
+        appends: messages,
+        reads: counts.value('router_reads_total'),
+        channels: outboxes.map(({ targetSet, items }) => ({ targetSet, waiting: items }))
+      }
+    })
+  }
+
+  #transfers(): NodeStatus['transfers'] {
+    const { node } = this.#parts
+    return this.#roles.transfers.map(({ config, role, counts }) => {
+      return {
+        id: config.id,
+        set: config.set,
+        state: this.#steering.state() === 'running' ? 'up' : 'stopping',
+        connections: role.connections,
+        authenticated: role.connections,
+        sends: counts.value('transfer_sends_total'),
+        acks: counts.value('transfer_acks_total'),
+        pushes: counts.value('transfer_pushed_messages_total'),
+        droppedPushes: counts.value('transfer_pushes_dropped_total'),
+        waiting: counts.value('transfer_logic_pending'),
+        clientAddresses: [`tcp://${node.host}:${config.tcpPort}`]
+      }
+    })
+  }
+
+  #logics(): NodeStatus['logics'] {
+    return this.#roles.logics.map(({ config, counts }) => ({
+      id: config.id,
+      set: config.set,
+      requests: counts.value('logic_requests_total'),
+      errors: counts.value('logic_refused_total'),
+      waiting: counts.value('logic_route_pending')
+    }))
+  }
+
+  #process(): NodeStatus['process'] {
+    const { metrics } = this.#parts
+    const { rssBytes, heapUsedBytes, cpuMicros, eventLoopDelayMs } = this.#meter.read()
+    const all = metrics.snapshot()
+    return {
+      rssBytes,
+      heapUsedBytes,
+      cpuMicros,
+      eventLoopDelayMs,
+      syncs: all.storage_synced_batches_total ?? 0,
+      syncMs: metrics.distribution('storage_batch_ms'),
+      batchSize: metrics.distribution('router_entry_commands')
+    }
+  }
+
+  async table(epoch: number | undefined): Promise<{ epoch: number; json: string }> {
+    const { table } = this.#parts.keeper.view()
+    if (table === undefined) throw new RingsetError('NO_TABLE')
+    if (epoch !== undefined && epoch !== table.epoch) {
+      throw new RingsetError('UNSUPPORTED', `only epoch ${table.epoch} is kept`, { epoch })
+    }
+    return { epoch: table.epoch, json: JSON.stringify(table) }
+  }
+
+  async route(uid: string): Promise<RouteAnswer> {
+    checkUid(uid)
+    const view = this.#parts.keeper.view()
+    const { slot, slotEpoch, setId, why } = explainRoute(view, uid)
+    const routes = await this.#desk.lookup(uid)
+    const leader = view
+      .set(setId)
+      ?.routers.find(({ replicaId }) => replicaId === this.#desk.leaderOf(setId))
+    return {
+      uid,
+      slot,
+      slotEpoch,
+      set: setId,
+      why,
+      leader: leader?.nodeId ?? '',
+      epoch: view.epoch,
+      online: routes.map(({ deviceId, class: deviceClass, transferId, connId, sinceMs }) => ({
+        deviceId,
+        class: deviceClass,
+        transfer: transferId,
+        connId,
+        sinceMs
+      }))
+    }
+  }
+
+  async issueToken(uid: string, ttlSeconds: number): Promise<IssuedToken> {
+    const expiresAtMs = this.#parts.clock.wallMs() + ttlSeconds * 1_000
+    return { token: createToken(this.#parts.secret, uid, expiresAtMs), expiresAtMs }
+  }
+
+  async stop(graceful: boolean): Promise<void> {
+    this.#steering.stop(graceful)
+  }
+
+  async transferLeadership(set: string, to: number | undefined): Promise<void> {
+    const group =
+      set === '' ? this.#roles.arbiters[0] : this.#roles.routers.find(({ setId }) => setId === set)
+    if (group === undefined) {
+      throw new RingsetError('UNSUPPORTED', 'this node has no replica of that group', { set })
+    }
+    const refusal = group.replica.transferLeadership(to)
+    if (refusal === undefined) this.#parts.runner.wake(group.role)
+    else if (refusal === 'notLeader') throw new RingsetError('NOT_LEADER')
+    else throw new RingsetError('OVERLOADED', `the hand-over was refused: ${refusal}`, { refusal })
+  }
+}
+
+function replicaStatus(replica: ReplicaApi): NodeStatus['arbiters'][number]['raft'] {
+  const status = replica.status()
+  return {
+    replica: status.id,
+    role: status.role,
+    term: status.term,
+    leader: status.leader,
+    commit: status.commit,
+    applied: status.applied,
+    lastIndex: status.lastIndex,
+    quarantined: status.quarantined,
+    voters: [...status.membership.voters],
+    learners: [...status.membership.learners],
+    peers: status.progress
+      .filter(({ id }) => id !== status.id)
+      .map(({ id, match, state, active }) => ({ replica: id, match, state, active }))
+  }
+}

@@ -1,0 +1,314 @@
+import { Arbiter } from '../arbiter/arbiter.ts'
+import type { Metrics } from '../base/ports.ts'
+import { Prng } from '../base/prng.ts'
+import { raftSettings } from '../config/raft-timing.ts'
+import type { RoleConfigOf } from '../config/schema.ts'
+import { Logic } from '../logic/logic.ts'
+import { defaultLogicLimits } from '../logic/logic-options.ts'
+import type { HostPort } from '../net/address.ts'
+import { ClientListener } from '../net/client-listener.ts'
+import { verifyToken } from '../net/token.ts'
+import {
+  arbiterEndpoint,
+  type EndpointId,
+  logicEndpoint,
+  routerEndpoint,
+  transferEndpoint
+} from '../protocol/endpoint.ts'
+import type { LeaderHint } from '../protocol/kinds.ts'
+import type { Role, RoleEnv } from '../protocol/role.ts'
+import { createReplica } from '../raft/replica.ts'
+import type { ReplicaApi } from '../raft/replica-api.ts'
+import type { StateMachine } from '../raft/state-machine.ts'
+import type { GroupStore } from '../raft/store.ts'
+import type { RaftMessage } from '../raft/types.ts'
+import { Router } from '../router/router.ts'
+import type { Database } from '../storage/database.ts'
+import type { ClientEvents } from '../transfer/client-links.ts'
+import { Transfer } from '../transfer/transfer.ts'
+import { defaultTransferLimits, defaultTransferTimes } from '../transfer/transfer-options.ts'
+import type { NodeParts } from './node.ts'
+import { RoleMetrics } from './role-metrics.ts'
+import { version } from './version.ts'
+
+/** Log kept for followers that lag, whatever its number of entries. */
+const trailingBytes = 64 * 1024 * 1024
+
+/** The roles of one node, by kind, for whoever reports on them. */
+export interface NodeRoles {
+  readonly routers: readonly {
+    readonly setId: string
+    readonly replica: ReplicaApi
+    readonly role: Router
+    readonly counts: RoleMetrics
+  }[]
+  readonly arbiters: readonly { readonly replica: ReplicaApi; readonly role: Arbiter }[]
+  readonly transfers: readonly {
+    readonly config: RoleConfigOf<'transfer'>
+    readonly role: Transfer
+    readonly counts: RoleMetrics
+  }[]
+  readonly logics: readonly {
+    readonly config: RoleConfigOf<'logic'>
+    readonly role: Logic
+    readonly counts: RoleMetrics
+  }[]
+  /** Whom the groups of this node believe to lead. */
+  hints(): LeaderHint[]
+  /** Opens the clients' ports. */
+  listen(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Builds the roles a node is configured for, recovers their stores, and hands them to the runner. */
+export async function buildRoles(parts: NodeParts, database: Database): Promise<NodeRoles> {
+  const builder = new RoleBuilder(parts, database)
+  for (const role of parts.node.roles) {
+    if (role.role === 'router') await builder.router(role)
+    else if (role.role === 'arbiter') await builder.arbiter(role)
+    else if (role.role === 'transfer') builder.transfer(role)
+    else builder.logic(role)
+  }
+  return builder
+}
+
+class RoleBuilder implements NodeRoles {
+  readonly routers: { setId: string; replica: ReplicaApi; role: Router; counts: RoleMetrics }[] = []
+  readonly arbiters: { replica: ReplicaApi; role: Arbiter }[] = []
+  readonly transfers: { config: RoleConfigOf<'transfer'>; role: Transfer; counts: RoleMetrics }[] =
+    []
+  readonly logics: { config: RoleConfigOf<'logic'>; role: Logic; counts: RoleMetrics }[] = []
+  readonly #listeners: { listener: ClientListener; at: HostPort; events: ClientEvents }[] = []
+  readonly #parts: NodeParts
+  readonly #database: Database
+
+  constructor(parts: NodeParts, database: Database) {
+    this.#parts = parts
+    this.#database = database
+  }
+
+  hints(): LeaderHint[] {
+    return this.routers.flatMap(({ setId, replica }) =>
+      replica.leader() === 0 ? [] : [{ setId, replicaId: replica.leader(), term: replica.term() }]
+    )
+  }
+
+  async listen(): Promise<void> {
+    for (const { listener, at, events } of this.#listeners) await listener.listen(at, events)
+  }
+
+  async close(): Promise<void> {
+    for (const { listener } of this.#listeners) await listener.stop()
+  }
+
+  async router({ set, replica: replicaId }: RoleConfigOf<'router'>): Promise<void> {
+    const { config } = this.#parts
+    const endpoint = routerEndpoint(set, replicaId)
+    const store = await this.#database.group(`router/${set}`)
+    const counts = new RoleMetrics(this.#parts.metrics)
+    const voters = this.#replicasOf(set).map(entry => entry.replicaId)
+    const { nodeId, address, version, arbiters } = this.#identity()
+    let replica: ReplicaApi | undefined
+    const role: Router = new Router(this.#env(endpoint, counts), {
+      identity: { nodeId, address, version },
+      arbiters,
+      setId: set,
+      replicaId,
+      announceMs: config.arbiter.announceMs,
+      transferLeaseMs: config.presence.transferLeaseMs,
+      limits: { bodyBytes: config.limits.bodyBytes },
+      replica: (machine, send, onLeadership) => {
+        replica = this.#replica(
+          store,
+          { endpoint, replicaId, voters, role: () => role },
+          { machine, send, onLeadership }
+        )
+        return replica
+      }
+    })
+    this.routers.push({ setId: set, replica: replica!, role, counts })
+    this.#add(endpoint, role)
+  }
+
+  async arbiter({ replica: replicaId }: RoleConfigOf<'arbiter'>): Promise<void> {
+    const { config, keeper } = this.#parts
+    const endpoint = arbiterEndpoint(replicaId)
+    const store = await this.#database.group('arbiter')
+    const peers = this.#arbiterPeers()
+    let replica: ReplicaApi | undefined
+    const role: Arbiter = new Arbiter(this.#env(endpoint), {
+      replicaId,
+      peers,
+      keeper,
+      announceMs: config.arbiter.announceMs,
+      downAfterMs: config.arbiter.downAfterMs,
+      bootstrap: {
+        slotCount: config.cluster.slotCount,
+        sets: config.sets.map(({ id, zone, weight }) => ({
+          id,
+          zone,
+          weight,
+          routers: this.#replicasOf(id)
+        }))
+      },
+      replica: (send, machine, onLeadership) => {
+        replica = this.#replica(
+          store,
+          { endpoint, replicaId, voters: peers.map(entry => entry.replicaId), role: () => role },
+          { machine, send, onLeadership }
+        )
+        return replica
+      }
+    })
+    this.arbiters.push({ replica: replica!, role })
+    this.#add(endpoint, role)
+  }
+
+  transfer(config: RoleConfigOf<'transfer'>): void {
+    const { node, secret, clock, keeper, log, metrics, runner } = this.#parts
+    const { cluster, limits, presence, arbiter } = this.#parts.config
+    const endpoint = transferEndpoint(config.id)
+    const counts = new RoleMetrics(metrics)
+    const listener = new ClientListener({
+      carry: cluster.carry,
+      keeper,
+      log,
+      metrics,
+      clock,
+      limits: {
+        frameBytes: limits.frameBytes,
+        connections: limits.connectionsPerTransfer,
+        greetings: limits.unauthenticatedConnections,
+        greetingTimeoutMs: limits.handshakeMs,
+        softBacklogBytes: limits.pushBacklogSoftBytes,
+        hardBacklogBytes: limits.pushBacklogHardBytes
+      }
+    })
+    const role = new Transfer(
+      this.#env(endpoint, counts),
+      listener,
+      token => verifyToken(secret, token, clock.wallMs()),
+      {
+        ...this.#identity(),
+        id: config.id,
+        setId: config.set,
+        clientAddresses: [`tcp://${node.host}:${config.tcpPort}`],
+        limits: {
+          ...defaultTransferLimits,
+          connections: limits.connectionsPerTransfer,
+          unauthenticated: limits.unauthenticatedConnections,
+          handshakeTimeoutMs: limits.handshakeMs,
+          unackedPerConnection: limits.unackedSendsPerConnection,
+          bodyBytes: limits.bodyBytes
+        },
+        times: {
+          ...defaultTransferTimes,
+          heartbeatMinMs: presence.heartbeatMinMs,
+          heartbeatMaxMs: presence.heartbeatMaxMs,
+          announceMs: arbiter.announceMs
+        }
+      }
+    )
+    const events: ClientEvents = {
+      onClientOpen: connId => runner.run(role, () => role.onClientOpen(connId)),
+      onClientPacket: (connId, packet) =>
+        runner.run(role, () => role.onClientPacket(connId, packet)),
+      onClientClosed: connId => runner.run(role, () => role.onClientClosed(connId))
+    }
+    this.#listeners.push({ listener, at: { host: node.host, port: config.tcpPort }, events })
+    this.transfers.push({ config, role, counts })
+    this.#add(endpoint, role)
+  }
+
+  logic(config: RoleConfigOf<'logic'>): void {
+    const { arbiter, limits } = this.#parts.config
+    const endpoint = logicEndpoint(config.id)
+    const counts = new RoleMetrics(this.#parts.metrics)
+    const role = new Logic(this.#env(endpoint, counts), {
+      ...defaultLogicLimits,
+      ...this.#identity(),
+      id: config.id,
+      setId: config.set,
+      bodyLimitBytes: limits.bodyBytes,
+      announceMs: arbiter.announceMs
+    })
+    this.logics.push({ config, role, counts })
+    this.#add(endpoint, role)
+  }
+
+  #add(endpoint: EndpointId, role: Role): void {
+    this.#parts.network.addLocal(endpoint)
+    this.#parts.runner.add(endpoint, role)
+  }
+
+  #identity(): { nodeId: string; address: string; version: string; arbiters: EndpointId[] } {
+    const { id, host, peerPort } = this.#parts.node
+    const arbiters = this.#arbiterPeers().map(({ replicaId }) => arbiterEndpoint(replicaId))
+    return { nodeId: id, address: `${host}:${peerPort}`, version, arbiters }
+  }
+
+  #env(self: EndpointId, metrics: Metrics = this.#parts.metrics): RoleEnv {
+    const { bootId, clock, keeper, log, network } = this.#parts
+    return {
+      self,
+      bootId,
+      log,
+      metrics,
+      random: new Prng(bootId, self),
+      nowMs: clock.nowMs,
+      wallMs: clock.wallMs,
+      send: (to, packet) => network.send(self, to, packet),
+      table: () => keeper.view()
+    }
+  }
+
+  #replica(
+    store: GroupStore,
+    self: { endpoint: EndpointId; replicaId: number; voters: number[]; role: () => Role },
+    ports: {
+      machine: StateMachine
+      send: (message: RaftMessage) => void
+      onLeadership: (leading: boolean) => void
+    }
+  ): ReplicaApi {
+    const { config, bootId, clock, log, metrics, network, runner } = this.#parts
+    for (const voter of self.voters) {
+      const group = self.endpoint.slice(0, self.endpoint.lastIndexOf('/'))
+      if (voter !== self.replicaId) network.interest(`${group}/${voter}`)
+    }
+    return createReplica({
+      ...ports,
+      config: { id: self.replicaId, ...raftSettings(config) },
+      tickMs: config.raft.tickMs,
+      store,
+      bootstrap: { voters: self.voters, outgoing: [], learners: [] },
+      clock,
+      random: new Prng(bootId, `raft ${self.endpoint}`),
+      log,
+      metrics,
+      trim: { trailingEntries: config.storage.logTrailingEntries, trailingBytes },
+      wake: () => runner.wake(self.role())
+    })
+  }
+
+  #replicasOf(setId: string): { replicaId: number; nodeId: string; address: string }[] {
+    return this.#places(role => (role.role === 'router' && role.set === setId ? role.replica : 0))
+  }
+
+  #arbiterPeers(): { replicaId: number; nodeId: string; address: string }[] {
+    return this.#places(role => (role.role === 'arbiter' ? role.replica : 0))
+  }
+
+  #places(
+    replicaOf: (role: NodeParts['node']['roles'][number]) => number
+  ): { replicaId: number; nodeId: string; address: string }[] {
+    return this.#parts.config.nodes
+      .flatMap(({ id, host, peerPort, roles }) =>
+        roles.flatMap(role => {
+          const replicaId = replicaOf(role)
+          return replicaId === 0 ? [] : [{ replicaId, nodeId: id, address: `${host}:${peerPort}` }]
+        })
+      )
+      .sort((a, b) => a.replicaId - b.replicaId)
+  }
+}

@@ -1,0 +1,79 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { RingsetError } from '../base/errors.ts'
+import { loadConfig, parseConfig, readConfig } from '../config/config.ts'
+import { type DataFolder, dataFolder } from '../config/data-folder.ts'
+import type { ClusterConfigInput } from '../config/schema.ts'
+import { ensureSecrets } from '../config/secrets.ts'
+import { readRecord, removeRecord } from './cluster-record.ts'
+import { withLaunchLock } from './launch-lock.ts'
+import { isRunning } from './node-process.ts'
+import { RunningCluster, type WaitOptions } from './running-cluster.ts'
+
+export const defaultDataDirectory = '.ringset'
+
+export interface StartOptions extends WaitOptions {
+  /** A file, or the configuration itself. Either is copied into the data folder. */
+  readonly config: string | ClusterConfigInput
+  readonly dataDirectory?: string
+  /** Runs once the processes are started, before the wait for readiness. */
+  readonly onStarted?: (cluster: RunningCluster) => void
+}
+
+/**
+ * Starts every node of a configuration as a process of its own and waits until the cluster is ready. What was started is stopped
+ * again when it does not become so. Throws CONFIG_INVALID, ALREADY_RUNNING (nodes of this data folder live), NODE_FAILED, TIMEOUT.
+ */
+export async function startCluster(options: StartOptions): Promise<RunningCluster> {
+  const folder = dataFolder(options.dataDirectory ?? defaultDataDirectory)
+  const text = configText(options.config)
+  mkdirSync(folder.root, { recursive: true, mode: 0o700 })
+  const cluster = await withLaunchLock(folder, async () => {
+    refuseIfRunning(folder)
+    ensureSecrets(folder.root)
+    writeFileSync(folder.configFile, text)
+    removeRecord(folder)
+    const made = new RunningCluster(folder.root)
+    made.spawnAll()
+    return made
+  })
+  try {
+    options.onStarted?.(cluster)
+    await cluster.waitReady(options)
+    return cluster
+  } catch (error) {
+    await cluster.stopAll()
+    cluster.close()
+    throw error
+  }
+}
+
+/** The cluster that was started from a data folder. Throws NOT_RUNNING when there is none or all its processes are gone. */
+export function openCluster(dataDirectory = defaultDataDirectory): RunningCluster {
+  const folder = dataFolder(dataDirectory)
+  if (livingNodes(folder).length > 0) return new RunningCluster(folder.root)
+  const facts = { folder: folder.root }
+  throw new RingsetError('NOT_RUNNING', `no cluster runs from ${folder.root}`, facts)
+}
+
+/** What the record says may be long past: the machine may have restarted since. */
+function livingNodes(folder: DataFolder): string[] {
+  const nodes = readRecord(folder)?.nodes ?? []
+  return nodes.filter(node => isRunning(node, folder)).map(({ id }) => id)
+}
+
+function refuseIfRunning(folder: DataFolder): void {
+  const living = livingNodes(folder)
+  if (living.length === 0) return
+  const text = `${living.length} nodes run from ${folder.root}: ${living.join(', ')}`
+  throw new RingsetError('ALREADY_RUNNING', text, { folder: folder.root })
+}
+
+/** The nodes read a copy in the data folder, so that all of them, and whoever stops them, see the same. */
+function configText(config: string | ClusterConfigInput): string {
+  if (typeof config === 'string') {
+    loadConfig(config)
+    return readConfig(config)
+  }
+  parseConfig(config)
+  return `${JSON.stringify(config, null, 2)}\n`
+}

@@ -1,0 +1,215 @@
+import type { Socket } from 'node:net'
+import { ByteWriter } from '../base/bytes.ts'
+import { RingsetError } from '../base/errors.ts'
+import type { TableCarrier } from '../protocol/carrier.ts'
+import { decodeFrame, encodeFrame, type Frame, FrameReader } from '../protocol/frame.ts'
+import type { Packet } from '../protocol/packet.ts'
+import type { TableView } from '../table/table-view.ts'
+
+/** A writer that held more than this in one turn is not kept for the next. */
+const keptWriterBytes = 64 * 1024
+const keptWriters = 256
+
+/**
+ * Collects the streams that have something to write, and writes each of them once per event-loop turn. Writers are shared: an
+ * idle stream holds none.
+ */
+export class WriteTurn {
+  #dirty: PacketStream[] = []
+  #other: PacketStream[] = []
+  #scheduled = false
+  readonly #spare: ByteWriter[] = []
+  readonly #run = () => {
+    this.#scheduled = false
+    this.flush()
+  }
+
+  add(stream: PacketStream): void {
+    this.#dirty.push(stream)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(this.#run)
+  }
+
+  /** Writes now what was collected so far; otherwise that happens by itself at the end of the turn. */
+  flush(): void {
+    const streams = this.#dirty
+    if (streams.length === 0) return
+    this.#dirty = this.#other
+    this.#other = streams
+    for (let i = 0; i < streams.length; i++) streams[i]!.flush()
+    streams.length = 0
+  }
+
+  takeWriter(): ByteWriter {
+    return this.#spare.pop() ?? new ByteWriter(512)
+  }
+
+  giveWriter(writer: ByteWriter): void {
+    if (writer.length > keptWriterBytes || this.#spare.length >= keptWriters) return
+    writer.reset()
+    this.#spare.push(writer)
+  }
+}
+
+/** Who deals with what a stream receives. A throw of `onFrame` is a broken invariant and is not caught. */
+export interface StreamOwner {
+  onFrame(frame: Frame): void
+  /** UNKNOWN_KIND or BAD_PACKET, with the packet's ids as facts; the stream goes on. */
+  onRefused(error: RingsetError): void
+  /** BAD_FRAME or FRAME_TOO_LARGE: nothing more is read; the owner closes. */
+  onGarbage(error: RingsetError): void
+  /** The socket is closed; called once. */
+  onClosed(): void
+}
+
+/** A socket with frames on it. Nothing is read any more once `deaf` is set. */
+export class PacketStream {
+  readonly socket: Socket
+  readonly owner: StreamOwner
+  deaf = false
+  readonly #turn: WriteTurn
+  readonly #reader: FrameReader
+  #writer: ByteWriter | undefined
+
+  /** @param limitBytes largest frame accepted, to begin with. */
+  constructor(socket: Socket, owner: StreamOwner, turn: WriteTurn, limitBytes: number) {
+    this.socket = socket
+    this.owner = owner
+    this.#turn = turn
+    this.#reader = new FrameReader(limitBytes)
+    const owned = socket as OwnedSocket
+    owned[streamOf] = this
+    socket.on('data', onData)
+    socket.on('error', onError)
+    socket.on('close', onClose)
+  }
+
+  set limitBytes(bytes: number) {
+    this.#reader.limitBytes = bytes
+  }
+
+  /** Bytes that the operating system has not taken yet. */
+  get backlogBytes(): number {
+    return (this.#writer?.length ?? 0) + this.socket.writableLength
+  }
+
+  /**
+   * Queues one frame for the end of the turn, stamped with `view`, with its table when `carrier` says so (no carrier: never). False
+   * when nothing was queued: the socket is closed or the frame is over `limitBytes`.
+   */
+  send(
+    packet: Packet,
+    to: number,
+    from: number,
+    view: TableView,
+    carrier: TableCarrier | undefined,
+    limitBytes: number
+  ): boolean {
+    if (!this.socket.writable) return false
+    const writer = this.#open()
+    const start = writer.length
+    const { epoch, clusterTag } = view
+    if (carrier?.wants(epoch)) {
+      const size = encodeFrame(writer, packet, to, from, clusterTag, epoch, view.encoded)
+      if (size <= limitBytes) {
+        carrier.attached(epoch)
+        return true
+      }
+      writer.truncate(start)
+    }
+    if (encodeFrame(writer, packet, to, from, clusterTag, epoch) <= limitBytes) return true
+    writer.truncate(start)
+    return false
+  }
+
+  /** Queues bytes that are whole frames. False when the socket is closed. */
+  sendEncoded(frames: Buffer): boolean {
+    if (!this.socket.writable) return false
+    this.#open().raw(frames)
+    return true
+  }
+
+  #open(): ByteWriter {
+    if (this.#writer === undefined) {
+      this.#writer = this.#turn.takeWriter()
+      this.#turn.add(this)
+    }
+    return this.#writer
+  }
+
+  flush(): void {
+    const writer = this.#writer
+    if (writer === undefined) return
+    this.#writer = undefined
+    if (writer.length === 0 || !this.socket.writable) {
+      this.#turn.giveWriter(writer)
+      return
+    }
+    this.socket.write(writer.finish())
+    // Nothing left in the socket means that the kernel has copied the bytes; otherwise they belong to the socket until sent.
+    if (this.socket.writableLength === 0) this.#turn.giveWriter(writer)
+  }
+
+  /** Flushes and sends FIN; what still arrives is discarded. The owner destroys the socket if the other end does not close. */
+  finish(): void {
+    this.deaf = true
+    this.flush()
+    this.socket.resume()
+    this.socket.end()
+  }
+
+  received(chunk: Buffer): void {
+    if (this.deaf) return
+    const reader = this.#reader
+    reader.push(chunk)
+    while (!this.deaf && this.#more()) {
+      const frame = this.#decode()
+      if (frame !== undefined) this.owner.onFrame(frame)
+    }
+  }
+
+  #more(): boolean {
+    try {
+      return this.#reader.next()
+    } catch (error) {
+      this.#garbage(error)
+      return false
+    }
+  }
+
+  #decode(): Frame | undefined {
+    const reader = this.#reader
+    try {
+      return decodeFrame(reader.buffer, reader.start, reader.end)
+    } catch (error) {
+      if (!(error instanceof RingsetError)) throw error
+      if (error.code === 'BAD_FRAME') this.#garbage(error)
+      else this.owner.onRefused(error)
+      return undefined
+    }
+  }
+
+  #garbage(error: unknown): void {
+    if (!(error instanceof RingsetError)) throw error
+    this.deaf = true
+    this.owner.onGarbage(error)
+  }
+}
+
+const streamOf = Symbol('stream')
+type OwnedSocket = Socket & { [streamOf]: PacketStream }
+
+// One function each for all sockets: a closure per connection costs memory.
+function onData(this: Socket, chunk: Buffer): void {
+  ;(this as OwnedSocket)[streamOf].received(chunk)
+}
+
+/** 'close' follows and tells the owner. */
+function onError(): void {}
+
+function onClose(this: Socket): void {
+  const stream = (this as OwnedSocket)[streamOf]
+  stream.deaf = true
+  stream.owner.onClosed()
+}

@@ -1,0 +1,57 @@
+import type { Metrics } from '../base/ports.ts'
+import { type CarryMode, TableCarrier } from '../protocol/carrier.ts'
+import type { EndpointId } from '../protocol/endpoint.ts'
+import { linkIndex } from '../protocol/frame.ts'
+import type { Packet } from '../protocol/packet.ts'
+import type { TableKeeper } from '../table/table-keeper.ts'
+import type { PeerLimits } from './peer-limits.ts'
+import type { PeerLink } from './peer-link.ts'
+
+/** What sending needs of its network. */
+export interface SendContext {
+  readonly keeper: TableKeeper
+  readonly limits: PeerLimits
+  readonly metrics: Metrics
+  readonly carry: CarryMode
+}
+
+/**
+ * Another process, as long as there is a link to it. There are two links when both sides dialed at once; then each side goes on
+ * sending on the one that opened first for it, so that packets stay in order, and listens on both.
+ */
+export class PeerProcess {
+  readonly key: string
+  readonly bootId: number
+  readonly links: PeerLink[]
+  /** The other process's endpoints by its index. */
+  readonly endpoints: (EndpointId | undefined)[] = []
+  readonly carrier: TableCarrier
+  sending: PeerLink
+  readonly #context: SendContext
+
+  constructor(key: string, link: PeerLink, context: SendContext) {
+    this.key = key
+    this.bootId = link.bootId
+    this.sending = link
+    this.links = [link]
+    this.#context = context
+    this.carrier = new TableCarrier(context.carry)
+  }
+
+  /** Sends as the link itself. */
+  sendOwn(packet: Packet, link = this.sending): boolean {
+    return this.send(packet, linkIndex, linkIndex, link)
+  }
+
+  /** False when the packet was dropped: the queue is full, the frame too large, or the link closing. */
+  send(packet: Packet, to: number, from: number, link = this.sending): boolean {
+    const { limits, keeper, metrics } = this.#context
+    const { stream } = link
+    if (link.open && stream.backlogBytes <= limits.queueBytes) {
+      const view = keeper.view()
+      if (stream.send(packet, to, from, view, this.carrier, limits.frameBytes)) return true
+    }
+    metrics.count('link_dropped_total')
+    return false
+  }
+}

@@ -1,0 +1,361 @@
+import { assert, RingsetError } from '../base/errors.ts'
+import type { Clock, Log, Metrics, Random } from '../base/ports.ts'
+import { decodeMembership } from './codec.ts'
+import { Raft } from './raft.ts'
+import type { RaftConfig, RaftStatus, Ready, Refusal } from './raft-api.ts'
+import { ReadQueue } from './read-queue.ts'
+import type { ProposeOutcome, ReplicaApi } from './replica-api.ts'
+import { SnapshotReceiver } from './snapshot-receiver.ts'
+import { SnapshotSender } from './snapshot-sender.ts'
+import type { StateMachine } from './state-machine.ts'
+import type { GroupStore } from './store.ts'
+import { LogTrimmer, type TrimLimits } from './trim.ts'
+import {
+  type Entry,
+  entryKinds,
+  type Membership,
+  type RaftMessage,
+  type ReplicaId,
+  type Role
+} from './types.ts'
+
+export interface ReplicaOptions {
+  readonly config: RaftConfig
+  readonly tickMs: number
+  readonly store: GroupStore
+  readonly machine: StateMachine
+  /** Members of a group that has never run here. */
+  readonly bootstrap: Membership
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly trim: TrimLimits
+  send(message: RaftMessage): void
+  /** Something became ready outside a call of the role (a disk write finished): flush soon. */
+  wake(): void
+  /** Began or ceased to lead and be able to serve (see `leading`). */
+  onLeadership?(leading: boolean): void
+}
+
+/** Apply at most this long in one flush, so that packets and heartbeats keep flowing. */
+const applySliceMs = 4
+/** A stalled process must not make up for lost time at once: timeouts are judged on processed input (libuv runs timers first). */
+const catchUpTicksMax = 5
+
+interface PendingProposal {
+  readonly term: number
+  readonly done: (outcome: ProposeOutcome) => void
+}
+
+export function createReplica(options: ReplicaOptions): ReplicaApi {
+  return new Replica(options)
+}
+
+class Replica implements ReplicaApi {
+  readonly #options: ReplicaOptions
+  readonly #raft: Raft
+  readonly #store: GroupStore
+  readonly #machine: StateMachine
+  readonly #sender: SnapshotSender
+  readonly #receiver: SnapshotReceiver
+  readonly #trimmer: LogTrimmer
+
+  #role: Role = 'follower'
+  #leader: ReplicaId = 0
+  #term: number
+  #serving = false
+  #applied: number
+  #lastTickMs: number
+
+  readonly #proposals = new Map<number, PendingProposal>()
+  readonly #reads = new ReadQueue()
+
+  #applyQueue: Entry[] = []
+  #rows = new Map<string, Buffer | undefined>()
+  #membership: Membership | undefined
+
+  constructor(options: ReplicaOptions) {
+    const { store, bootstrap } = options
+    const { hardState, applied, membership, quarantine } = store.recovered
+    this.#options = options
+    this.#store = store
+    this.#machine = options.machine
+    this.#term = hardState.term
+    this.#applied = applied
+    this.#lastTickMs = options.clock.nowMs()
+    if (membership === undefined) {
+      store.write({ rows: new Map(), applied, membership: bootstrap, sync: false }, () => {})
+    }
+    this.#raft = new Raft(
+      options.config,
+      {
+        hardState,
+        applied,
+        membership: membership ?? bootstrap,
+        quarantined: quarantine !== undefined
+      },
+      store,
+      options.random
+    )
+    const ports = {
+      id: options.config.id,
+      store,
+      log: options.log,
+      send: options.send,
+      wake: options.wake
+    }
+    this.#sender = new SnapshotSender({
+      ...ports,
+      term: () => this.#term,
+      onEnd: (peer, ok, index) => this.#raft.reportSnapshot(peer, ok, index)
+    })
+    this.#receiver = new SnapshotReceiver({
+      ...ports,
+      hardState: () => {
+        const { term, vote, commit } = this.#raft.status()
+        return { term, vote, commit }
+      },
+      onInstalled: meta => {
+        this.#applied = meta.index
+        this.#applyQueue = []
+        this.#machine.reset()
+        this.#raft.restored(meta)
+        this.#trimmer.reset(meta.index)
+      }
+    })
+    this.#trimmer = new LogTrimmer(options.trim)
+  }
+
+  leading(): boolean {
+    return this.#serving
+  }
+
+  leader(): ReplicaId {
+    return this.#leader
+  }
+
+  term(): number {
+    return this.#term
+  }
+
+  status(): RaftStatus {
+    return this.#raft.status()
+  }
+
+  getRow(key: string): Buffer | undefined {
+    return this.#rows.has(key) ? this.#rows.get(key) : this.#store.getState(key)
+  }
+
+  propose(data: Buffer, done: (outcome: ProposeOutcome) => void): Refusal | undefined {
+    const at = this.#raft.propose([data])
+    if (typeof at === 'string') return at
+    this.#proposals.set(at.index, { term: at.term, done })
+    return undefined
+  }
+
+  read(done: (confirmed: boolean) => void): Refusal | undefined {
+    if (this.#role !== 'leader') return 'notLeader'
+    this.#reads.add(done)
+    return undefined
+  }
+
+  transferLeadership(to?: ReplicaId): Refusal | undefined {
+    const target = to ?? this.#mostCaughtUp()
+    return target === undefined ? 'unsafe' : this.#raft.transferLeadership(target)
+  }
+
+  #mostCaughtUp(): ReplicaId | undefined {
+    const { progress, membership, id } = this.#raft.status()
+    let best: { id: ReplicaId; match: number } | undefined
+    for (const peer of progress) {
+      const eligible = peer.id !== id && peer.active && membership.voters.includes(peer.id)
+      if (eligible && (best === undefined || peer.match > best.match)) best = peer
+    }
+    return best?.id
+  }
+
+  step(message: RaftMessage): void {
+    if (message.type === 'snapshotAnswer') {
+      this.#sender.onAnswer(message)
+      return
+    }
+    if (this.#receiver.finishing) return
+    this.#raft.step(message)
+    if (message.type !== 'snapshot') return
+    // What the core decided before must reach the disk before the log is replaced.
+    this.#drain()
+    const { term, commit } = this.#raft.status()
+    if (message.term === term) this.#receiver.onChunk(message, commit)
+  }
+
+  tick(): void {
+    if (this.#receiver.finishing) return
+    const { clock, tickMs } = this.#options
+    const elapsedMs = clock.nowMs() - this.#lastTickMs
+    const ticks = Math.min(Math.floor(elapsedMs / tickMs + 0.1), catchUpTicksMax)
+    if (ticks <= 0) return
+    this.#lastTickMs += ticks * tickMs
+    if (elapsedMs > catchUpTicksMax * tickMs) this.#lastTickMs = clock.nowMs()
+    for (let i = 0; i < ticks; i++) this.#raft.tick()
+    this.#sender.tick()
+  }
+
+  peer(id: ReplicaId, up: boolean, refused: boolean): void {
+    if (up) return
+    this.#raft.reportUnreachable(id)
+    if (!refused || id !== this.#leader) return
+    // The leader's process is certainly gone: campaign now, staggered by rank so that the pre-votes do not collide.
+    const others = this.#raft.status().membership.voters.filter(voter => voter !== id)
+    const rank = Math.max(0, others.indexOf(this.#options.config.id))
+    const staggerTicks = Math.max(1, Math.round(15 / this.#options.tickMs))
+    this.#raft.forgetLeader(1 + rank * staggerTicks)
+  }
+
+  flush(): void {
+    // While the switch to a snapshot is on its way to the disk, log and rows stand still; what is lost meanwhile is only packets.
+    if (this.#receiver.finishing) return
+    this.#reads.ask(token => this.#raft.readIndex(token) === undefined)
+    this.#drain()
+    this.#applySlice()
+    this.#writeRows()
+    if (this.#applyQueue.length > 0) this.#options.wake()
+  }
+
+  #drain(): void {
+    while (this.#raft.hasReady()) this.#handle(this.#raft.ready())
+  }
+
+  #handle(ready: Ready): void {
+    const { append, afterAppend } = ready
+    if (append !== undefined) {
+      this.#trimmer.grown(append.entries)
+      this.#store.write(
+        {
+          ...(append.hardState && { hardState: append.hardState }),
+          ...(append.truncateFrom !== undefined && { truncateFrom: append.truncateFrom }),
+          entries: append.entries,
+          sync: append.mustSync
+        },
+        () => {
+          this.#raft.appended(append.ack)
+          for (const message of afterAppend) this.#options.send(message)
+          this.#options.wake()
+        }
+      )
+    } else {
+      assert(afterAppend.length === 0, 'gated messages without a write')
+    }
+    for (const message of ready.now) this.#options.send(message)
+    if (ready.change !== undefined) this.#changed(ready.change)
+    for (const entry of ready.committed) this.#applyQueue.push(entry)
+    for (const { token, index } of ready.reads) this.#reads.confirm(token, index, this.#applied)
+    for (const token of ready.droppedReads) this.#reads.drop(token)
+    for (const peer of ready.snapshotsWanted) this.#sender.start(peer)
+  }
+
+  #changed(change: { role: Role; leader: ReplicaId; term: number }): void {
+    const ledBefore = this.#role === 'leader' && this.#term === change.term
+    this.#role = change.role
+    this.#leader = change.leader
+    this.#term = change.term
+    if (change.role === 'leader' && ledBefore) return
+    this.#sender.stopAll()
+    this.#setServing(false)
+    for (const [index, proposal] of [...this.#proposals]) {
+      if (change.role === 'leader' && proposal.term === change.term) continue
+      this.#proposals.delete(index)
+      proposal.done('lost')
+    }
+    if (change.role !== 'leader') this.#reads.dropAll()
+  }
+
+  #setServing(serving: boolean): void {
+    if (this.#serving === serving) return
+    this.#serving = serving
+    this.#options.onLeadership?.(serving)
+  }
+
+  #applySlice(): void {
+    const queue = this.#applyQueue
+    if (queue.length === 0) return
+    const { clock } = this.#options
+    const untilMs = clock.nowMs() + applySliceMs
+    let count = 0
+    while (count < queue.length && (count === 0 || clock.nowMs() < untilMs)) {
+      this.#apply(queue[count++]!)
+    }
+    this.#applyQueue = count === queue.length ? [] : queue.slice(count)
+    this.#raft.applied(this.#applied)
+    this.#reads.release(this.#applied)
+  }
+
+  #apply(entry: Entry): void {
+    assert(entry.index === this.#applied + 1, 'entries are applied in order', {
+      index: entry.index,
+      applied: this.#applied
+    })
+    let results: readonly unknown[] = []
+    if (entry.kind === entryKinds.normal) {
+      results = this.#machine.apply(entry.index, entry.data, this.#rowsPort)
+    } else if (entry.kind === entryKinds.config) {
+      this.#membership = decodeMembership(entry.data)
+      this.#raft.applied(entry.index, this.#membership)
+    }
+    this.#applied = entry.index
+    const proposal = this.#proposals.get(entry.index)
+    if (proposal !== undefined) {
+      this.#proposals.delete(entry.index)
+      proposal.done(proposal.term === entry.term ? { results } : 'lost')
+    }
+    if (this.#role === 'leader' && entry.term === this.#term) this.#setServing(true)
+  }
+
+  readonly #rowsPort = {
+    get: (key: string): Buffer | undefined => this.getRow(key),
+    put: (key: string, value: Buffer): void => {
+      this.#rows.set(key, value)
+    },
+    delete: (key: string): void => {
+      this.#rows.set(key, undefined)
+    }
+  }
+
+  #writtenApplied = -1
+
+  #writeRows(): void {
+    if (this.#rows.size === 0 && this.#membership === undefined) {
+      // A no-op changes no row: recording it can wait for the next change.
+      if (this.#applied - this.#writtenApplied < 1_000) return
+    }
+    const rows = this.#rows
+    const membership = this.#membership
+    this.#rows = new Map()
+    this.#membership = undefined
+    this.#writtenApplied = this.#applied
+    const compactTo = this.#trimmer.compactTo(this.#applied)
+    this.#store.write(
+      {
+        rows,
+        applied: this.#applied,
+        ...(membership && { membership }),
+        ...(compactTo !== undefined && { compactTo }),
+        sync: false
+      },
+      () => {}
+    )
+    if (compactTo !== undefined) this.#raft.compacted(compactTo)
+  }
+}
+
+/** Rebuilds a RingsetError for a refused proposal or read. */
+export function refusalError(refusal: Refusal): RingsetError {
+  switch (refusal) {
+    case 'overloaded':
+      return new RingsetError('OVERLOADED')
+    case 'notLeader':
+      return new RingsetError('NOT_LEADER')
+    default:
+      return new RingsetError('NO_LEADER', undefined, { refusal })
+  }
+}

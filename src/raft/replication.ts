@@ -1,0 +1,330 @@
+import { assert } from '../base/errors.ts'
+import { entryBytes } from './log.ts'
+import type { Progress } from './progress.ts'
+import { jointValue } from './quorum.ts'
+import type { RaftState } from './state.ts'
+import { continueTransfer } from './transfer.ts'
+import type { Entry, EntryKind, RaftMessage, ReplicaId } from './types.ts'
+
+type MessageOf<Type extends RaftMessage['type']> = Extract<RaftMessage, { type: Type }>
+
+const countedMatch = (member: Progress): number => (member.quarantined ? 0 : member.match)
+const roundOf = (member: Progress): number => member.round
+const activeOf = (member: Progress): number => (member.active ? 1 : 0)
+
+// Leader
+
+/** Adds one entry to the leader's own log; it goes out with the next `pump`. */
+export function appendOwn(state: RaftState, kind: EntryKind, data: Buffer): number {
+  const index = state.log.lastIndex + 1
+  state.log.push({ index, term: state.term, kind, data })
+  state.pumpDue = true
+  return index
+}
+
+/** Sends every follower what it may get now: entries while its window has room, else the commit index if it does not know it. */
+export function pump(state: RaftState): void {
+  state.pumpDue = false
+  for (const member of state.progress.values()) {
+    if (member.id !== state.id) pumpTo(state, member)
+  }
+}
+
+function pumpTo(state: RaftState, member: Progress): void {
+  if (member.state === 'snapshot') return
+  if (member.state === 'probe') {
+    if (!member.probeSent && sendAppend(state, member)) member.probeSent = true
+    return
+  }
+  const { log } = state
+  while (member.next <= log.lastIndex && !member.inflight.full()) {
+    if (!sendAppend(state, member)) return
+  }
+  const owed = Math.min(log.commit, member.next - 1)
+  if (member.verify || (owed > member.sentCommit && !member.inflight.full())) {
+    sendAppend(state, member)
+  }
+}
+
+/** @returns false when nothing was sent: the follower needs a snapshot, or is not there to take one. */
+function sendAppend(state: RaftState, member: Progress): boolean {
+  const { log, config } = state
+  const prevIndex = member.next - 1
+  const prevTerm = log.term(prevIndex)
+  if (prevTerm === undefined || (member.next < log.firstIndex() && member.next <= log.lastIndex)) {
+    wantSnapshot(state, member)
+    return false
+  }
+  const window = member.state === 'replicate' && member.inflight.full()
+  const entries = window ? [] : log.entries(member.next, config.maxMessageBytes)
+  member.verify = false
+  member.sentCommit = Math.max(member.sentCommit, Math.min(log.commit, prevIndex + entries.length))
+  if (entries.length > 0 && member.state === 'replicate') {
+    let bytes = 0
+    for (let i = 0; i < entries.length; i++) bytes += entryBytes(entries[i]!)
+    member.next += entries.length
+    member.inflight.add(member.next - 1, bytes)
+  }
+  state.send({
+    type: 'append',
+    from: state.id,
+    to: member.id,
+    term: state.term,
+    prevIndex,
+    prevTerm,
+    commit: log.commit,
+    entries
+  })
+  return true
+}
+
+function wantSnapshot(state: RaftState, member: Progress): void {
+  // A silent follower would only make us build a snapshot that nobody takes.
+  if (!member.active) return
+  member.becomeSnapshot()
+  state.snapshotsWanted.push(member.id)
+}
+
+export function broadcastHeartbeat(state: RaftState): void {
+  const { log } = state
+  const round = state.reads.round
+  state.heartbeatElapsed = 0
+  for (const member of state.progress.values()) {
+    if (member.id === state.id) continue
+    // Never beyond what is verified there: the rest of its log may be another leader's.
+    const commit = Math.min(member.match, log.commit)
+    member.sentCommit = Math.max(member.sentCommit, commit)
+    state.send({
+      type: 'heartbeat',
+      from: state.id,
+      to: member.id,
+      term: state.term,
+      commit,
+      round
+    })
+  }
+}
+
+/** Commits what a majority of disks holds, but counts only entries of the own term (§3.6.2, Figure 3.7). */
+export function advanceCommit(state: RaftState): void {
+  const index = jointValue(state.voters, state.outgoing, countedMatch)
+  if (index < state.termStart || index > state.log.lastIndex) return
+  if (state.log.commitTo(index)) state.pumpDue = true
+}
+
+/** What is durable here counts like any follower's ack. */
+export function countOwnDisk(state: RaftState): void {
+  const own = state.progress.get(state.id)
+  if (own === undefined) return
+  if (own.accepted(state.log.stableIndex)) advanceCommit(state)
+}
+
+/** Confirms the reads of every round that a majority of each half has answered. */
+export function confirmReads(state: RaftState): void {
+  if (!state.reads.pending) return
+  const own = state.progress.get(state.id)
+  if (own !== undefined) own.round = state.reads.round
+  state.reads.confirm(jointValue(state.voters, state.outgoing, roundOf), state.confirmed)
+}
+
+/** Has a majority of each half been heard since the last call? */
+export function quorumActive(state: RaftState): boolean {
+  const own = state.progress.get(state.id)
+  if (own !== undefined) own.active = true
+  const active = jointValue(state.voters, state.outgoing, activeOf) >= 1
+  for (const member of state.progress.values()) member.active = member.id === state.id
+  return active
+}
+
+/** Any answer proves life; its flag tells whether its acks may be counted. */
+function hear(state: RaftState, member: Progress, quarantined: boolean): void {
+  member.active = true
+  if (quarantined && !member.quarantined) {
+    member.quarantine()
+    member.becomeProbe(state.log.lastIndex + 1)
+  } else if (!quarantined && member.quarantined) {
+    member.quarantined = false
+    advanceCommit(state)
+  }
+}
+
+/**
+ * Only a damaged replica asks, to learn what it must catch up with. Its old acks are void from here on, so that nothing is committed
+ * through them after the index that it gets.
+ */
+export function readForPeer(state: RaftState, request: MessageOf<'readIndex'>): void {
+  const member = state.progress.get(request.from)
+  if (member === undefined) return
+  hear(state, member, true)
+  state.reads.add(request.token, request.from)
+}
+
+export function handleAppendAnswer(state: RaftState, answer: MessageOf<'appendAnswer'>): void {
+  const member = state.progress.get(answer.from)
+  if (member === undefined) return
+  hear(state, member, answer.quarantined)
+  state.pumpDue = true
+  if (answer.rejected) {
+    const hint =
+      answer.hintTerm > 0
+        ? state.log.lastIndexAtTerm(answer.hintIndex, answer.hintTerm)
+        : answer.hintIndex
+    member.rejectedAt(answer.index, hint)
+    return
+  }
+  assert(answer.index <= state.log.lastIndex, 'a follower acknowledged what was never sent', {
+    from: answer.from,
+    index: answer.index
+  })
+  const moved = member.accepted(answer.index)
+  if (!moved && !(member.match === answer.index && member.state === 'probe')) return
+  if (member.state === 'replicate') {
+    member.inflight.freeTo(answer.index)
+  } else if (member.state === 'probe' || member.match + 1 >= state.log.firstIndex()) {
+    member.becomeReplicate()
+  }
+  if (moved) advanceCommit(state)
+  continueTransfer(state, member)
+}
+
+export function handleHeartbeatAnswer(
+  state: RaftState,
+  answer: MessageOf<'heartbeatAnswer'>
+): void {
+  const member = state.progress.get(answer.from)
+  if (member === undefined) return
+  hear(state, member, answer.quarantined)
+  member.probeSent = false
+  if (member.state === 'replicate') {
+    // Either an append or its answer was lost, or it is under way: one more message tells.
+    if (member.inflight.full()) member.inflight.freeFirst()
+    if (member.match < state.log.lastIndex) member.verify = true
+  }
+  if (member.match < state.log.lastIndex || member.state === 'probe') state.pumpDue = true
+  if (answer.round > member.round) {
+    assert(answer.round <= state.reads.round, 'an answer to a round that was never opened', {
+      from: answer.from,
+      round: answer.round
+    })
+    member.round = answer.round
+    confirmReads(state)
+  }
+}
+
+export function reportUnreachable(state: RaftState, peer: ReplicaId): void {
+  const member = state.progress.get(peer)
+  if (state.role !== 'leader' || member === undefined || member.state !== 'replicate') return
+  member.becomeProbe(member.match + 1)
+  member.probeSent = true
+}
+
+export function reportSnapshot(
+  state: RaftState,
+  peer: ReplicaId,
+  ok: boolean,
+  index: number
+): void {
+  const member = state.progress.get(peer)
+  if (state.role !== 'leader' || member?.state !== 'snapshot') return
+  if (ok && index <= state.log.commit) {
+    member.accepted(index)
+    member.becomeProbe(member.match + 1)
+    state.pumpDue = true
+  } else {
+    member.becomeProbe(member.match + 1)
+    // The next heartbeat answer tries again: at once would spin on a link that just failed.
+    member.probeSent = true
+  }
+}
+
+// Follower
+
+export function handleAppend(state: RaftState, message: MessageOf<'append'>): void {
+  const { log } = state
+  if (message.prevIndex < log.commit) {
+    acceptedTo(state, message.from, log.commit)
+    return
+  }
+  if (log.term(message.prevIndex) !== message.prevTerm) {
+    rejectAppend(state, message)
+    return
+  }
+  const { entries } = message
+  if (entries.length > 0) log.merge(checked(message))
+  const lastNew = message.prevIndex + entries.length
+  log.commitTo(Math.min(message.commit, lastNew))
+  acceptedTo(state, message.from, lastNew)
+}
+
+function checked(message: MessageOf<'append'>): readonly Entry[] {
+  const first = message.entries[0]!
+  const last = message.entries[message.entries.length - 1]!
+  assert(
+    first.index === message.prevIndex + 1 &&
+      last.index === message.prevIndex + message.entries.length &&
+      last.term <= message.term,
+    'an append does not follow its previous entry',
+    { prevIndex: message.prevIndex, first: first.index, last: last.index }
+  )
+  return message.entries
+}
+
+/** Remembers the answer: appends of one turn are answered once, with the last index. */
+function acceptedTo(state: RaftState, to: ReplicaId, index: number): void {
+  state.answerIndex = state.answerTo === to ? Math.max(state.answerIndex, index) : index
+  state.answerTo = to
+}
+
+/** Puts the remembered answer where it belongs: it is an ack, so it waits for the disk. */
+export function flushAnswer(state: RaftState): void {
+  if (state.answerTo === 0) return
+  const answer: RaftMessage = {
+    type: 'appendAnswer',
+    from: state.id,
+    to: state.answerTo,
+    term: state.term,
+    rejected: false,
+    index: state.answerIndex,
+    hintIndex: 0,
+    hintTerm: 0,
+    quarantined: state.quarantine !== undefined
+  }
+  state.answerTo = 0
+  if (answer.index <= state.log.stableIndex) state.send(answer)
+  else state.sendDurable(answer)
+}
+
+function rejectAppend(state: RaftState, message: MessageOf<'append'>): void {
+  const { log } = state
+  const hintIndex = log.lastIndexAtTerm(
+    Math.min(message.prevIndex, log.lastIndex),
+    message.prevTerm
+  )
+  state.send({
+    type: 'appendAnswer',
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    rejected: true,
+    index: message.prevIndex,
+    hintIndex,
+    hintTerm: log.term(hintIndex) ?? 0,
+    quarantined: state.quarantine !== undefined
+  })
+}
+
+export function handleHeartbeat(state: RaftState, message: MessageOf<'heartbeat'>): void {
+  const { log } = state
+  // A damaged log may have lost what this leader once saw acknowledged.
+  const commit =
+    state.quarantine === undefined ? message.commit : Math.min(message.commit, log.lastIndex)
+  log.commitTo(commit)
+  state.send({
+    type: 'heartbeatAnswer',
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    round: message.round,
+    quarantined: state.quarantine !== undefined
+  })
+}

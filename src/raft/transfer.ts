@@ -1,0 +1,38 @@
+import type { Progress } from './progress.ts'
+import type { Refusal } from './raft-api.ts'
+import type { RaftState } from './state.ts'
+import type { ReplicaId } from './types.ts'
+
+/** Hands leadership to `to` once it holds the whole log (§3.10); proposals are refused until it did or the transfer timed out. */
+export function startTransfer(state: RaftState, to: ReplicaId): Refusal | undefined {
+  if (state.role !== 'leader') return 'notLeader'
+  if (to === state.id) {
+    state.transferTo = 0
+    return undefined
+  }
+  const target = state.progress.get(to)
+  if (target === undefined) return 'notMember'
+  if (!state.isVoter(to) || target.quarantined) return 'unsafe'
+  if (state.transferTo === to) return undefined
+  state.transferTo = to
+  state.transferElapsed = 0
+  state.pumpDue = true
+  continueTransfer(state, target)
+  return undefined
+}
+
+/** Tells the target to campaign as soon as it has everything. */
+export function continueTransfer(state: RaftState, target: Progress): void {
+  if (state.transferTo !== target.id || target.match !== state.log.lastIndex) return
+  sendTimeoutNow(state, target.id)
+}
+
+export function sendTimeoutNow(state: RaftState, to: ReplicaId): void {
+  state.send({ type: 'timeoutNow', from: state.id, to, term: state.term })
+}
+
+export function tickTransfer(state: RaftState): void {
+  if (state.transferTo === 0) return
+  state.transferElapsed++
+  if (state.transferElapsed >= state.config.transferTicks) state.transferTo = 0
+}

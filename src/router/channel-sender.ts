@@ -1,0 +1,200 @@
+import { type ErrorCode, errorCodeOf } from '../base/error-codes.ts'
+import type { EndpointId } from '../protocol/endpoint.ts'
+import type { PayloadOf } from '../protocol/kinds.ts'
+import { type Packet, packet } from '../protocol/packet.ts'
+import type { RouterParts } from './admission.ts'
+import { writeChannelAcked } from './commands.ts'
+import type { RouterLimits } from './limits.ts'
+import { OutgoingChannel } from './outgoing-channel.ts'
+import type { Proposals } from './proposals.ts'
+
+/** A batch without an answer for so long is given up and sent again, to another replica. */
+const answerMs = 1_000
+/** The outbox is trimmed after so many acknowledged items, or after this time. */
+const trimItems = 4_096
+const trimMs = 1_000
+
+interface Outlet {
+  readonly channel: OutgoingChannel
+  trimmedAtMs: number
+  trimming: boolean
+}
+
+/** The leader's sending ends of the channels to all other sets. */
+export class ChannelSender {
+  readonly #parts: RouterParts
+  readonly #limits: RouterLimits
+  readonly #proposals: Proposals
+  readonly #nextSequence: () => number
+  readonly #outlets = new Map<string, Outlet>()
+  /** Which channel a batch in flight belongs to. */
+  readonly #flights = new Map<number, string>()
+
+  constructor(
+    parts: RouterParts,
+    limits: RouterLimits,
+    proposals: Proposals,
+    nextSequence: () => number
+  ) {
+    this.#parts = parts
+    this.#limits = limits
+    this.#proposals = proposals
+    this.#nextSequence = nextSequence
+  }
+
+  onLeadership(leading: boolean): void {
+    this.#outlets.clear()
+    this.#flights.clear()
+    if (!leading) return
+    const { machine, rows } = this.#parts
+    for (const targetSet of machine.channels.targetSets(rows)) this.#outlet(targetSet)
+  }
+
+  queued(targetSet: string, position: number, session: string, message: Buffer): void {
+    this.#outlet(targetSet).channel.queued(position, session, message)
+  }
+
+  /** True when `answer` belongs to a batch of this sender. */
+  onAnswer(from: EndpointId, answer: Packet<'CHANNEL_OK'> | Packet<'ERROR'>): boolean {
+    const targetSet = this.#flights.get(answer.sequence)
+    if (targetSet === undefined) return false
+    if (!from.startsWith(`router/${targetSet}/`)) return true
+    this.#flights.delete(answer.sequence)
+    const outlet = this.#outlets.get(targetSet)
+    if (outlet === undefined) return true
+    if (answer.kind === 'CHANNEL_OK') this.#onAcked(outlet, from, answer)
+    else this.#onError(outlet, from, answer.payload)
+    return true
+  }
+
+  /** The process behind `peer` is unreachable: batches sent there need not wait for their timeout. */
+  onPeerDown(peer: EndpointId): void {
+    const { env, hints } = this.#parts
+    for (const { channel } of this.#outlets.values()) {
+      const { targetSet } = channel
+      if (!peer.startsWith(`router/${targetSet}/`) || channel.flights.length === 0) continue
+      if (hints.endpoint(env.table(), targetSet) === peer) this.#fail(channel)
+    }
+  }
+
+  flush(): void {
+    for (const { channel } of this.#outlets.values()) this.#pump(channel)
+  }
+
+  tick(): void {
+    const nowMs = this.#parts.env.nowMs()
+    for (const outlet of this.#outlets.values()) {
+      const oldest = outlet.channel.flights[0]
+      if (oldest !== undefined && nowMs - oldest.sentAtMs > answerMs) this.#fail(outlet.channel)
+      this.#trim(outlet, nowMs)
+    }
+  }
+
+  /** Items that wait for their acknowledgement, per target set. */
+  depths(): { targetSet: string; items: number }[] {
+    const { machine, rows } = this.#parts
+    return machine.channels.targetSets(rows).map(targetSet => {
+      const outbox = machine.channels.outbox(rows, targetSet)
+      const acked = this.#outlets.get(targetSet)?.channel.acked ?? 0
+      return { targetSet, items: outbox.last - Math.max(acked, outbox.acked) }
+    })
+  }
+
+  #outlet(targetSet: string): Outlet {
+    let outlet = this.#outlets.get(targetSet)
+    if (outlet === undefined) {
+      const channel = new OutgoingChannel(this.#parts, this.#limits, targetSet)
+      outlet = { channel, trimmedAtMs: this.#parts.env.nowMs(), trimming: false }
+      this.#outlets.set(targetSet, outlet)
+    }
+    return outlet
+  }
+
+  #pump(channel: OutgoingChannel): void {
+    const { env, hints, setId: sourceSet } = this.#parts
+    const { targetSet } = channel
+    for (;;) {
+      const nowMs = env.nowMs()
+      const batch = channel.nextBatch(nowMs)
+      if (batch === undefined) return
+      const sequence = this.#nextSequence()
+      const header = { bootId: env.bootId, sequence, deadlineMs: answerMs }
+      const to = hints.endpoint(env.table(), targetSet)
+      const sent =
+        to !== undefined &&
+        env.send(to, packet('CHANNEL', { sourceSet, targetSet, ...batch }, header))
+      if (!sent) {
+        this.#fail(channel)
+        return
+      }
+      channel.launched(sequence, batch.items.length, nowMs)
+      this.#flights.set(sequence, targetSet)
+    }
+  }
+
+  #onAcked(outlet: Outlet, from: EndpointId, answer: Packet<'CHANNEL_OK'>): void {
+    const { env, machine, rows, hints } = this.#parts
+    const { channel } = outlet
+    const { position } = answer.payload
+    const replicaId = Number(from.slice(from.lastIndexOf('/') + 1))
+    hints.note(env.table(), { setId: channel.targetSet, replicaId, term: answer.term })
+    if (position > machine.channels.outbox(rows, channel.targetSet).last) {
+      env.log.error('channel_acknowledged_beyond_its_end', {
+        targetSet: channel.targetSet,
+        position
+      })
+      this.#fail(channel)
+    }
+    channel.answered(answer.sequence, position, env.nowMs())
+    this.#dropStale(channel)
+  }
+
+  #onError(outlet: Outlet, from: EndpointId, error: PayloadOf<'ERROR'>): void {
+    const { env, hints } = this.#parts
+    const { channel } = outlet
+    const code: ErrorCode = errorCodeOf(error.code)
+    const { hint } = error
+    if (code === 'NOT_LEADER' && hint !== undefined && hint.setId === channel.targetSet) {
+      const before = hints.endpoint(env.table(), channel.targetSet)
+      hints.note(env.table(), hint)
+      if (hints.endpoint(env.table(), channel.targetSet) !== before) {
+        channel.rewind(env.nowMs())
+        this.#dropStale(channel)
+        return
+      }
+    }
+    env.log.debug('channel_refused', { targetSet: channel.targetSet, from, code })
+    this.#fail(channel)
+  }
+
+  #fail(channel: OutgoingChannel): void {
+    this.#parts.hints.failed(channel.targetSet)
+    channel.failed(this.#parts.env.nowMs())
+    this.#dropStale(channel)
+  }
+
+  /** Forgets batches that the channel no longer counts as in flight. */
+  #dropStale(channel: OutgoingChannel): void {
+    for (const [sequence, targetSet] of this.#flights) {
+      if (targetSet !== channel.targetSet) continue
+      if (!channel.flights.some(one => one.sequence === sequence)) this.#flights.delete(sequence)
+    }
+  }
+
+  #trim(outlet: Outlet, nowMs: number): void {
+    const { machine, rows } = this.#parts
+    const { channel } = outlet
+    const { acked } = machine.channels.outbox(rows, channel.targetSet)
+    const items = channel.acked - acked
+    if (outlet.trimming || items === 0) return
+    if (items < trimItems && nowMs - outlet.trimmedAtMs < trimMs) return
+    const writer = this.#proposals.open()
+    if (writer === undefined) return
+    outlet.trimming = true
+    outlet.trimmedAtMs = nowMs
+    writeChannelAcked(writer, channel.targetSet, channel.acked)
+    this.#proposals.own(() => {
+      outlet.trimming = false
+    })
+  }
+}

@@ -1,0 +1,150 @@
+import { ByteWriter } from '../base/bytes.ts'
+import type { ErrorCode } from '../base/error-codes.ts'
+import type { EndpointId } from '../protocol/endpoint.ts'
+import type { Packet } from '../protocol/packet.ts'
+import type { RoleEnv } from '../protocol/role.ts'
+import type { Refusal } from '../raft/raft-api.ts'
+import type { ProposeOutcome, ReplicaApi } from '../raft/replica-api.ts'
+import { beginEntry, commandError, finishEntry } from './commands.ts'
+import type { RouterLimits } from './limits.ts'
+
+/** The result of a command this router proposed for itself. */
+type Done = (result: unknown) => void
+
+/** The commands of one entry and who waits for each: a packet to answer, or a callback of this role. */
+interface OpenEntry {
+  readonly askers: EndpointId[]
+  readonly requests: (Packet | undefined)[]
+  readonly dones: (Done | undefined)[]
+  bytes: number
+}
+
+interface ProposalsOptions {
+  readonly env: RoleEnv
+  readonly replica: ReplicaApi
+  readonly limits: RouterLimits
+  /** A request's command was applied, or certainly or possibly was not (`CommandError`). */
+  settle(asker: EndpointId, request: Packet, result: unknown): void
+}
+
+/**
+ * Gathers the commands of a turn into one log entry (more only when a bound is reached). `open` → write the command → `request` or `own`, which closes it.
+ */
+export class Proposals {
+  readonly #options: ProposalsOptions
+  readonly #writer = new ByteWriter(64 * 1024)
+  #open: OpenEntry | undefined
+  #full: { data: Buffer; entry: OpenEntry }[] = []
+  #pendingCommands = 0
+  #pendingBytes = 0
+  #lastBatch = 0
+
+  constructor(options: ProposalsOptions) {
+    this.#options = options
+  }
+
+  /** Commands whose outcome is not known yet. */
+  get pending(): number {
+    return this.#pendingCommands
+  }
+
+  /** Commands of the last entry. */
+  get lastBatch(): number {
+    return this.#lastBatch
+  }
+
+  /** A writer placed where the next command goes, or undefined when too much is pending already. */
+  open(): ByteWriter | undefined {
+    const { limits, env } = this.#options
+    if (
+      this.#pendingCommands >= limits.pendingCommands ||
+      this.#pendingBytes + this.#writer.length >= limits.pendingBytes
+    ) {
+      return undefined
+    }
+    const open = this.#open
+    if (open === undefined) {
+      beginEntry(this.#writer, env.wallMs(), env.table().table?.slotCount ?? 0)
+      this.#open = { askers: [], requests: [], dones: [], bytes: 0 }
+    } else if (
+      open.askers.length >= limits.entryCommands ||
+      this.#writer.length >= limits.entryBytes
+    ) {
+      this.#close(open)
+      return this.open()
+    }
+    return this.#writer
+  }
+
+  /** The command just written answers `request`. */
+  request(asker: EndpointId, request: Packet): void {
+    this.#add(asker, request, undefined)
+  }
+
+  /** The command just written is this router's own; `done` gets its result or a `CommandError`, exactly once. */
+  own(done: Done): void {
+    this.#add('', undefined, done)
+  }
+
+  flush(): void {
+    if (this.#open !== undefined) this.#close(this.#open)
+    if (this.#full.length === 0) return
+    const full = this.#full
+    this.#full = []
+    const { env, replica } = this.#options
+    for (const { data, entry } of full) {
+      this.#lastBatch = entry.askers.length
+      env.metrics.observe('router_entry_commands', entry.askers.length)
+      const refusal = replica.propose(data, outcome => this.#outcome(entry, outcome))
+      if (refusal !== undefined) this.#fail(entry, refusalCode(refusal))
+    }
+  }
+
+  #add(asker: EndpointId, request: Packet | undefined, done: Done | undefined): void {
+    const open = this.#open!
+    open.askers.push(asker)
+    open.requests.push(request)
+    open.dones.push(done)
+    this.#pendingCommands++
+  }
+
+  #close(open: OpenEntry): void {
+    this.#open = undefined
+    const data = finishEntry(this.#writer, open.askers.length)
+    open.bytes = data.length
+    this.#pendingBytes += data.length
+    this.#full.push({ data, entry: open })
+  }
+
+  #outcome(entry: OpenEntry, outcome: ProposeOutcome): void {
+    if (outcome === 'lost') {
+      this.#fail(entry, 'PROPOSAL_DROPPED')
+      return
+    }
+    this.#release(entry)
+    const { results } = outcome
+    for (let i = 0; i < results.length; i++) this.#settle(entry, i, results[i])
+  }
+
+  #fail(entry: OpenEntry, code: ErrorCode): void {
+    this.#release(entry)
+    const result = commandError(code)
+    for (let i = 0; i < entry.askers.length; i++) this.#settle(entry, i, result)
+  }
+
+  #settle(entry: OpenEntry, i: number, result: unknown): void {
+    const request = entry.requests[i]
+    if (request !== undefined) this.#options.settle(entry.askers[i]!, request, result)
+    else entry.dones[i]!(result)
+  }
+
+  #release(entry: OpenEntry): void {
+    this.#pendingCommands -= entry.askers.length
+    this.#pendingBytes -= entry.bytes
+  }
+}
+
+export function refusalCode(refusal: Refusal): ErrorCode {
+  if (refusal === 'notLeader') return 'NOT_LEADER'
+  return refusal === 'overloaded' ? 'OVERLOADED' : 'NO_LEADER'
+}

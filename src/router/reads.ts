@@ -1,0 +1,275 @@
+import type { ErrorCode } from '../base/error-codes.ts'
+import { assert, RingsetError } from '../base/errors.ts'
+import type { EndpointId } from '../protocol/endpoint.ts'
+import type { Message, Page } from '../protocol/kinds.ts'
+import type { Packet } from '../protocol/packet.ts'
+import { checkUid } from '../protocol/session.ts'
+import type { Admission, RouterParts } from './admission.ts'
+import type { RouterLimits } from './limits.ts'
+import { refusalCode } from './proposals.ts'
+import type { Replies } from './replies.ts'
+import type { SessionRoute, SessionRoutes } from './session-routes.ts'
+import { decodeMessage, getMessage } from './timelines.ts'
+
+type ReadKind = 'LOOKUP' | 'LATEST' | 'HISTORY_READ' | 'SYNC'
+export type ReadPacket = Packet<ReadKind>
+
+interface PendingRead {
+  readonly from: EndpointId
+  readonly request: ReadPacket
+}
+
+/** What a message costs in an answer beside its body. */
+const messageOverheadBytes = 160
+
+/**
+ * Linearizable reads: those of one turn share one ReadIndex round, and are answered from the rows once it is confirmed. Admission is
+ * checked on receipt and again before the answer, since a slot may have left in between.
+ */
+export class Reads {
+  readonly #parts: RouterParts
+  readonly #admission: Admission
+  readonly #routes: SessionRoutes
+  readonly #replies: Replies
+  readonly #limits: RouterLimits
+  #batch: PendingRead[] = []
+  #pending = 0
+
+  constructor(
+    parts: RouterParts,
+    admission: Admission,
+    routes: SessionRoutes,
+    replies: Replies,
+    limits: RouterLimits
+  ) {
+    this.#parts = parts
+    this.#admission = admission
+    this.#routes = routes
+    this.#replies = replies
+    this.#limits = limits
+  }
+
+  /** Throws RingsetError for a malformed request. */
+  onRequest(from: EndpointId, request: ReadPacket): void {
+    const { code, slot } = this.#check(from, request)
+    if (code !== undefined) {
+      this.#refuse(from, request, code, slot)
+      return
+    }
+    if (this.#pending >= this.#limits.pendingReads) {
+      this.#refuse(from, request, 'OVERLOADED', slot)
+    }
+    this.#pending++
+    this.#batch.push({ from, request })
+  }
+
+  flush(): void {
+    if (this.#batch.length === 0) return
+    const batch = this.#batch
+    this.#batch = []
+    const refusal = this.#parts.replica.read(confirmed => this.#answer(batch, confirmed))
+    if (refusal === undefined) return
+    this.#pending -= batch.length
+    for (const { from, request } of batch) {
+      this.#refuse(from, request, refusalCode(refusal), request.slot)
+    }
+  }
+
+  #answer(batch: readonly PendingRead[], confirmed: boolean): void {
+    this.#pending -= batch.length
+    for (const { from, request } of batch) {
+      const { code, slot } = this.#check(from, request)
+      if (code !== undefined) this.#refuse(from, request, code, slot)
+      else if (confirmed) this.#execute(from, request)
+      else this.#refuse(from, request, 'NO_LEADER', slot)
+    }
+  }
+
+  #refuse(from: EndpointId, request: ReadPacket, code: ErrorCode, slot: number): void {
+    this.#replies.error(from, request, code, this.#admission.hint(code, slot))
+  }
+
+  #check(from: EndpointId, request: ReadPacket): { code: ErrorCode | undefined; slot: number } {
+    switch (request.kind) {
+      case 'LOOKUP':
+        for (const uid of request.payload.uids) checkUid(uid)
+        return this.#checkAll(request, request.payload.uids, uid => this.#slotOf(uid))
+      case 'LATEST':
+        return this.#checkAll(
+          request,
+          request.payload.sessions,
+          one => this.#routes.route(one).slot
+        )
+      case 'HISTORY_READ':
+        return this.#checkHistory(from, request)
+      case 'SYNC': {
+        checkUid(request.payload.uid)
+        const slot = this.#slotOf(request.payload.uid)
+        return { code: this.#admission.refusal(request, slot), slot }
+      }
+      default:
+        throw new RingsetError('UNKNOWN_KIND')
+    }
+  }
+
+  /** The packet is routed by its first key; the others must live here too. */
+  #checkAll(
+    request: ReadPacket,
+    keys: readonly string[],
+    slotOf: (key: string) => number
+  ): { code: ErrorCode | undefined; slot: number } {
+    if (keys.length === 0) throw new RingsetError('BAD_PACKET', 'an empty list of keys')
+    const { machine, rows } = this.#parts
+    let first = -1
+    for (const key of keys) {
+      const slot = slotOf(key)
+      if (first < 0) {
+        const code = this.#admission.refusal(request, slot)
+        if (code !== undefined) return { code, slot }
+        first = slot
+      } else if (slot !== first && machine.ownership.state(rows, slot) !== 'owned') {
+        const sealed = machine.ownership.state(rows, slot) === 'sealed'
+        return { code: sealed ? 'SLOT_SEALED' : 'MOVED', slot }
+      }
+    }
+    return { code: undefined, slot: first }
+  }
+
+  #checkHistory(
+    from: EndpointId,
+    request: Packet<'HISTORY_READ'>
+  ): { code: ErrorCode | undefined; slot: number } {
+    const { uid, session } = request.payload
+    const route = this.#routes.route(session)
+    if (!route.members.includes(uid)) {
+      checkUid(uid)
+      throw new RingsetError('FORBIDDEN')
+    }
+    // A router of another set pulls what its copy lacks, from the session's home.
+    const slot = from.startsWith('router/') ? route.slot : this.#slotOf(uid)
+    return { code: this.#admission.refusal(request, slot), slot }
+  }
+
+  #execute(from: EndpointId, request: ReadPacket): void {
+    switch (request.kind) {
+      case 'LOOKUP':
+        this.#replies.ok(from, request, 'LOOKUP_OK', this.#lookup(request.payload.uids))
+        return
+      case 'LATEST':
+        this.#replies.ok(from, request, 'LATEST_OK', this.#latest(request.payload.sessions))
+        return
+      case 'HISTORY_READ': {
+        const { session, from: first, limit } = request.payload
+        const route = this.#routes.route(session)
+        const page = this.#page(route, session, Math.max(first, 1), limit, this.#limits.pageBytes)
+        this.#replies.ok(from, request, 'HISTORY_READ_OK', page.page)
+      }
+      case 'SYNC':
+        this.#replies.ok(from, request, 'SYNC_OK', this.#sync(request))
+        return
+      default:
+        throw new RingsetError('UNKNOWN_KIND')
+    }
+  }
+
+  #lookup(uids: readonly string[]): Packet<'LOOKUP_OK'>['payload'] {
+    const { machine, rows } = this.#parts
+    const users = uids.map(uid => ({
+      uid,
+      routes: [...machine.presence.routes(rows, this.#slotOf(uid), uid)]
+    }))
+    return { users }
+  }
+
+  #latest(sessions: readonly string[]): Packet<'LATEST_OK'>['payload'] {
+    const { machine, rows } = this.#parts
+    const cursors = sessions.map(session => {
+      const { slot } = this.#routes.route(session)
+      return { session, msgid: machine.sessions.get(rows, slot, session).latest }
+    })
+    return { cursors }
+  }
+
+  /**
+   * What the device lacks. A reported cursor above the latest is ignored: cursors are never rolled back. Sessions the user is not in are ignored too, so
+   * that one bad cursor cannot keep a device from syncing.
+   */
+  #sync(request: Packet<'SYNC'>): Packet<'SYNC_OK'>['payload'] {
+    const { machine, rows } = this.#parts
+    const { uid, full, cursors } = request.payload
+    const pages: Page[] = []
+    let roomBytes = this.#limits.pageBytes
+    const add = (session: string, after: number): boolean => {
+      const route = this.#member(session, uid)
+      if (route === undefined) return true
+      if (machine.sessions.get(rows, route.slot, session).latest <= after) return true
+      if (roomBytes <= 0) return false
+      const { page, bytes, whole } = this.#page(
+        route,
+        session,
+        after + 1,
+        this.#limits.pageMessages,
+        roomBytes
+      )
+      pages.push(page)
+      roomBytes -= bytes
+      return whole
+    }
+    const reported = new Map<string, number>()
+    for (const { session, msgid } of cursors) {
+      reported.set(session, Math.max(msgid, reported.get(session) ?? 0))
+    }
+    let whole = true
+    for (const [session, msgid] of reported) whole = add(session, msgid) && whole
+    if (full && whole) {
+      const slot = this.#slotOf(uid)
+      whole = machine.users.every(
+        rows,
+        slot,
+        uid,
+        session => reported.has(session) || add(session, 0)
+      )
+    }
+    return { pages, more: !whole }
+  }
+
+  #member(session: string, uid: string): SessionRoute | undefined {
+    let route: SessionRoute
+    try {
+      route = this.#routes.route(session)
+    } catch (error) {
+      if (error instanceof RingsetError && error.code !== 'NO_TABLE') return undefined
+      throw error
+    }
+    return route.members.includes(uid) ? route : undefined
+  }
+
+  /** Messages from `from` on, within the bounds; at least one if there is any. `whole`: up to the latest. */
+  #page(
+    route: SessionRoute,
+    session: string,
+    from: number,
+    limit: number,
+    limitBytes: number
+  ): { page: Page; bytes: number; whole: boolean } {
+    const { machine, rows } = this.#parts
+    const { latest, first } = machine.sessions.get(rows, route.slot, session)
+    const messages: Message[] = []
+    const count = Math.min(limit, this.#limits.pageMessages)
+    let bytes = 0
+    let msgid = Math.max(from, first)
+    while (msgid <= latest && messages.length < count) {
+      const row = getMessage(rows, route.slot, session, msgid)
+      assert(row !== undefined, 'a timeline has no gap', { session, msgid })
+      bytes += row.length + messageOverheadBytes
+      if (messages.length > 0 && bytes > limitBytes) break
+      messages.push(decodeMessage(row))
+      msgid++
+    }
+    return { page: { session, first, latest, messages }, bytes, whole: msgid > latest }
+  }
+
+  #slotOf(key: string): number {
+    return this.#parts.env.table().slotOf(key)
+  }
+}

@@ -1,0 +1,359 @@
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { crc32OfString } from '../base/crc32.ts'
+import { RingsetError } from '../base/errors.ts'
+import { hardLimits, route as routeField } from '../protocol/kinds.ts'
+import { parseSession } from '../protocol/session.ts'
+import type { Rows, StateMachine } from '../raft/state-machine.ts'
+import { Channels } from './channels.ts'
+import {
+  type CommandError,
+  commandError,
+  commandKinds,
+  readEntryHeader,
+  readName,
+  readOwnRuns,
+  readSized
+} from './commands.ts'
+import { CountersTable } from './counters.ts'
+import { Dedup } from './dedup.ts'
+import { Holes } from './holes.ts'
+import { Ownership } from './ownership.ts'
+import { Presence, type Registration } from './presence.ts'
+import { Sequences } from './sequences.ts'
+import { type SessionRow, Sessions } from './sessions.ts'
+import { decodeMessage, getMessage, layMessage, putMessage } from './timelines.ts'
+import { Transfers } from './transfers.ts'
+import { UserIndex } from './user-index.ts'
+
+export interface AppendResult {
+  readonly msgid: number
+  readonly duplicate: boolean
+  readonly atMs: number
+}
+
+export interface ImportResult {
+  /** Everything up to this position of the source's channel is applied. */
+  readonly applied: number
+}
+
+export interface FillResult {
+  readonly latest: number
+}
+
+export interface SequenceRange {
+  readonly first: number
+  readonly last: number
+}
+
+/** Watches messages enter timelines while entries are applied. Must not change rows. */
+export interface TimelineListener {
+  /** @param message the timeline row, owned by nobody: keep it freely, never change it. */
+  appended(row: SessionRow, msgid: number, message: Buffer): void
+  queued(targetSet: string, position: number, row: SessionRow, message: Buffer): void
+}
+
+/** Decoded rows kept per table; at most twice as many are held. */
+export interface CacheSizes {
+  readonly sessions: number
+  readonly dedup: number
+  readonly presence: number
+  readonly users: number
+}
+
+export const defaultCacheSizes: CacheSizes = {
+  sessions: 32_768,
+  dedup: 16_384,
+  presence: 32_768,
+  users: 8_192
+}
+
+/** The replicated state of a set: see docs/architecture.md. One result per command, a plain object or a `CommandError`. */
+export class RouterMachine implements StateMachine {
+  readonly ownership = new Ownership()
+  readonly sessions: Sessions
+  readonly dedup: Dedup
+  readonly transfers = new Transfers()
+  readonly presence: Presence
+  readonly users: UserIndex
+  readonly channels = new Channels()
+  readonly holes = new Holes()
+  readonly sequences: Sequences
+  readonly counters = new CountersTable()
+
+  readonly #listener: TimelineListener
+  readonly #writer = new ByteWriter(4_096)
+  #slotCount = 0
+  #wallMs = 0
+
+  constructor(listener: TimelineListener, sizes: CacheSizes = defaultCacheSizes) {
+    this.#listener = listener
+    this.sessions = new Sessions(sizes.sessions)
+    this.dedup = new Dedup(sizes.dedup)
+    this.presence = new Presence(this.transfers, sizes.presence)
+    this.users = new UserIndex(sizes.users)
+    this.sequences = new Sequences(sizes.users)
+  }
+
+  apply(_index: number, data: Buffer, rows: Rows): unknown[] {
+    const reader = new ByteReader(data)
+    const { wallMs, slotCount, count } = readEntryHeader(reader)
+    this.#wallMs = wallMs
+    this.#slotCount = slotCount
+    const results: unknown[] = []
+    for (let i = 0; i < count; i++) results.push(this.#command(reader, data, rows))
+    reader.end()
+    this.#flush(rows)
+    return results
+  }
+
+  reset(): void {
+    this.ownership.reset()
+    this.sessions.reset()
+    this.dedup.reset()
+    this.transfers.reset()
+    this.presence.reset()
+    this.users.reset()
+    this.channels.reset()
+    this.holes.reset()
+    this.sequences.reset()
+    this.counters.reset()
+  }
+
+  /** Bounds what reads between entries brought into the caches. */
+  trim(): void {
+    this.sessions.trim()
+    this.presence.trim()
+    this.users.trim()
+  }
+
+  #command(reader: ByteReader, data: Buffer, rows: Rows): unknown {
+    const kind = reader.u8()
+    switch (kind) {
+      case commandKinds.append:
+        return this.#append(reader, data, rows)
+      case commandKinds.register:
+        return this.#register(reader, rows)
+      case commandKinds.unregister:
+        return this.#unregister(reader, rows)
+      case commandKinds.expireTransfer: {
+        const transferId = readName(reader)
+        return { expired: this.transfers.expire(rows, transferId, reader.u48()) }
+      }
+      case commandKinds.import:
+        return this.#import(reader, rows)
+      case commandKinds.fill:
+        return this.#fill(reader, rows)
+      case commandKinds.channelAcked: {
+        const targetSet = readName(reader)
+        this.channels.acknowledge(rows, targetSet, reader.varint())
+        return { acked: this.channels.outbox(rows, targetSet).acked }
+      }
+      case commandKinds.raiseSequence:
+        return this.#raiseSequence(reader, rows)
+      case commandKinds.own:
+        return { taken: this.ownership.own(rows, this.#slotCount, readOwnRuns(reader)) }
+      default:
+        throw new RingsetError('INTERNAL', 'an entry holds an unknown command', { kind })
+    }
+  }
+
+  #append(reader: ByteReader, data: Buffer, rows: Rows): AppendResult | CommandError {
+    const slot = reader.u16()
+    const slotEpoch = reader.varint()
+    const localMembers = reader.varint()
+    const targetCount = reader.u8()
+    const targetSets: string[] = []
+    for (let i = 0; i < targetCount; i++) targetSets.push(reader.string(hardLimits.nameBytes))
+    const senderStart = reader.position
+    const session = reader.string(hardLimits.sessionBytes)
+    const fromStart = reader.position
+    reader.skip(reader.varint())
+    reader.skip(reader.varint())
+    const senderEnd = reader.position
+    const clientMsgId = reader.varint()
+    reader.skip(1)
+    const typeEnd = reader.position
+    const bodyBytes = reader.varint()
+    const bodyStart = reader.position
+    reader.skip(bodyBytes)
+
+    const refusal = this.ownership.refusal(rows, slot, slotEpoch)
+    if (refusal !== undefined) return commandError(refusal)
+
+    const seen = this.dedup.get(rows, slot, data.toString('latin1', senderStart, senderEnd))
+    const before = this.dedup.find(seen, clientMsgId)
+    if (before < 0) return commandError('DUPLICATE_EXPIRED')
+    if (before > 0) {
+      const body = data.subarray(bodyStart, bodyStart + bodyBytes)
+      return this.#duplicate(rows, slot, session, before, data[typeEnd - 1]!, body)
+    }
+
+    const row = this.sessions.get(rows, slot, session)
+    const msgid = row.latest + 1
+    const message = layMessage(msgid, this.#wallMs, data, fromStart, typeEnd, bodyStart + bodyBytes)
+    this.#extend(rows, row, localMembers, message)
+    if (targetCount !== row.targetSets.length || !sameNames(targetSets, row.targetSets)) {
+      row.targetSets = targetSets
+    }
+    this.dedup.add(seen, clientMsgId, msgid)
+    for (let i = 0; i < targetCount; i++) {
+      const targetSet = targetSets[i]!
+      const position = this.channels.push(rows, targetSet, { slot, session, msgid })
+      this.#listener.queued(targetSet, position, row, message)
+    }
+    return { msgid, duplicate: false, atMs: this.#wallMs }
+  }
+
+  /** The same id again: the first answer, unless it now carries something else. */
+  #duplicate(
+    rows: Rows,
+    slot: number,
+    session: string,
+    msgid: number,
+    type: number,
+    body: Buffer
+  ): AppendResult | CommandError {
+    const kept = getMessage(rows, slot, session, msgid)
+    if (kept === undefined) return { msgid, duplicate: true, atMs: 0 }
+    const first = decodeMessage(kept)
+    if (first.type !== type || !first.body.equals(body)) return commandError('MESSAGE_ID_REUSED')
+    return { msgid, duplicate: true, atMs: first.atMs }
+  }
+
+  /** Puts `message`, which is the one after the latest, at the end of a timeline. */
+  #extend(rows: Rows, row: SessionRow, localMembers: number, message: Buffer): void {
+    if (row.latest === 0) {
+      row.first = 1
+      const counters = this.counters.get(rows)
+      counters.sessions++
+      this.counters.touch(counters)
+    }
+    row.latest++
+    putMessage(rows, row.slot, row.session, row.latest, message)
+    if ((localMembers & ~row.localMembers) !== 0) this.#index(rows, row, localMembers)
+    this.sessions.touch(row)
+    this.#listener.appended(row, row.latest, message)
+  }
+
+  /** The session is new to some members of this set. */
+  #index(rows: Rows, row: SessionRow, localMembers: number): void {
+    const parts = parseSession(row.session)
+    const members = parts.type === 'p2p' ? parts.members : []
+    for (const [i, uid] of members.entries()) {
+      const bit = 1 << i
+      if ((localMembers & bit) === 0 || (row.localMembers & bit) !== 0) continue
+      row.localMembers |= bit
+      // A conversation with oneself has one member twice.
+      if (i > 0 && members[0] === uid && (row.localMembers & 1) !== 0) continue
+      const slot = crc32OfString(uid) % this.#slotCount
+      if (this.users.add(rows, slot, uid, row.session)) {
+        const counters = this.counters.get(rows)
+        counters.users++
+        this.counters.touch(counters)
+      }
+    }
+  }
+
+  #register(reader: ByteReader, rows: Rows): Registration | CommandError {
+    const slot = reader.u16()
+    const slotEpoch = reader.varint()
+    const uid = reader.string(hardLimits.uidBytes)
+    const route = routeField.read(reader)
+    const refusal = this.ownership.refusal(rows, slot, slotEpoch)
+    if (refusal !== undefined) return commandError(refusal)
+    return this.presence.register(rows, slot, uid, route)
+  }
+
+  #unregister(reader: ByteReader, rows: Rows): { removed: boolean } | CommandError {
+    const slot = reader.u16()
+    const slotEpoch = reader.varint()
+    const uid = reader.string(hardLimits.uidBytes)
+    const route = routeField.read(reader)
+    const refusal = this.ownership.refusal(rows, slot, slotEpoch)
+    if (refusal !== undefined) return commandError(refusal)
+    return { removed: this.presence.unregister(rows, slot, uid, route) }
+  }
+
+  #import(reader: ByteReader, rows: Rows): ImportResult {
+    const sourceSet = readName(reader)
+    const firstPosition = reader.varint()
+    const count = reader.varint()
+    const before = this.channels.applied(rows, sourceSet)
+    let applied = before
+    for (let i = 0; i < count; i++) {
+      const slot = reader.u16()
+      const localMembers = reader.varint()
+      const session = reader.string(hardLimits.sessionBytes)
+      const message = readSized(reader)
+      if (firstPosition + i !== applied + 1) continue
+      if (this.#place(rows, slot, session, localMembers, message) === 'full') continue
+      applied++
+    }
+    if (applied > before) this.channels.setApplied(rows, sourceSet, applied)
+    return { applied }
+  }
+
+  #fill(reader: ByteReader, rows: Rows): FillResult {
+    const slot = reader.u16()
+    const localMembers = reader.varint()
+    const session = reader.string(hardLimits.sessionBytes)
+    const count = reader.varint()
+    for (let i = 0; i < count; i++) {
+      this.#place(rows, slot, session, localMembers, readSized(reader))
+    }
+    return { latest: this.sessions.get(rows, slot, session).latest }
+  }
+
+  /**
+   * Takes a message into a copy, which accepts only latest + 1. A higher one is dropped and remembered as a hole, to be pulled from home, so that the
+   * channel goes on. `full`: no more holes can be remembered, and nothing happened.
+   */
+  #place(
+    rows: Rows,
+    slot: number,
+    session: string,
+    localMembers: number,
+    message: Buffer
+  ): 'done' | 'full' {
+    const state = this.ownership.state(rows, slot)
+    if (state !== 'none' && state !== 'gone') return 'done'
+    const row = this.sessions.get(rows, slot, session)
+    const msgid = new ByteReader(message).varint()
+    if (msgid <= row.latest) return 'done'
+    if (msgid > row.latest + 1) {
+      return this.holes.open(rows, slot, session, msgid, localMembers) ? 'done' : 'full'
+    }
+    this.#extend(rows, row, localMembers, Buffer.from(message))
+    this.holes.filled(rows, session, msgid)
+    return 'done'
+  }
+
+  #raiseSequence(reader: ByteReader, rows: Rows): SequenceRange | CommandError {
+    const slot = reader.u16()
+    const slotEpoch = reader.varint()
+    const name = readName(reader)
+    const step = reader.varint()
+    const refusal = this.ownership.refusal(rows, slot, slotEpoch)
+    if (refusal !== undefined) return commandError(refusal)
+    return this.sequences.raise(rows, slot, name, step)
+  }
+
+  #flush(rows: Rows): void {
+    const writer = this.#writer
+    this.ownership.flush(rows, writer)
+    this.sessions.flush(rows, writer)
+    this.dedup.flush(rows, writer)
+    this.transfers.flush(rows, writer)
+    this.presence.flush(rows, writer)
+    this.users.flush(rows, writer)
+    this.channels.flush(rows, writer)
+    this.holes.flush(rows, writer)
+    this.sequences.flush(rows, writer)
+    this.counters.flush(rows, writer)
+  }
+}
+
+function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}

@@ -1,0 +1,332 @@
+import { RingsetError } from '../base/errors.ts'
+import { Announcer } from '../protocol/announcer.ts'
+import { arbiterEndpoint, type EndpointId, routerEndpoint } from '../protocol/endpoint.ts'
+import type { PayloadOf } from '../protocol/kinds.ts'
+import { type Packet, packet } from '../protocol/packet.ts'
+import type { Role, RoleEnv } from '../protocol/role.ts'
+import { decodeRaftMessage, encodeRaftMessage } from '../raft/codec.ts'
+import type { ReplicaApi } from '../raft/replica-api.ts'
+import type { RaftMessage } from '../raft/types.ts'
+import { Admission, type RouterParts } from './admission.ts'
+import { ChannelReceiver } from './channel-receiver.ts'
+import { ChannelSender } from './channel-sender.ts'
+import { Delivery } from './delivery.ts'
+import { HolePuller } from './hole-puller.ts'
+import { LeaderHints } from './leader-hints.ts'
+import { Leases } from './leases.ts'
+import { defaultRouterLimits, type RouterLimits } from './limits.ts'
+import { Proposals } from './proposals.ts'
+import { Reads } from './reads.ts'
+import { Replies } from './replies.ts'
+import { Requests } from './requests.ts'
+import { defaultCacheSizes, RouterMachine } from './router-machine.ts'
+import type { RouterOptions, RouterStatus } from './router-options.ts'
+import { SequenceDispenser } from './sequence-dispenser.ts'
+import { SessionRoutes } from './session-routes.ts'
+import { SlotTaker } from './slot-taker.ts'
+
+const hopsMax = 3
+/** Leaving gives up on handing leadership over after this time. */
+const handOverMs = 3_000
+
+/** A replica of a set's router group: see docs/architecture.md. */
+export class Router implements Role {
+  readonly #env: RoleEnv
+  readonly #options: RouterOptions
+  readonly #limits: RouterLimits
+  readonly #machine: RouterMachine
+  readonly #replica: ReplicaApi
+  readonly #hints = new LeaderHints()
+  readonly #admission: Admission
+  readonly #routes: SessionRoutes
+  readonly #replies: Replies
+  readonly #proposals: Proposals
+  readonly #requests: Requests
+  readonly #reads: Reads
+  readonly #delivery: Delivery
+  readonly #leases: Leases
+  readonly #sequences: SequenceDispenser
+  readonly #sender: ChannelSender
+  readonly #receiver: ChannelReceiver
+  readonly #puller: HolePuller
+  readonly #slots: SlotTaker
+  readonly #announcer: Announcer
+  #ledTerm = 0
+  #elected = false
+  #sequence = 0
+  #messages = 0
+  #stoppingSinceMs: number | undefined
+
+  constructor(env: RoleEnv, options: RouterOptions) {
+    this.#env = env
+    this.#options = options
+    this.#limits = { ...defaultRouterLimits, ...options.limits }
+    const { setId, replicaId } = options
+    this.#machine = new RouterMachine(
+      {
+        appended: (row, _msgid, message) => {
+          this.#messages++
+          this.#delivery.appended(row, message, this.#replica.leader() === replicaId)
+        },
+        queued: (targetSet, position, row, message) => {
+          if (this.#ledTerm !== 0) this.#sender.queued(targetSet, position, row.session, message)
+        }
+      },
+      options.cacheSizes ?? defaultCacheSizes
+    )
+    this.#replica = options.replica(
+      this.#machine,
+      message => this.#sendRaft(message),
+      () => this.#followLeadership()
+    )
+    const replica = this.#replica
+    const rows = { get: (key: string) => replica.getRow(key) }
+    const machine = this.#machine
+    const parts: RouterParts = { env, setId, replicaId, replica, machine, rows, hints: this.#hints }
+    const nextSequence = (): number => ++this.#sequence
+    this.#admission = new Admission(parts)
+    this.#routes = new SessionRoutes(setId, () => env.table())
+    this.#replies = new Replies(env, () => replica.term())
+    this.#proposals = new Proposals({
+      env,
+      replica,
+      limits: this.#limits,
+      settle: (asker, request, result) => this.#requests.settle(asker, request, result)
+    })
+    const { transferLeaseMs } = options
+    const proposals = this.#proposals
+    this.#reads = new Reads(parts, this.#admission, this.#routes, this.#replies, this.#limits)
+    this.#delivery = new Delivery(parts, this.#routes)
+    this.#leases = new Leases(parts, this.#admission, proposals, this.#replies, transferLeaseMs)
+    this.#sequences = new SequenceDispenser(parts, proposals, this.#replies)
+    this.#requests = new Requests({
+      parts,
+      limits: this.#limits,
+      admission: this.#admission,
+      routes: this.#routes,
+      proposals,
+      replies: this.#replies,
+      leases: this.#leases,
+      sequences: this.#sequences
+    })
+    this.#sender = new ChannelSender(parts, this.#limits, proposals, nextSequence)
+    this.#receiver = new ChannelReceiver(
+      parts,
+      this.#admission,
+      this.#routes,
+      proposals,
+      this.#replies
+    )
+    this.#puller = new HolePuller(parts, this.#routes, proposals, nextSequence)
+    this.#slots = new SlotTaker(parts, proposals)
+    this.#announcer = new Announcer(
+      env,
+      () => this.#arbiters(),
+      () => this.#announcement(),
+      options.announceMs
+    )
+  }
+
+  start(): void {
+    this.#env.log.info('router_started', {
+      setId: this.#options.setId,
+      replicaId: this.#options.replicaId
+    })
+  }
+
+  tick(): void {
+    this.#replica.tick()
+    this.#followLeadership()
+    if (this.#ledTerm !== 0) {
+      this.#leases.tick()
+      this.#sender.tick()
+      this.#puller.tick()
+      this.#slots.tick()
+    }
+    this.#announcer.tick()
+  }
+
+  onPacket(from: EndpointId, received: Packet): void {
+    try {
+      this.#dispatch(from, received)
+    } catch (error) {
+      if (!(error instanceof RingsetError) || error.code === 'INTERNAL') throw error
+      this.#env.log.debug('router_refused_packet', { from, kind: received.kind, code: error.code })
+      if (isAnswer(received)) return
+      this.#replies.error(from, received, error.code, undefined, error.message.slice(0, 200))
+    }
+  }
+
+  onPeer(peer: EndpointId, up: boolean, refused: boolean): void {
+    const own = `router/${this.#options.setId}/`
+    if (peer.startsWith(own)) {
+      this.#replica.peer(Number(peer.slice(own.length)), up, refused)
+    } else if (!up && peer.startsWith('router/')) {
+      this.#sender.onPeerDown(peer)
+    }
+  }
+
+  onTable(): void {
+    this.#hints.prune(this.#env.table())
+    this.#slots.onTable()
+  }
+
+  flush(): void {
+    this.#proposals.flush()
+    this.#reads.flush()
+    this.#replica.flush()
+    this.#followLeadership()
+    this.#delivery.flush()
+    if (this.#ledTerm !== 0) this.#sender.flush()
+    this.#machine.trim()
+  }
+
+  stopping(): boolean {
+    const nowMs = this.#env.nowMs()
+    if (this.#stoppingSinceMs === undefined) {
+      this.#stoppingSinceMs = nowMs
+      this.#announcer.announceNow()
+    }
+    if (this.#replica.leader() !== this.#options.replicaId) return true
+    if (nowMs - this.#stoppingSinceMs > handOverMs) return true
+    const refusal = this.#replica.transferLeadership()
+    return refusal === 'unsafe' || refusal === 'notMember'
+  }
+
+  /** Counts and positions for people and metrics. */
+  status(): RouterStatus {
+    const { commit, applied, quarantined } = this.#replica.status()
+    const rows = { get: (key: string) => this.#replica.getRow(key) }
+    const { users, sessions } = this.#machine.counters.get(rows)
+    return {
+      setId: this.#options.setId,
+      replicaId: this.#options.replicaId,
+      leading: this.#replica.leading(),
+      leader: this.#replica.leader(),
+      term: this.#replica.term(),
+      commit,
+      applied,
+      quarantined,
+      slots: this.#machine.ownership.count(rows, 'owned'),
+      users,
+      sessions,
+      messages: this.#messages,
+      connections: this.#leases.connections,
+      pendingCommands: this.#proposals.pending,
+      lastEntryCommands: this.#proposals.lastBatch,
+      outboxes: this.#sender.depths()
+    }
+  }
+
+  #dispatch(from: EndpointId, received: Packet): void {
+    if (received.hop > hopsMax) throw new RingsetError('BAD_PACKET', 'too many hops')
+    switch (received.kind) {
+      case 'APPEND':
+        this.#requests.onAppend(from, received)
+        break
+      case 'RAFT':
+        this.#onRaft(from, received)
+        break
+      case 'CHANNEL':
+        this.#receiver.onChannel(from, received)
+        break
+      case 'REGISTER':
+      case 'UNREGISTER':
+        this.#requests.onConnection(from, received)
+        break
+      case 'LOOKUP':
+      case 'LATEST':
+      case 'HISTORY_READ':
+      case 'SYNC':
+        this.#reads.onRequest(from, received)
+        break
+      case 'SEQUENCE':
+        this.#requests.onSequence(from, received)
+        break
+      case 'RENEW':
+        this.#leases.onRenew(from, received)
+        break
+      case 'CHANNEL_OK':
+      case 'HISTORY_READ_OK':
+      case 'ERROR':
+      case 'ANNOUNCE_OK':
+        this.#onAnswer(from, received)
+        break
+      default:
+        if (!isAnswer(received)) this.#replies.error(from, received, 'UNKNOWN_KIND')
+    }
+  }
+
+  #onRaft(from: EndpointId, received: Packet<'RAFT'>): void {
+    const message = decodeRaftMessage(received.payload.data)
+    const { setId, replicaId } = this.#options
+    if (from !== routerEndpoint(setId, message.from) || message.to !== replicaId) {
+      this.#env.metrics.count('router_foreign_raft_messages_total')
+      throw new RingsetError('FORBIDDEN')
+    }
+    this.#replica.step(message)
+  }
+
+  #onAnswer(
+    from: EndpointId,
+    answer: Packet<'CHANNEL_OK' | 'HISTORY_READ_OK' | 'ERROR' | 'ANNOUNCE_OK'>
+  ): void {
+    if (answer.bootId !== this.#env.bootId || this.#announcer.onPacket(answer)) return
+    if (answer.kind === 'ANNOUNCE_OK') return
+    if (answer.kind !== 'HISTORY_READ_OK' && this.#sender.onAnswer(from, answer)) return
+    if (answer.kind !== 'CHANNEL_OK') this.#puller.onAnswer(from, answer)
+  }
+
+  #sendRaft(message: RaftMessage): void {
+    const to = routerEndpoint(this.#options.setId, message.to)
+    this.#env.send(to, packet('RAFT', { data: encodeRaftMessage(message) }))
+  }
+
+  /** Everything kept in a leader's memory begins and ends with a term of leadership. */
+  #followLeadership(): void {
+    const replica = this.#replica
+    if (replica === undefined) return
+    const elected = replica.leader() === this.#options.replicaId
+    if (elected && !this.#elected) this.#delivery.onElected()
+    this.#elected = elected
+    const ledTerm = replica.leading() ? replica.term() : 0
+    if (ledTerm === this.#ledTerm) return
+    this.#ledTerm = ledTerm
+    const leading = ledTerm !== 0
+    this.#env.log.info('router_leadership', { leading, term: replica.term() })
+    this.#leases.onLeadership(leading)
+    this.#sequences.onLeadership()
+    this.#sender.onLeadership(leading)
+    this.#receiver.onLeadership()
+    this.#puller.onLeadership()
+    this.#slots.onLeadership(leading)
+  }
+
+  #arbiters(): readonly EndpointId[] {
+    const { table } = this.#env.table()
+    if (table === undefined || table.arbiters.length === 0) return this.#options.arbiters
+    return table.arbiters.map(arbiter => arbiterEndpoint(arbiter.replicaId))
+  }
+
+  #announcement(): PayloadOf<'ANNOUNCE'> {
+    const { setId, replicaId, identity } = this.#options
+    return {
+      role: 'router',
+      id: `${setId}/${replicaId}`,
+      setId,
+      nodeId: identity.nodeId,
+      bootId: this.#env.bootId,
+      address: identity.address,
+      clientAddresses: [],
+      version: identity.version,
+      stopping: this.#stoppingSinceMs !== undefined,
+      load: this.#proposals.pending
+    }
+  }
+}
+
+/** Answers are never answered, lest two processes talk for ever. */
+function isAnswer(received: Packet): boolean {
+  const { kind } = received
+  return kind === 'ERROR' || kind === 'TABLE' || kind === 'RAFT' || kind.endsWith('_OK')
+}

@@ -1,0 +1,87 @@
+import { ByteReader, type ByteWriter } from '../base/bytes.ts'
+import type { Rows } from '../raft/state-machine.ts'
+
+export type RowReader = Pick<Rows, 'get'>
+
+/** A decoded row. Mutable: whoever changes it calls `touch` in the same entry. */
+export interface Row {
+  readonly key: string
+  /** Changed by the entry that is being applied. */
+  dirty: boolean
+}
+
+export interface RowCodec<T extends Row> {
+  /** Rows kept decoded; at most twice as many are held. */
+  readonly capacity: number
+  blank(key: string): T
+  read(row: T, reader: ByteReader): void
+  /** Writing nothing deletes the row. */
+  write(row: T, writer: ByteWriter): void
+}
+
+/**
+ * One kind of rows, the busy ones kept decoded. Rows changed while an entry is applied are encoded once, by `flush` at its end. The cache is two
+ * generations of a map: a look-up costs one probe, and rows untouched for a whole generation leave, only ever between entries.
+ */
+export class RowTable<T extends Row> {
+  readonly #codec: RowCodec<T>
+  #young = new Map<string, T>()
+  #old = new Map<string, T>()
+  #dirty: T[] = []
+
+  constructor(codec: RowCodec<T>) {
+    this.#codec = codec
+  }
+
+  /** The decoded row called `id` if it is held in memory; `id` is unique in its table. */
+  cached(id: string): T | undefined {
+    const young = this.#young.get(id)
+    if (young !== undefined) return young
+    const old = this.#old.get(id)
+    if (old !== undefined) this.#young.set(id, old)
+    return old
+  }
+
+  /** Decodes the row at `key`, or makes a blank one, which exists only once it is touched. */
+  load(rows: RowReader, id: string, key: string): T {
+    const row = this.#codec.blank(key)
+    const bytes = rows.get(key)
+    if (bytes !== undefined) this.#codec.read(row, new ByteReader(bytes))
+    this.#young.set(id, row)
+    return row
+  }
+
+  touch(row: T): void {
+    if (row.dirty) return
+    row.dirty = true
+    this.#dirty.push(row)
+  }
+
+  /** Puts every touched row, in the order they were first touched, and lets cold ones go. */
+  flush(rows: Rows, writer: ByteWriter): void {
+    const dirty = this.#dirty
+    for (let i = 0; i < dirty.length; i++) {
+      const row = dirty[i]!
+      row.dirty = false
+      writer.reset()
+      this.#codec.write(row, writer)
+      if (writer.length === 0) rows.delete(row.key)
+      else rows.put(row.key, writer.copy())
+    }
+    if (dirty.length > 0) this.#dirty = []
+    this.trim()
+  }
+
+  /** Between entries: lets the older generation go once the younger is full. */
+  trim(): void {
+    if (this.#young.size < this.#codec.capacity) return
+    this.#old = this.#young
+    this.#young = new Map()
+  }
+
+  clear(): void {
+    this.#young = new Map()
+    this.#old = new Map()
+    this.#dirty = []
+  }
+}

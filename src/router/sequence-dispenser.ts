@@ -1,0 +1,157 @@
+import type { EndpointId } from '../protocol/endpoint.ts'
+import type { Packet } from '../protocol/packet.ts'
+import type { RouterParts } from './admission.ts'
+import { type CommandError, isCommandError, writeRaiseSequence } from './commands.ts'
+import type { Proposals } from './proposals.ts'
+import type { Replies } from './replies.ts'
+import type { SequenceRange } from './router-machine.ts'
+
+type SequencePacket = Packet<'SEQUENCE'>
+
+interface Dispenser {
+  readonly name: string
+  readonly slot: number
+  next: number
+  last: number
+  /** How far the next raise goes. */
+  step: number
+  raisedAtMs: number
+  raising: boolean
+  waiting: { from: EndpointId; request: SequencePacket }[]
+  waitingNumbers: number
+}
+
+/** One request takes at most so many numbers. */
+export const sequenceCountMax = 1_000_000
+const firstStep = 10_000
+const stepMax = 10_000_000
+/** A range used up sooner than this makes the next one twice as long. */
+const growWithinMs = 1_000
+const dispensersMax = 10_000
+const waitingMax = 10_000
+
+/**
+ * Hands out numbers below ceilings that this leader itself raised through the log. Ranges die with the leadership: the next leader starts above the ceiling,
+ * so numbers may jump and never repeat.
+ */
+export class SequenceDispenser {
+  readonly #parts: RouterParts
+  readonly #proposals: Proposals
+  readonly #replies: Replies
+  readonly #dispensers = new Map<string, Dispenser>()
+  #waiting = 0
+
+  constructor(parts: RouterParts, proposals: Proposals, replies: Replies) {
+    this.#parts = parts
+    this.#proposals = proposals
+    this.#replies = replies
+  }
+
+  onLeadership(): void {
+    for (const dispenser of this.#dispensers.values()) {
+      this.#refuse(dispenser, { error: 'NO_LEADER' })
+    }
+    this.#dispensers.clear()
+  }
+
+  /** An admitted request of the slot's owner. */
+  onRequest(from: EndpointId, request: SequencePacket): void {
+    const { name, count } = request.payload
+    const dispenser = this.#dispenser(name, request.slot)
+    if (dispenser === undefined || this.#waiting >= waitingMax) {
+      this.#replies.error(from, request, 'OVERLOADED')
+    }
+    if (dispenser.waiting.length === 0 && dispenser.next + count - 1 <= dispenser.last) {
+      this.#hand(dispenser, from, request)
+    }
+    dispenser.waiting.push({ from, request })
+    dispenser.waitingNumbers += count
+    this.#waiting++
+    if (!dispenser.raising) this.#raise(dispenser, request.slotEpoch)
+  }
+
+  #dispenser(name: string, slot: number): Dispenser | undefined {
+    const known = this.#dispensers.get(name)
+    if (known !== undefined) return known
+    if (this.#dispensers.size >= dispensersMax && !this.#makeRoom()) return undefined
+    const fresh: Dispenser = {
+      name,
+      slot,
+      next: 1,
+      last: 0,
+      step: firstStep,
+      raisedAtMs: Number.NEGATIVE_INFINITY,
+      raising: false,
+      waiting: [],
+      waitingNumbers: 0
+    }
+    this.#dispensers.set(name, fresh)
+    return fresh
+  }
+
+  /** The rest of an idle range is given up: a jump. */
+  #makeRoom(): boolean {
+    for (const [name, dispenser] of this.#dispensers) {
+      if (dispenser.raising) continue
+      this.#dispensers.delete(name)
+      return true
+    }
+    return false
+  }
+
+  #hand(dispenser: Dispenser, from: EndpointId, request: SequencePacket): void {
+    const { count } = request.payload
+    const first = dispenser.next
+    dispenser.next += count
+    this.#replies.ok(from, request, 'SEQUENCE_OK', { first, count })
+  }
+
+  #raise(dispenser: Dispenser, slotEpoch: number): void {
+    const nowMs = this.#parts.env.nowMs()
+    if (nowMs - dispenser.raisedAtMs < growWithinMs) {
+      dispenser.step = Math.min(dispenser.step * 2, stepMax)
+    }
+    dispenser.raisedAtMs = nowMs
+    const writer = this.#proposals.open()
+    if (writer === undefined) {
+      this.#refuse(dispenser, { error: 'OVERLOADED' })
+      return
+    }
+    const step = dispenser.step + dispenser.waitingNumbers
+    writeRaiseSequence(writer, dispenser.slot, slotEpoch, dispenser.name, step)
+    dispenser.raising = true
+    this.#proposals.own(result => this.#raised(dispenser, slotEpoch, result))
+  }
+
+  #raised(dispenser: Dispenser, slotEpoch: number, result: unknown): void {
+    dispenser.raising = false
+    if (isCommandError(result)) {
+      this.#refuse(dispenser, result)
+      return
+    }
+    const { first, last } = result as SequenceRange
+    // Only this leader raises while it leads, so the ranges join; if they do not, the rest of the old one is given up.
+    if (first !== dispenser.last + 1) dispenser.next = first
+    dispenser.last = last
+    const { waiting } = dispenser
+    let served = 0
+    while (served < waiting.length) {
+      const { from, request } = waiting[served]!
+      if (dispenser.next + request.payload.count - 1 > dispenser.last) break
+      this.#hand(dispenser, from, request)
+      dispenser.waitingNumbers -= request.payload.count
+      served++
+    }
+    waiting.splice(0, served)
+    this.#waiting -= served
+    if (waiting.length > 0) this.#raise(dispenser, slotEpoch)
+  }
+
+  #refuse(dispenser: Dispenser, { error }: CommandError): void {
+    const { waiting } = dispenser
+    dispenser.waiting = []
+    dispenser.waitingNumbers = 0
+    this.#waiting -= waiting.length
+    for (const { from, request } of waiting) this.#replies.error(from, request, error)
+  }
+}

@@ -1,0 +1,92 @@
+import { ByteReader, type ByteWriter } from '../base/bytes.ts'
+import { hardLimits, type Message } from '../protocol/kinds.ts'
+import type { Rows } from '../raft/state-machine.ts'
+import { slotPrefix, sortable } from './row-keys.ts'
+import type { RowReader } from './row-table.ts'
+
+const timelineKey = (slot: number, session: string, msgid: number): string =>
+  `${slotPrefix(slot)}/timeline/${session}/${sortable(msgid)}`
+
+/** A row is a `message` exactly as kinds.ts encodes it, so that bytes are copied, never re-encoded. */
+export function putMessage(
+  rows: Rows,
+  slot: number,
+  session: string,
+  msgid: number,
+  message: Buffer
+): void {
+  rows.put(timelineKey(slot, session, msgid), message)
+}
+
+export function getMessage(
+  rows: RowReader,
+  slot: number,
+  session: string,
+  msgid: number
+): Buffer | undefined {
+  return rows.get(timelineKey(slot, session, msgid))
+}
+
+/** Hand-laid twin of `message.read`, for the hot path. */
+export function readMessage(reader: ByteReader): Message {
+  const msgid = reader.varint()
+  const from = reader.string(hardLimits.uidBytes)
+  const deviceId = reader.string(hardLimits.deviceIdBytes)
+  const clientMsgId = reader.varint()
+  const type = reader.u8()
+  const atMs = reader.varint()
+  const body = reader.bytes(hardLimits.bodyBytes)
+  return { msgid, from, deviceId, clientMsgId, type, atMs, body }
+}
+
+export function decodeMessage(bytes: Buffer): Message {
+  return readMessage(new ByteReader(bytes))
+}
+
+/** Hand-laid twin of `message.write`. */
+export function writeMessage(writer: ByteWriter, message: Message): void {
+  writer.varint(message.msgid)
+  writer.string(message.from)
+  writer.string(message.deviceId)
+  writer.varint(message.clientMsgId)
+  writer.u8(message.type)
+  writer.varint(message.atMs)
+  writer.bytes(message.body)
+}
+
+/**
+ * A message from an append command that already holds its fields in this order: only msgid and time are new.
+ * @param fromStart where the sender's uid begins in `data`; body length and body follow `typeEnd`.
+ */
+export function layMessage(
+  msgid: number,
+  atMs: number,
+  data: Buffer,
+  fromStart: number,
+  typeEnd: number,
+  bodyEnd: number
+): Buffer {
+  const message = Buffer.allocUnsafe(varintBytes(msgid) + varintBytes(atMs) + bodyEnd - fromStart)
+  let at = putVarint(message, 0, msgid)
+  at += data.copy(message, at, fromStart, typeEnd)
+  at = putVarint(message, at, atMs)
+  data.copy(message, at, typeEnd, bodyEnd)
+  return message
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++
+  return bytes
+}
+
+function putVarint(target: Buffer, start: number, value: number): number {
+  let at = start
+  let rest = value
+  while (rest >= 0x80) {
+    target[at++] = (rest % 0x80) | 0x80
+    rest = Math.floor(rest / 0x80)
+  }
+  target[at++] = rest
+  return at
+}

@@ -1,0 +1,232 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { assert, type RingsetError } from '../base/errors.ts'
+import type { Log, Metrics } from '../base/ports.ts'
+import type { GroupStore } from '../raft/store.ts'
+import { type BatchSource, DiskWriter, diskFailed } from './disk-writer.ts'
+import { type GroupState, type GroupStoreParts, LevelGroupStore } from './group-store.ts'
+import { identityKey, superKey, superRange } from './keys.ts'
+import { MetaFile } from './meta-file.ts'
+import { openLevel } from './open-level.ts'
+import { type Recovered, recoverDatabase } from './recover-database.ts'
+import { freshGroup, garbageOf } from './recover-group.ts'
+import { seal } from './seal.ts'
+import { encodeIdentity, type Identity } from './state-codec.ts'
+import { Sweeper } from './sweeper.ts'
+import type { Level, WriteBatch } from './write-batch.ts'
+
+export interface DatabaseOptions {
+  /** Holds the LevelDB directory `level` and the file `meta`; made when missing. */
+  readonly directory: string
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Names cluster and node; a directory that belongs to another one is refused (WRONG_CLUSTER). */
+  readonly clusterNodeIdentity: string
+  /**
+   * A write or fsync failed (DISK_FAILED), or data cannot be read back (DATA_DAMAGED). Called at most once; nothing is written and
+   * no callback runs afterwards: stop the process.
+   */
+  readonly onFatal: (error: RingsetError) => void
+  /** LevelDB's memtable and write-ahead log; larger means rarer stalls and a slower opening. */
+  readonly writeBufferBytes?: number
+  /** LevelDB's cache of blocks. */
+  readonly cacheBytes?: number
+  /** Newest entries of each group's log that stay in memory. */
+  readonly tailLimitBytes?: number
+  /** How old the note of what is durable may get; a loss of less than this at the log's end can go unnoticed. */
+  readonly watermarkIntervalMs?: number
+}
+
+/** The stores of all groups of a process, over one LevelDB and one stream of synced writes. */
+export interface Database {
+  /** Random per life of the data; a new one after every loss, so that peers can tell. */
+  readonly incarnation: number
+  /**
+   * The store of a group, recovered at opening, or a fresh one. Every call for one group gives the same store.
+   * @param groupId at most 200 bytes of UTF-8
+   */
+  group(groupId: string): Promise<GroupStore>
+  /** Writes everything that is queued, durably, then closes. */
+  close(): Promise<void>
+}
+
+const mebibyte = 1024 * 1024
+const superWindowBuffers = 3
+
+/**
+ * Opens, checks and if need be corrects the database of a directory. Loss or damage puts the groups concerned into quarantine
+ * (see `RecoveredGroup`); it never passes for a fresh start.
+ * Throws DATA_LOCKED, WRONG_CLUSTER, DATA_DAMAGED or DISK_FAILED.
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const writeBufferBytes = options.writeBufferBytes ?? 16 * mebibyte
+  await mkdir(options.directory, { recursive: true })
+  const metaPath = join(options.directory, 'meta')
+  const level = await openLevel(join(options.directory, 'level'), metaPath, options.log, {
+    writeBufferBytes,
+    cacheBytes: options.cacheBytes ?? 32 * mebibyte
+  })
+  try {
+    const tailLimitBytes = options.tailLimitBytes ?? 16 * mebibyte
+    const database = new LevelDatabase(options, level, tailLimitBytes)
+    await database.start(metaPath, superWindowBuffers * writeBufferBytes)
+    return database
+  } catch (error) {
+    await level.close()
+    throw error
+  }
+}
+
+class LevelDatabase implements Database {
+  readonly #options: DatabaseOptions
+  readonly #level: Level
+  readonly #tailLimitBytes: number
+  readonly #stores = new Map<string, LevelGroupStore>()
+  #parts: GroupStoreParts | undefined
+  #incarnation = 0
+  #watermarkTimer: NodeJS.Timeout | undefined
+  #fatal = false
+
+  constructor(options: DatabaseOptions, level: Level, tailLimitBytes: number) {
+    this.#options = options
+    this.#level = level
+    this.#tailLimitBytes = tailLimitBytes
+  }
+
+  get incarnation(): number {
+    return this.#incarnation
+  }
+
+  async start(metaPath: string, superWindowBytes: number): Promise<void> {
+    const { log, metrics, clusterNodeIdentity } = this.#options
+    const level = this.#level
+    const recovered = await recoverDatabase({
+      level,
+      metaPath,
+      node: clusterNodeIdentity,
+      log,
+      tailLimitBytes: this.#tailLimitBytes,
+      damaged: error => this.#stop(error)
+    })
+    this.#incarnation = recovered.identity.incarnation
+    const meta = new MetaFile(metaPath, recovered.meta, recovered.metaVersion, error =>
+      this.#stop(diskFailed(error))
+    )
+    const sweeper = new Sweeper(level, error => this.#stop(diskFailed(error)))
+    const writer = new DiskWriter(
+      { level, meta, sweeper, log, metrics, superWindowBytes, fail: error => this.#stop(error) },
+      recovered.sequence
+    )
+    this.#parts = { level, writer, meta, sweeper, damaged: error => this.#stop(error) }
+    await this.#writeBase(recovered)
+    assert(!this.#fatal, 'the first batch of an opening is written')
+    meta.clearRowsDamaged()
+    this.#noteDurable()
+    for (const { state } of recovered.groups)
+      for (const range of garbageOf(state)) sweeper.add(range)
+    sweeper.add({ gte: superRange.gte, lt: superKey(recovered.sequence + 1) })
+    const intervalMs = this.#options.watermarkIntervalMs ?? 1000
+    this.#watermarkTimer = setInterval(() => this.#noteDurable(), intervalMs).unref()
+  }
+
+  async group(groupId: string): Promise<GroupStore> {
+    const known = this.#stores.get(groupId)
+    if (known !== undefined) return known
+    const parts = this.#parts
+    assert(parts !== undefined, 'the database is open')
+    const vote = parts.meta.state.groups.get(groupId)
+    const store = this.#store(freshGroup(this.#recoverOptions(), groupId, vote), true)
+    return store
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#watermarkTimer)
+    const parts = this.#parts
+    assert(parts !== undefined, 'the database is open')
+    if (!this.#fatal) {
+      parts.writer.enqueue(nothingToWrite, true, () => {})
+      await parts.writer.settled()
+    }
+    await parts.sweeper.stop()
+    for (const store of this.#stores.values()) await store.close()
+    if (!this.#fatal) {
+      parts.meta.state.watermark = parts.writer.durableSequence
+      await new Promise<void>(resolve => parts.meta.write(resolve))
+    }
+    parts.writer.halt()
+    await parts.meta.close()
+    await this.#level.close()
+  }
+
+  /** The first batch: what recovery corrected, the identity, and the super record that all later ones build on. */
+  async #writeBase(recovered: Recovered): Promise<void> {
+    const { writer } = this.#parts!
+    for (const { state, corrected, stored } of recovered.groups) {
+      if (!stored && !corrected) continue
+      const store = this.#store(state, false)
+      if (!corrected) {
+        writer.adopt(store)
+        continue
+      }
+      store.markCorrected()
+      writer.touch(store)
+    }
+    writer.enqueue(new IdentitySource(recovered.identity), true, () => {})
+    await writer.settled()
+  }
+
+  #store(state: GroupState, fresh: boolean): LevelGroupStore {
+    const store = new LevelGroupStore(this.#parts!, state, fresh)
+    this.#stores.set(state.name, store)
+    return store
+  }
+
+  #recoverOptions() {
+    return {
+      level: this.#level,
+      tailLimitBytes: this.#tailLimitBytes,
+      damaged: (error: RingsetError) => this.#stop(error)
+    }
+  }
+
+  #noteDurable(): void {
+    const { meta, writer } = this.#parts!
+    if (meta.state.watermark >= writer.durableSequence) return
+    meta.state.watermark = writer.durableSequence
+    meta.write(() => {})
+  }
+
+  #stop(error: RingsetError): void {
+    if (this.#fatal) return
+    this.#fatal = true
+    clearInterval(this.#watermarkTimer)
+    this.#parts?.writer.halt()
+    this.#options.log.error('storage_failed', { code: error.code, ...error.facts })
+    this.#options.onFatal(error)
+  }
+}
+
+/** Makes a batch that holds nothing but its super record. */
+const nothingToWrite: BatchSource = {
+  stage() {},
+  wrote() {},
+  digest: () => 0
+}
+
+class IdentitySource implements BatchSource {
+  readonly #identity: Identity
+
+  constructor(identity: Identity) {
+    this.#identity = identity
+  }
+
+  stage(batch: WriteBatch): void {
+    batch.put(identityKey, seal(identityKey, encodeIdentity(this.#identity)))
+  }
+
+  wrote(): void {}
+
+  digest(): number {
+    return 0
+  }
+}

@@ -1,0 +1,326 @@
+import { assert, RingsetError } from '../base/errors.ts'
+import type { GroupStore, GroupWrite, RecoveredGroup, SnapshotSource } from '../raft/store.ts'
+import type { Entry, HardState, Membership, SnapshotMeta } from '../raft/types.ts'
+import type { BatchSource, DiskWriter } from './disk-writer.ts'
+import { GroupDigest } from './group-digest.ts'
+import type { GroupLog } from './group-log.ts'
+import type { GroupKeys } from './keys.ts'
+import type { MetaFile } from './meta-file.ts'
+import { deletedRow, RowOverlay } from './row-overlay.ts'
+import { seal, unseal } from './seal.ts'
+import { readChunk } from './snapshot-chunk.ts'
+import { LevelSnapshotSource } from './snapshot-source.ts'
+import {
+  encodeHardState,
+  encodeInstall,
+  encodeLogStart,
+  encodeMembership,
+  encodeProgress,
+  type Install,
+  sameMeta
+} from './state-codec.ts'
+import type { Sweeper } from './sweeper.ts'
+import type { Level, WriteBatch } from './write-batch.ts'
+
+/** What recovery found, or nothing at all, for a group. */
+export interface GroupState {
+  readonly name: string
+  readonly keys: GroupKeys
+  readonly log: GroupLog
+  hardState: HardState
+  applied: number
+  generation: number
+  membership: Membership | undefined
+  install: Install | undefined
+  quarantine: string | undefined
+  /** Above every generation that has rows in the database. */
+  nextGeneration: number
+}
+
+export interface GroupStoreParts {
+  readonly level: Level
+  readonly writer: DiskWriter
+  readonly meta: MetaFile
+  readonly sweeper: Sweeper
+  /** Rows or log cannot be read back: stops the process. */
+  damaged(error: RingsetError): void
+}
+
+interface Dirty {
+  hardState: boolean
+  progress: boolean
+  membership: boolean
+  logStart: boolean
+  install: boolean
+  quarantine: boolean
+}
+
+/** One group's part of the process's database. Its fields are the state with all queued writes; `stage` writes what is dirty. */
+export class LevelGroupStore implements GroupStore, BatchSource {
+  readonly recovered: RecoveredGroup
+  readonly #parts: GroupStoreParts
+  readonly #state: GroupState
+  readonly #dirty: Dirty
+  readonly #snapshots = new Set<LevelSnapshotSource>()
+  #rows: RowOverlay
+  /** Rows of the snapshot that is being received. */
+  #installing: RowOverlay | undefined
+  /** To do once the batch under way, or the one being built, is written. */
+  #afterWrite: (() => void)[] = []
+  #afterNextWrite: (() => void)[] = []
+  readonly #digest: GroupDigest
+
+  /** @param fresh nothing of the group is in the database yet. */
+  constructor(parts: GroupStoreParts, state: GroupState, fresh: boolean) {
+    this.#parts = parts
+    this.#state = state
+    this.recovered = {
+      hardState: state.hardState,
+      applied: state.applied,
+      membership: state.membership,
+      quarantine: state.quarantine
+    }
+    this.#dirty = {
+      hardState: fresh,
+      progress: fresh,
+      membership: false,
+      logStart: fresh,
+      install: false,
+      quarantine: false
+    }
+    this.#rows = this.#overlay(state.generation)
+    if (state.install !== undefined) this.#installing = this.#overlay(state.install.generation)
+    this.#digest = new GroupDigest(state.name)
+  }
+
+  /** Everything but the rows is to be written anew: recovery has corrected it. */
+  markCorrected(): void {
+    const dirty = this.#dirty
+    dirty.hardState = dirty.progress = dirty.logStart = dirty.install = dirty.quarantine = true
+    dirty.membership = this.#state.membership !== undefined
+  }
+
+  firstIndex(): number {
+    return this.#state.log.firstIndex()
+  }
+
+  lastIndex(): number {
+    return this.#state.log.lastIndex()
+  }
+
+  term(index: number): number | undefined {
+    return this.#state.log.term(index)
+  }
+
+  entries(from: number, to: number, maxBytes: number): Entry[] {
+    return this.#state.log.entries(from, to, maxBytes)
+  }
+
+  getState(key: string): Buffer | undefined {
+    const waiting = this.#rows.get(key)
+    if (waiting !== undefined) return waiting === deletedRow ? undefined : waiting
+    const rowKey = this.#rows.key(key)
+    let stored: Buffer | undefined
+    let value: Buffer | undefined
+    try {
+      stored = this.#parts.level.getSync(rowKey)
+      if (stored === undefined) return undefined
+      value = unseal(rowKey, stored)
+    } catch (error) {
+      throw this.#rowDamaged(key, error)
+    }
+    if (value === undefined) throw this.#rowDamaged(key)
+    return value
+  }
+
+  write(write: GroupWrite, done: () => void): void {
+    const state = this.#state
+    const dirty = this.#dirty
+    if (write.truncateFrom !== undefined) {
+      assert(write.truncateFrom > state.applied, 'applied entries are never truncated', {
+        from: write.truncateFrom,
+        applied: state.applied
+      })
+      state.log.truncate(write.truncateFrom)
+    }
+    if (write.entries !== undefined) state.log.append(write.entries)
+    if (write.rows !== undefined) {
+      assert(write.applied !== undefined, 'rows come with the index they stand for')
+      for (const [key, value] of write.rows) this.#rows.put(key, value)
+    }
+    if (write.applied !== undefined) {
+      assert(
+        write.applied >= state.applied && write.applied <= state.log.lastIndex(),
+        'applied never goes back, nor past the log',
+        { applied: write.applied, before: state.applied, last: state.log.lastIndex() }
+      )
+      state.applied = write.applied
+      dirty.progress = true
+    }
+    if (write.membership !== undefined) {
+      state.membership = write.membership
+      dirty.membership = true
+    }
+    if (write.hardState !== undefined) {
+      state.hardState = write.hardState
+      dirty.hardState = true
+    }
+    if (write.healed === true && state.quarantine !== undefined) {
+      state.quarantine = undefined
+      dirty.quarantine = true
+    }
+    if (write.compactTo !== undefined) this.#compact(write.compactTo)
+    this.#parts.writer.enqueue(this, write.sync, done)
+  }
+
+  openSnapshot(): SnapshotSource {
+    const { applied, membership, log, keys, generation } = this.#state
+    const term = log.term(applied)
+    assert(term !== undefined && membership !== undefined, 'a snapshot stands for a known state')
+    const source = new LevelSnapshotSource({
+      level: this.#parts.level,
+      meta: { index: applied, term, membership },
+      range: keys.rowRange(generation, generation + 1),
+      prefixBytes: keys.rowPrefix(generation).length,
+      waiting: this.#rows.copy(),
+      damaged: (key, cause) => void this.#rowDamaged(key, cause),
+      closed: () => this.#snapshots.delete(source)
+    })
+    this.#snapshots.add(source)
+    return source
+  }
+
+  beginInstall(meta: SnapshotMeta, snapshotId: number): number {
+    const state = this.#state
+    const held = state.install
+    if (held !== undefined) {
+      if (held.snapshotId === snapshotId && sameMeta(held.meta, meta)) return held.chunks
+      this.#sweepRowsLater(held.generation)
+    }
+    const generation = state.nextGeneration++
+    state.install = { snapshotId, meta, generation, chunks: 0 }
+    this.#installing = this.#overlay(generation)
+    this.#dirty.install = true
+    this.#parts.writer.touch(this)
+    return 0
+  }
+
+  installChunk(chunk: number, data: Buffer): void {
+    const install = this.#state.install
+    assert(install !== undefined && this.#installing !== undefined, 'an install is under way')
+    assert(chunk === install.chunks, 'snapshot chunks come in order', {
+      chunk,
+      wanted: install.chunks
+    })
+    for (const [key, value] of readChunk(Buffer.from(data))) this.#installing.put(key, value)
+    this.#state.install = { ...install, chunks: chunk + 1 }
+    this.#dirty.install = true
+    this.#parts.writer.touch(this)
+  }
+
+  finishInstall(hardState: HardState, done: () => void): void {
+    const state = this.#state
+    const install = state.install
+    assert(install !== undefined && this.#installing !== undefined, 'an install is under way')
+    this.#sweepRowsLater(state.generation)
+    this.#rows = this.#installing
+    this.#installing = undefined
+    state.install = undefined
+    state.generation = install.generation
+    state.applied = install.meta.index
+    state.membership = install.meta.membership
+    state.hardState = hardState
+    state.log.reset(install.meta.index, install.meta.term)
+    this.#sweepLogLater()
+    const dirty = this.#dirty
+    dirty.hardState = dirty.progress = dirty.membership = dirty.logStart = dirty.install = true
+    this.#parts.writer.enqueue(this, true, done)
+  }
+
+  stage(batch: WriteBatch): void {
+    const { keys, log } = this.#state
+    if (this.#afterNextWrite.length > 0) this.#afterWrite = this.#afterNextWrite.splice(0)
+    const { deletes, records } = log.stage()
+    for (const first of deletes) batch.delete(keys.log(first))
+    for (const record of records) batch.put(keys.log(record.first), record.value)
+    this.#rows.stage(batch)
+    this.#installing?.stage(batch)
+    this.#stageSmall(batch)
+  }
+
+  wrote(): void {
+    this.#state.log.wrote()
+    this.#rows.wrote()
+    this.#installing?.wrote()
+    if (this.#afterWrite.length > 0) for (const act of this.#afterWrite.splice(0)) act()
+  }
+
+  digest(): number {
+    return this.#digest.of(this.#state)
+  }
+
+  /** Gives up everything that is open, before the database closes. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#snapshots].map(source => source.release()))
+  }
+
+  #stageSmall(batch: WriteBatch): void {
+    const { keys, hardState, membership, install, quarantine } = this.#state
+    const dirty = this.#dirty
+    const put = (key: Buffer, body: Buffer): void => batch.put(key, seal(key, body))
+    if (dirty.hardState) {
+      const { name } = this.#state
+      if (this.#parts.meta.setVote(name, hardState.term, hardState.vote)) batch.metaFirst = true
+      put(keys.hardState, encodeHardState(hardState))
+    }
+    if (dirty.progress) put(keys.progress, encodeProgress(this.#state))
+    if (dirty.membership && membership) put(keys.membership, encodeMembership(membership))
+    if (dirty.logStart) put(keys.logStart, encodeLogStart(this.#state.log.start))
+    if (dirty.install) {
+      if (install === undefined) batch.delete(keys.install)
+      else put(keys.install, encodeInstall(install))
+    }
+    if (dirty.quarantine) {
+      if (quarantine === undefined) batch.delete(keys.quarantine)
+      else put(keys.quarantine, Buffer.from(quarantine, 'utf8'))
+    }
+    dirty.hardState = dirty.progress = dirty.membership = dirty.logStart = false
+    dirty.install = dirty.quarantine = false
+  }
+
+  #compact(index: number): void {
+    const { log, applied } = this.#state
+    assert(index <= applied + 1, 'only applied entries are compacted', { index, applied })
+    if (!log.compact(index)) return
+    this.#dirty.logStart = true
+    this.#sweepLogLater()
+  }
+
+  #sweepLogLater(): void {
+    const { keys, log } = this.#state
+    const range = keys.logRange(0, log.start.index + 1)
+    this.#afterNextWrite.push(() => this.#parts.sweeper.add(range))
+  }
+
+  #sweepRowsLater(generation: number): void {
+    const range = this.#state.keys.rowRange(generation, generation + 1)
+    this.#afterNextWrite.push(() => this.#parts.sweeper.add(range))
+  }
+
+  #overlay(generation: number): RowOverlay {
+    return new RowOverlay(generation, this.#state.keys.rowPrefix(generation))
+  }
+
+  /** The next opening starts this group from empty rows, which a leader's snapshot fills. */
+  #rowDamaged(key: string, cause?: unknown): RingsetError {
+    const error = new RingsetError(
+      'DATA_DAMAGED',
+      'a row of the database fails its checksum',
+      { group: this.#state.name, key },
+      cause
+    )
+    this.#parts.meta.markRowsDamaged(this.#state.name)
+    this.#parts.damaged(error)
+    return error
+  }
+}

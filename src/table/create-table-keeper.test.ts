@@ -1,0 +1,116 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createTableKeeper } from './create-table-keeper.ts'
+import type { RoutingTable } from './table.ts'
+import { encodeTable, type TableLabel } from './table-codec.ts'
+
+function tableOf(epoch: number, zone = 'default', clusterId = '0a0000000001'): RoutingTable {
+  const set = { id: 's1', zone, state: 'active' as const, weight: 1 }
+  return {
+    clusterId,
+    epoch,
+    slotCount: 16,
+    runs: [{ first: 0, count: 16, setId: 's1', slotEpoch: 1 }],
+    pins: [],
+    sets: [{ ...set, transfers: [], logics: [], routers: [] }],
+    arbiters: []
+  }
+}
+
+const encodedOf = (...args: Parameters<typeof tableOf>): Buffer => encodeTable(tableOf(...args))
+
+describe('table keeper', () => {
+  it('adopts only what is strictly newer', () => {
+    const keeper = createTableKeeper()
+    expect(keeper.view().epoch).toBe(0)
+    expect(keeper.adopt(encodedOf(5))).toBe('adopted')
+    expect(keeper.adopt(encodedOf(5))).toBe('same')
+    expect(keeper.adopt(encodedOf(4))).toBe('older')
+    expect(keeper.adopt(encodedOf(9))).toBe('adopted')
+    expect(keeper.view().epoch).toBe(9)
+  })
+
+  it('ends at the newest table, whatever is lost, doubled or reordered on the way', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 }), epochs => {
+        const keeper = createTableKeeper()
+        const seen: number[] = []
+        keeper.onAdopted(view => seen.push(view.epoch))
+        for (const epoch of epochs) keeper.adopt(encodedOf(epoch))
+        expect(keeper.view().epoch).toBe(Math.max(...epochs))
+        expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b))
+      })
+    )
+  })
+
+  it('keeps the old table and raises the alarm when one epoch has two contents', () => {
+    const conflicts: [number, TableLabel][] = []
+    const keeper = createTableKeeper({
+      onConflict: (inForce, refused) => conflicts.push([inForce.contentHash, refused])
+    })
+    keeper.adopt(encodedOf(5, 'here'))
+    const inForce = keeper.view()
+    expect(keeper.adopt(encodedOf(5, 'there'))).toBe('conflict')
+    expect(keeper.view()).toBe(inForce)
+    expect(conflicts).toHaveLength(1)
+    expect(conflicts[0]![0]).toBe(inForce.contentHash)
+    expect(conflicts[0]![1].contentHash).not.toBe(inForce.contentHash)
+    expect(keeper.adopt(encodedOf(6, 'there'))).toBe('adopted')
+  })
+
+  it('takes a damaged copy of its own epoch for what it is, not for a conflict', () => {
+    const conflicts: TableLabel[] = []
+    const keeper = createTableKeeper({ onConflict: (_, refused) => conflicts.push(refused) })
+    const encoded = encodedOf(5)
+    keeper.adopt(encoded)
+    const damaged = Buffer.from(encoded)
+    damaged[damaged.length - 1]! ^= 1
+    expect(keeper.adopt(damaged)).toBe('malformed')
+    expect(conflicts).toEqual([])
+  })
+
+  it('refuses other clusters once it knows its own', () => {
+    const other = encodedOf(9, 'default', '0b0000000001')
+    const expecting = createTableKeeper({ expectedClusterId: '0a0000000001' })
+    expect(expecting.adopt(other)).toBe('foreign')
+    const learning = createTableKeeper()
+    expect(learning.adopt(encodedOf(1))).toBe('adopted')
+    expect(learning.adopt(other)).toBe('foreign')
+    expect(learning.view().epoch).toBe(1)
+  })
+
+  it('answers hostile input, and keeps its table', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(), (bytes, at) => {
+        const keeper = createTableKeeper()
+        keeper.adopt(encodedOf(5))
+        const view = keeper.view()
+        expect(keeper.adopt(Buffer.from(bytes))).toBe('malformed')
+        const newer = encodedOf(6)
+        newer[at % newer.length]! ^= 0x55
+        expect(['malformed', 'foreign', 'older', 'same']).toContain(keeper.adopt(newer))
+        expect(keeper.view()).toBe(view)
+      })
+    )
+  })
+
+  it('does not keep the buffer that the table came in', () => {
+    const keeper = createTableKeeper()
+    const received = encodedOf(5)
+    keeper.adopt(received)
+    received.fill(0)
+    expect(keeper.view().encoded.equals(encodedOf(5))).toBe(true)
+  })
+
+  it('shows the new table to listeners inside adopt, never an old one after a newer', () => {
+    const keeper = createTableKeeper()
+    const seen: string[] = []
+    keeper.onAdopted(view => {
+      seen.push(`a${view.epoch}=${keeper.view().epoch}`)
+      if (view.epoch === 1) keeper.adopt(encodedOf(2))
+    })
+    keeper.onAdopted(view => seen.push(`b${view.epoch}=${keeper.view().epoch}`))
+    keeper.adopt(encodedOf(1))
+    expect(seen).toEqual(['a1=1', 'a2=2', 'b2=2'])
+  })
+})

@@ -1,0 +1,75 @@
+import { RingsetError } from '../base/errors.ts'
+import { compileTable, emptyTableView } from './compile-table.ts'
+import type { RoutingTable } from './table.ts'
+import { decodeTable, peekTable, type TableLabel } from './table-codec.ts'
+import type { Adoption, TableKeeper } from './table-keeper.ts'
+import type { TableView } from './table-view.ts'
+
+export interface TableKeeperOptions {
+  /** The alarm of E-3: `refused` carries the epoch in force with another content. The table in force stays. */
+  readonly onConflict?: (inForce: TableView, refused: TableLabel) => void
+  /** Only tables of this cluster are adopted. While undefined, the first table adopted decides. */
+  readonly expectedClusterId?: string | undefined
+}
+
+/** A keeper without a table yet. Rules: E-2, E-3, E-7 and E-8 of docs/routing.md; only a strictly newer epoch is adopted. */
+export function createTableKeeper(options: TableKeeperOptions = {}): TableKeeper {
+  return new Keeper(options)
+}
+
+class Keeper implements TableKeeper {
+  readonly #options: TableKeeperOptions
+  readonly #listeners: ((view: TableView) => void)[] = []
+  #view = emptyTableView
+
+  constructor(options: TableKeeperOptions) {
+    this.#options = options
+  }
+
+  view(): TableView {
+    return this.#view
+  }
+
+  onAdopted(listener: (view: TableView) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  adopt(encoded: Buffer): Adoption {
+    const label = unlessMalformed(() => peekTable(encoded))
+    if (label === undefined) return 'malformed'
+    const clusterId = this.#options.expectedClusterId ?? this.#view.table?.clusterId
+    if (clusterId !== undefined && label.clusterId !== clusterId) return 'foreign'
+    if (label.epoch < this.#view.epoch) return 'older'
+    if (label.epoch === this.#view.epoch && label.contentHash === this.#view.contentHash) {
+      return 'same'
+    }
+    // Only now, and only for a table that matters, is the content worth a look: it must be sound to be adopted or to be called a conflict.
+    const table = unlessMalformed(() => decodeTable(encoded))
+    if (table === undefined) return 'malformed'
+    if (label.epoch === this.#view.epoch) {
+      this.#options.onConflict?.(this.#view, label)
+      return 'conflict'
+    }
+    this.#adopt(table, encoded)
+    return 'adopted'
+  }
+
+  #adopt(table: RoutingTable, encoded: Buffer): void {
+    const view = compileTable(table, Buffer.from(encoded))
+    this.#view = view
+    for (const listener of this.#listeners) {
+      // A listener adopted a yet newer table and everybody has seen that one: nobody may see this one after it.
+      if (this.#view !== view) return
+      listener(view)
+    }
+  }
+}
+
+function unlessMalformed<T>(parse: () => T): T | undefined {
+  try {
+    return parse()
+  } catch (error) {
+    if (error instanceof RingsetError && error.code === 'BAD_PACKET') return undefined
+    throw error
+  }
+}

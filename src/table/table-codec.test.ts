@@ -1,0 +1,198 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { arbitraryTable } from '../../test/support/arbitrary-table.ts'
+import { RingsetError } from '../base/errors.ts'
+import { targetOwners } from './ring.ts'
+import { runsOf } from './runs.ts'
+import type { RoutingTable } from './table.ts'
+import { decodeTable, encodeTable, peekTable } from './table-codec.ts'
+
+const smallTable: RoutingTable = {
+  clusterId: '00000000abcd',
+  epoch: 7,
+  slotCount: 8,
+  runs: [
+    { first: 0, count: 5, setId: 's1', slotEpoch: 1 },
+    { first: 5, count: 3, setId: 's2', slotEpoch: 7 }
+  ],
+  pins: [{ match: 'uid', value: 'alice', setId: 's2' }],
+  sets: ['s1', 's2'].map(id => ({
+    id,
+    zone: 'default',
+    state: 'active' as const,
+    weight: 1,
+    transfers: [],
+    logics: [],
+    routers: []
+  })),
+  arbiters: []
+}
+
+function codeOf(run: () => unknown): string {
+  try {
+    run()
+  } catch (error) {
+    if (error instanceof RingsetError) return error.code
+    throw error
+  }
+  return 'none'
+}
+
+describe('table codec', () => {
+  it('gives back every table as it was, from one encoding', () => {
+    fc.assert(
+      fc.property(arbitraryTable, table => {
+        const encoded = encodeTable(table)
+        expect(decodeTable(encoded)).toEqual(table)
+        expect(encodeTable(decodeTable(encoded)).equals(encoded)).toBe(true)
+        const { clusterId, epoch } = peekTable(encoded)
+        expect([clusterId, epoch]).toEqual([table.clusterId, table.epoch])
+      })
+    )
+  })
+
+  it('gives different contents different bytes and hashes', () => {
+    const other = { ...smallTable, pins: [] }
+    expect(encodeTable(other).equals(encodeTable(smallTable))).toBe(false)
+    expect(peekTable(encodeTable(other)).contentHash).not.toBe(
+      peekTable(encodeTable(smallTable)).contentHash
+    )
+  })
+
+  it('refuses any single changed byte, as the hash covers all of them', () => {
+    const encoded = encodeTable(smallTable)
+    for (let at = 0; at < encoded.length; at++) {
+      for (const flip of [0x01, 0x80, 0xff]) {
+        const damaged = Buffer.from(encoded)
+        damaged[at]! ^= flip
+        expect(codeOf(() => decodeTable(damaged))).toBe('BAD_PACKET')
+      }
+    }
+  })
+
+  it('refuses every cut and every addition', () => {
+    const encoded = encodeTable(smallTable)
+    for (let length = 0; length < encoded.length; length++) {
+      expect(codeOf(() => decodeTable(encoded.subarray(0, length)))).toBe('BAD_PACKET')
+    }
+    expect(codeOf(() => decodeTable(Buffer.concat([encoded, Buffer.of(0)])))).toBe('BAD_PACKET')
+  })
+
+  it('answers garbage with BAD_PACKET, whatever it claims to be', () => {
+    const head = encodeTable(smallTable).subarray(0, 10)
+    const garbage = fc.tuple(fc.boolean(), fc.uint8Array({ maxLength: 200 }))
+    fc.assert(
+      fc.property(garbage, ([withHead, bytes]) => {
+        const input = withHead ? Buffer.concat([head, bytes]) : Buffer.from(bytes)
+        expect(codeOf(() => decodeTable(input))).toBe('BAD_PACKET')
+      }),
+      { numRuns: 500 }
+    )
+  })
+
+  it('never crashes on a table with a few bytes changed', () => {
+    fc.assert(
+      fc.property(arbitraryTable, fc.nat(), fc.nat(255), (table, at, value) => {
+        const encoded = encodeTable(table)
+        if (encoded[at % encoded.length] === value) return
+        encoded[at % encoded.length] = value
+        expect(codeOf(() => decodeTable(encoded))).toBe('BAD_PACKET')
+      })
+    )
+  })
+
+  it('refuses another format version instead of guessing', () => {
+    const encoded = encodeTable(smallTable)
+    encoded[0] = 2
+    expect(codeOf(() => peekTable(encoded))).toBe('BAD_PACKET')
+  })
+
+  it('allocates nothing for announced counts that the bytes do not pay for', () => {
+    // Format, cluster id, epoch 1, 2^15 slots, then "a million sets".
+    const hostile = Buffer.concat([
+      Buffer.from('0100000000000001010f', 'hex'),
+      Buffer.from('c0843d', 'hex'),
+      Buffer.alloc(8)
+    ])
+    expect(codeOf(() => decodeTable(hostile))).toBe('BAD_PACKET')
+  })
+
+  const [first, second] = smallTable.runs as [
+    (typeof smallTable.runs)[0],
+    (typeof smallTable.runs)[0]
+  ]
+  const [setOne, setTwo] = smallTable.sets as [
+    (typeof smallTable.sets)[0],
+    (typeof smallTable.sets)[0]
+  ]
+  const unsound: [string, Partial<RoutingTable>][] = [
+    ['an epoch of 0', { epoch: 0 }],
+    ['an epoch over 32 bits', { epoch: 2 ** 32 }],
+    ['a slot count that is no power of two', { slotCount: 7 }],
+    ['too many slots', { slotCount: 65_536 }],
+    ['a gap between runs', { runs: [first, { ...second, first: 6, count: 2 }] }],
+    ['overlapping runs', { runs: [first, { ...second, first: 4, count: 4 }] }],
+    ['missing slots at the end', { runs: [first] }],
+    ['a run of an unknown set', { runs: [first, { ...second, setId: 's3' }] }],
+    ['a slot epoch over the epoch', { runs: [first, { ...second, slotEpoch: 8 }] }],
+    [
+      'neighbouring runs that are one',
+      {
+        runs: [{ ...first, count: 2 }, { ...first, first: 2, count: 3 }, second]
+      }
+    ],
+    ['unsorted sets', { sets: [setTwo, setOne] }],
+    ['two sets of one id', { sets: [setOne, setOne, setTwo] }],
+    ['no set', { sets: [] }],
+    ['a set id with a slash', { sets: [{ ...setOne, id: 's/1' }, setTwo] }],
+    ['a set weight of 0', { sets: [{ ...setOne, weight: 0 }, setTwo] }],
+    ['a pin to an unknown set', { pins: [{ match: 'uid', value: 'alice', setId: 's3' }] }],
+    ['an empty pin', { pins: [{ match: 'uid', value: '', setId: 's1' }] }],
+    ['an arbiter numbered 0', { arbiters: [{ replicaId: 0, nodeId: 'n', address: '' }] }]
+  ]
+  it.each(unsound)('never encodes %s', (_, change) => {
+    expect(codeOf(() => encodeTable({ ...smallTable, ...change }))).toBe('INTERNAL')
+  })
+
+  it('keeps the table of a default cluster within 4 KiB, scattered as the ring leaves it', () => {
+    const sets = ['s1', 's2', 's3'].map(id => ({
+      id,
+      zone: 'default',
+      state: 'active' as const,
+      weight: 1,
+      transfers: [1, 2, 3].map(i => ({
+        ...process(`${id}-t${i}`, i),
+        clientAddresses: [`tcp://10.0.0.${i}:7100`, `ws://10.0.0.${i}:7200`]
+      })),
+      logics: [1, 2, 3].map(i => process(`${id}-l${i}`, i)),
+      routers: [1, 2, 3].map(i => ({
+        ...replica(i),
+        role: 'voter' as const,
+        bootId: 2 ** 47 + i,
+        state: 'up' as const
+      }))
+    }))
+    const owners = targetOwners(1_024, sets)
+    const runs = runsOf(owners, new Array<number>(1_024).fill(1))
+    const arbiters = [1, 2, 3].map(replica)
+    const table = { ...smallTable, slotCount: 1_024, runs, sets, arbiters, pins: [] }
+    expect(runs.length).toBeGreaterThan(500)
+    expect(encodeTable(table).length).toBeLessThan(2_048)
+  })
+})
+
+function replica(i: number) {
+  return { replicaId: i, nodeId: `n${i}`, address: `10.0.0.${i}:7000` }
+}
+
+function process(id: string, i: number) {
+  return {
+    id,
+    nodeId: `n${i}`,
+    bootId: 2 ** 47 + i,
+    address: `10.0.0.${i}:7000`,
+    state: 'up' as const,
+    version: '0.1.0',
+    weight: 1
+  }
+}

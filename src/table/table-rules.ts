@@ -1,0 +1,186 @@
+import type { ProcessEntry, ReplicaEntry, RoutingTable, SetEntry, TransferEntry } from './table.ts'
+
+/** Hard bounds of a table (I-7). Strings are bounded by their UTF-8 bytes. */
+export const tableLimits = {
+  /** Slot numbers travel in 16 bits, the highest of which is "no slot". */
+  slotCount: 32_768,
+  /** Epochs travel in 32 bits. */
+  epoch: 0xffff_ffff,
+  sets: 1_000,
+  setWeight: 100,
+  processWeight: 1_000,
+  /** Transfers, logics and routers of all sets together. */
+  processes: 4_096,
+  /** All texts of one process together; with the other bounds it keeps any table within `encodedBytes`. */
+  processBytes: 1_024,
+  clientAddresses: 16,
+  pins: 10_000,
+  arbiters: 255,
+  idBytes: 64,
+  nodeIdBytes: 128,
+  addressBytes: 256,
+  versionBytes: 32,
+  zoneBytes: 64,
+  pinBytes: 128,
+  encodedBytes: 8 * 1024 * 1024
+} as const
+
+const idPattern = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
+const clusterIdPattern = /^[0-9a-f]{12}$/
+const printable = /^[^\p{Cc}\p{Cs}]*$/u
+
+/** Whether `id` may name a set or a process: 1 to 64 of `A–Z a–z 0–9 . _ -`, the first a letter or digit. */
+export function validId(id: string): boolean {
+  return id.length <= tableLimits.idBytes && idPattern.test(id)
+}
+
+/** Whether `text` has no control characters and at most `limitBytes` bytes of UTF-8. */
+export function validText(text: string, limitBytes: number): boolean {
+  return (
+    text.length <= limitBytes &&
+    printable.test(text) &&
+    Buffer.byteLength(text, 'utf8') <= limitBytes
+  )
+}
+
+/**
+ * What is wrong with a table, or undefined when it may go into force: bounds, order, references, and runs that are gap-free and as few as possible,
+ * so that a content has one form.
+ */
+export function tableFault(table: RoutingTable): string | undefined {
+  if (!clusterIdPattern.test(table.clusterId)) return 'the cluster id is not 12 hex digits'
+  if (!whole(table.epoch, 1, tableLimits.epoch)) return 'the epoch is out of range'
+  const { slotCount } = table
+  if (!whole(slotCount, 1, tableLimits.slotCount) || (slotCount & (slotCount - 1)) !== 0) {
+    return 'the slot count is not a power of two within the limit'
+  }
+  return setsFault(table) ?? runsFault(table) ?? pinsFault(table) ?? arbitersFault(table.arbiters)
+}
+
+function setsFault(table: RoutingTable): string | undefined {
+  if (table.sets.length === 0 || table.sets.length > tableLimits.sets) return 'too few or many sets'
+  if (!ascending(table.sets, set => set.id)) return 'sets are not sorted by id'
+  for (const set of table.sets) {
+    const fault = setFault(set)
+    if (fault !== undefined) return fault
+  }
+  if (processCount(table.sets) > tableLimits.processes) return 'too many processes'
+  const transfers = table.sets.flatMap(set => set.transfers.map(entry => entry.id))
+  const logics = table.sets.flatMap(set => set.logics.map(entry => entry.id))
+  if (new Set(transfers).size < transfers.length || new Set(logics).size < logics.length) {
+    return 'a process is listed in two sets'
+  }
+  return undefined
+}
+
+/** Transfers, logics and routers together. */
+export function processCount(sets: readonly SetEntry[]): number {
+  return sets.reduce(
+    (sum, set) => sum + set.transfers.length + set.logics.length + set.routers.length,
+    0
+  )
+}
+
+/** Whole hundredths from 0.01 to the limit. */
+export function validSetWeight(weight: number): boolean {
+  return (
+    weight >= 0.01 && weight <= tableLimits.setWeight && Math.round(weight * 100) / 100 === weight
+  )
+}
+
+function setFault(set: SetEntry): string | undefined {
+  if (!validId(set.id)) return 'a set id is malformed'
+  if (!validText(set.zone, tableLimits.zoneBytes)) return 'a zone is malformed'
+  if (!validSetWeight(set.weight)) return 'a set weight is out of range'
+  if (!ascending(set.transfers, entry => entry.id)) return 'transfers are not sorted by id'
+  if (!ascending(set.logics, entry => entry.id)) return 'logics are not sorted by id'
+  if (set.transfers.some(entry => !validTransfer(entry))) return 'a transfer entry is malformed'
+  if (set.logics.some(entry => !validProcess(entry))) return 'a logic entry is malformed'
+  if (!ascending(set.routers, entry => entry.replicaId)) return 'routers are not sorted by id'
+  if (set.routers.some(entry => !validReplica(entry) || !validBootId(entry.bootId))) {
+    return 'a router entry is malformed'
+  }
+  return undefined
+}
+
+function runsFault(table: RoutingTable): string | undefined {
+  const sets = new Set(table.sets.map(set => set.id))
+  let next = 0
+  let before: { setId: string; slotEpoch: number } | undefined
+  for (const run of table.runs) {
+    if (run.first !== next || !whole(run.count, 1, table.slotCount - next)) {
+      return 'slot runs do not cover the slots without a gap'
+    }
+    if (!sets.has(run.setId)) return 'a slot run names an unknown set'
+    if (!whole(run.slotEpoch, 1, table.epoch)) return 'a slot epoch is over the epoch'
+    if (before?.setId === run.setId && before.slotEpoch === run.slotEpoch) {
+      return 'two neighbouring slot runs are one'
+    }
+    before = run
+    next += run.count
+  }
+  return next === table.slotCount ? undefined : 'slot runs do not cover all slots'
+}
+
+function pinsFault(table: RoutingTable): string | undefined {
+  if (table.pins.length > tableLimits.pins) return 'too many pins'
+  const sets = new Set(table.sets.map(set => set.id))
+  if (!ascending(table.pins, pin => `${pin.match}\u0000${pin.value}`)) {
+    return 'pins are not sorted by match and value'
+  }
+  for (const pin of table.pins) {
+    if (pin.value === '' || !validText(pin.value, tableLimits.pinBytes)) return 'a pin is malformed'
+    if (!sets.has(pin.setId)) return 'a pin names an unknown set'
+  }
+  return undefined
+}
+
+function arbitersFault(arbiters: readonly ReplicaEntry[]): string | undefined {
+  if (arbiters.length > tableLimits.arbiters) return 'too many arbiters'
+  if (!ascending(arbiters, entry => entry.replicaId)) return 'arbiters are not sorted by id'
+  return arbiters.every(validReplica) ? undefined : 'an arbiter entry is malformed'
+}
+
+/** Whether each field of a transfer or logic entry is within its bounds. */
+export function validProcess(entry: ProcessEntry): boolean {
+  return (
+    validId(entry.id) &&
+    validText(entry.nodeId, tableLimits.nodeIdBytes) &&
+    validBootId(entry.bootId) &&
+    validText(entry.address, tableLimits.addressBytes) &&
+    validText(entry.version, tableLimits.versionBytes) &&
+    whole(entry.weight, 0, tableLimits.processWeight)
+  )
+}
+
+export function validTransfer(entry: TransferEntry): boolean {
+  const { clientAddresses } = entry
+  const texts = [entry.id, entry.nodeId, entry.address, entry.version, ...clientAddresses]
+  return (
+    validProcess(entry) &&
+    clientAddresses.length <= tableLimits.clientAddresses &&
+    clientAddresses.every(address => validText(address, tableLimits.addressBytes)) &&
+    Buffer.byteLength(texts.join(''), 'utf8') <= tableLimits.processBytes
+  )
+}
+
+/** Whether each field of an arbiter or router entry is within its bounds. */
+export function validReplica(entry: ReplicaEntry): boolean {
+  return (
+    whole(entry.replicaId, 1, 255) &&
+    validText(entry.nodeId, tableLimits.nodeIdBytes) &&
+    validText(entry.address, tableLimits.addressBytes)
+  )
+}
+
+function validBootId(bootId: number): boolean {
+  return whole(bootId, 0, 2 ** 48 - 1)
+}
+
+function whole(value: number, least: number, most: number): boolean {
+  return Number.isSafeInteger(value) && value >= least && value <= most
+}
+
+function ascending<T>(items: readonly T[], key: (item: T) => string | number): boolean {
+  return items.every((item, i) => i === 0 || key(items[i - 1]!) < key(item))
+}

@@ -1,0 +1,119 @@
+import fc from 'fast-check'
+import { runsOf } from '../../src/table/runs.ts'
+import type { Pin, RoutingTable, SetEntry } from '../../src/table/table.ts'
+
+const bootId = fc.integer({ min: 0, max: 2 ** 48 - 1 })
+const nodeId = fc.constantFrom('n1', 'n2', 'node-三', 'a'.repeat(128))
+const address = fc.constantFrom('', '10.0.0.1:7000', '10.0.0.2:7000', '[::1]:65535')
+const id = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,10}$/)
+
+const processFields = {
+  nodeId,
+  bootId,
+  address,
+  state: fc.constantFrom('up' as const, 'down' as const, 'draining' as const),
+  version: fc.constantFrom('', '0.1.0', '1.0.0-rc.1'),
+  weight: fc.integer({ min: 0, max: 1_000 })
+}
+
+const replicaFields = { nodeId, address }
+
+function sortedBy<T>(items: readonly T[], key: (item: T) => string | number): T[] {
+  return [...items].sort((a, b) => (key(a) < key(b) ? -1 : 1))
+}
+
+/** Process ids are made unique in the cluster by the number of their set. */
+function setAt(setId: string, number: number): fc.Arbitrary<SetEntry> {
+  const ids = fc.uniqueArray(
+    id.map(text => `${number}-${text}`),
+    { maxLength: 4 }
+  )
+  const replicaIds = fc.uniqueArray(fc.integer({ min: 1, max: 255 }), { maxLength: 4 })
+  return fc.record({
+    id: fc.constant(setId),
+    zone: fc.constantFrom('', 'default', 'zürich'),
+    state: fc.constantFrom('active' as const, 'draining' as const),
+    weight: fc.integer({ min: 1, max: 10_000 }).map(hundredths => hundredths / 100),
+    transfers: ids.chain(list =>
+      fc.tuple(
+        ...sortedBy(list, text => text).map(text =>
+          fc.record({
+            id: fc.constant(text),
+            ...processFields,
+            clientAddresses: fc.array(fc.constantFrom('tcp://a:1', 'ws://b:2'), { maxLength: 3 })
+          })
+        )
+      )
+    ),
+    logics: ids.chain(list =>
+      fc.tuple(
+        ...sortedBy(list, text => text).map(text =>
+          fc.record({ id: fc.constant(text), ...processFields })
+        )
+      )
+    ),
+    routers: replicaIds.chain(list =>
+      fc.tuple(
+        ...sortedBy(list, replicaId => replicaId).map(replicaId =>
+          fc.record({
+            replicaId: fc.constant(replicaId),
+            ...replicaFields,
+            role: fc.constantFrom('voter' as const, 'learner' as const),
+            bootId,
+            state: fc.constantFrom('up' as const, 'down' as const)
+          })
+        )
+      )
+    )
+  })
+}
+
+function pinsOf(setIds: readonly string[]): fc.Arbitrary<Pin[]> {
+  const pin = fc.record({
+    match: fc.constantFrom('uid' as const, 'prefix' as const, 'tenant' as const),
+    value: fc.constantFrom('alice', 'al', 'bob', '用户', 'b'.repeat(128)),
+    setId: fc.constantFrom(...setIds)
+  })
+  const key = (entry: Pin) => `${entry.match}\u0000${entry.value}`
+  return fc.uniqueArray(pin, { maxLength: 5, selector: key }).map(entries => sortedBy(entries, key))
+}
+
+/** Sound tables of every shape: few and many sets, calm and scattered slots, with and without pins. */
+export const arbitraryTable: fc.Arbitrary<RoutingTable> = fc
+  .tuple(
+    fc.uniqueArray(id, { minLength: 1, maxLength: 5 }),
+    fc.integer({ min: 1, max: 0xffff_ffff }),
+    fc.integer({ min: 0, max: 7 }),
+    fc.integer({ min: 1, max: 40 })
+  )
+  .chain(([ids, epoch, exponent, runLength]) => {
+    const setIds = sortedBy(ids, text => text)
+    const slotCount = 2 ** exponent
+    const slot = fc.tuple(
+      fc.constantFrom(...setIds),
+      fc.oneof(fc.constant(1), fc.integer({ min: 1, max: epoch }))
+    )
+    return fc.record({
+      clusterId: fc.stringMatching(/^[0-9a-f]{12}$/),
+      epoch: fc.constant(epoch),
+      slotCount: fc.constant(slotCount),
+      runs: fc
+        .array(slot, { minLength: slotCount, maxLength: slotCount })
+        .map(slots => slots.map((_, i) => slots[i - (i % runLength)]!))
+        .map(slots =>
+          runsOf(
+            slots.map(([setId]) => setId),
+            slots.map(([, slotEpoch]) => slotEpoch)
+          )
+        ),
+      pins: pinsOf(setIds),
+      sets: fc.tuple(...setIds.map(setAt)),
+      arbiters: fc.constantFrom(
+        [],
+        [
+          { replicaId: 1, nodeId: 'n1', address: '10.0.0.1:7000' },
+          { replicaId: 2, nodeId: 'n2', address: '' }
+        ]
+      )
+    })
+  })
