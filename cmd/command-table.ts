@@ -65,6 +65,16 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/chat.ts')).configureChat
   },
   {
+    name: 'bench',
+    summary: 'measure a cluster on this machine',
+    load: async () => (await import('./commands/bench.ts')).configureBench
+  },
+  {
+    name: 'check',
+    summary: 'judge the history of a run',
+    load: async () => (await import('./commands/check.ts')).configureCheck
+  },
+  {
     name: 'config',
     summary: 'check a configuration, explain its fields',
     load: async () => (await import('./commands/config.ts')).configureConfig

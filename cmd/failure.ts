@@ -41,6 +41,7 @@ export function reportFailure(error: unknown, json: boolean): number {
 function toRingsetError(error: unknown): RingsetError {
   if (error instanceof RingsetError) return error
   if (error instanceof CommanderError) {
+    if (error.code === 'commander.help') return new RingsetError('USAGE', 'a command is missing')
     const text = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
     return new RingsetError('USAGE', text)
   }

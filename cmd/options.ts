@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { defaultDataDirectory } from '../src/launch/launch.ts'
+import { defaultDataDirectory } from '../src/config/data-folder.ts'
 
 export interface DataOptions {
   readonly data: string

@@ -12,6 +12,11 @@ import { type JsonOptions, withExample, withJson } from '../options.ts'
 import { note, paint, print, printJson, tableLines } from '../terminal.ts'
 
 export function configureConfig(command: Command): void {
+  withExample(
+    command,
+    'ringset config check cluster-configs/local.yaml',
+    'ringset config explain raft'
+  )
   const checkCommand = command
     .command('check <file>')
     .description('judge a configuration file; every problem is named')
@@ -50,10 +55,14 @@ function check(file: string, json: boolean): void {
 type ExplainOptions = JsonOptions & { readonly markdown?: true }
 
 function explain(field: string | undefined, { json, markdown }: ExplainOptions): void {
-  if (markdown) return void process.stdout.write(configurationPage())
   const docs = field === undefined ? fieldDocs() : found(field)
-  if (json) return printJson(docs)
-  if (docs.length === 1) return printField(docs[0]!)
+  if (markdown) process.stdout.write(configurationPage())
+  else if (json) printJson(docs)
+  else if (docs.length === 1) printField(docs[0]!)
+  else printFields(docs)
+}
+
+function printFields(docs: readonly FieldDoc[]): void {
   const rows = docs.map(doc => [doc.field, String(doc.initial ?? 'required'), doc.unit, doc.about])
   for (const line of tableLines(['field', 'default', 'unit', 'what it is'], rows)) print(line)
 }

@@ -9,6 +9,7 @@ import { print, printJson } from '../terminal.ts'
 type NodeOptions = DataOptions & JsonOptions
 
 export function configureNode(command: Command): void {
+  withExample(command, 'ringset node kill s1-a', 'ringset node start s1-a')
   const run = command
     .command('run <id>')
     .description('run one node in the foreground (systemd, containers); its log goes to stdout')

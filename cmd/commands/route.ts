@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { RouteAnswer } from '../../src/control/control-source.ts'
 import {
   type JsonOptions,
   type TargetOptions,
@@ -19,11 +20,14 @@ export function configureRoute(command: Command): void {
 
 async function route(uid: string, options: RouteOptions): Promise<void> {
   const answer = await withControl(options, control => control.any(node => node.route(uid)))
-  const { slot, slotEpoch, set, why, leader, online, epoch } = answer
-  if (options.json) return printJson({ uid, slot, slotEpoch, set, why, leader, online, epoch })
+  if (options.json) printJson(answer)
+  else describe(answer)
+}
+
+function describe(answer: RouteAnswer): void {
+  const { uid, slot, slotEpoch, set, why, leader, online, epoch } = answer
   print(`${paint(uid, 'bold')} lives in set ${paint(set, 'bold')}: ${why}`)
   print(`slot ${slot} (slot epoch ${slotEpoch}, table epoch ${epoch}), leader ${leader || 'none'}`)
-  if (online.length === 0) return print('offline')
   const rows = online.map(device => [
     device.deviceId,
     device.class,
@@ -31,6 +35,6 @@ async function route(uid: string, options: RouteOptions): Promise<void> {
     device.connId,
     new Date(device.sinceMs).toISOString()
   ])
-  for (const line of tableLines(['device', 'class', 'transfer', 'connection', 'since'], rows))
-    print(line)
+  const head = ['device', 'class', 'transfer', 'connection', 'since']
+  for (const line of rows.length === 0 ? ['offline'] : tableLines(head, rows)) print(line)
 }

@@ -23,8 +23,8 @@ export type AnnouncedProcess = ValueOf<typeof announcedProcess>
 const downFields = struct({ endpoint: text(endpointBytes), bootId: id48() })
 
 /**
- * What the arbiters log. `bootstrap` carries the whole first table (encoded, epoch 1) and does nothing where there is one; `down` does nothing unless the
- * process still has that boot id.
+ * What the arbiters log. `bootstrap` carries the whole first table (encoded, epoch 1) and does
+ * nothing where there is one; `down` does nothing unless the process still has that boot id.
  */
 export type ArbiterCommand =
   | { readonly type: 'bootstrap'; readonly table: Buffer }
@@ -56,7 +56,9 @@ export function encodeCommands(commands: readonly ArbiterCommand[]): Buffer {
   return writer.copy()
 }
 
-/** Throws on anything `encodeCommands` would not write: such an entry must never have been logged. */
+/**
+ * Throws on anything `encodeCommands` would not write: such an entry must never have been logged.
+ */
 export function decodeCommands(data: Buffer): ArbiterCommand[] {
   const reader = new ByteReader(data)
   const version = reader.u8()

@@ -6,7 +6,10 @@ import { decodeTable, encodeTable } from '../table/table-codec.ts'
 import { type AnnouncedProcess, type ArbiterCommand, decodeCommands } from './arbiter-commands.ts'
 import { type AnnounceRefusal, bootIdOf, endpointOf, withAnnounced, withDown } from './processes.ts'
 
-/** `done`: the table is now as the command says (it may have been before). `replaced`: a newer start of that process is known. */
+/**
+ * `done`: the table is now as the command says (it may have been before). `replaced`: a newer start
+ * of that process is known.
+ */
 export type ArbiterResult = 'done' | 'noTable' | 'replaced' | AnnounceRefusal
 
 /** Row of the encoded routing table. */
@@ -19,8 +22,9 @@ const bootsKept = 8
 type GetRow = (key: string) => Buffer | undefined
 
 /**
- * The arbiters' state machine: the routing table, and which boot ids are history. One entry is one change: whatever its commands alter
- * together makes one new epoch, assigned here (E-1); an entry that alters nothing makes none. Ownership of slots never changes by an announcement.
+ * The arbiters' state machine: the routing table, and which boot ids are history. One entry is one
+ * change: whatever its commands alter together makes one new epoch, assigned here (E-1); an entry
+ * that alters nothing makes none. Ownership of slots never changes by an announcement.
  */
 export class ArbiterMachine implements StateMachine {
   /** Undefined = read it from the rows first; null = the rows have none. */
@@ -59,7 +63,10 @@ export class ArbiterMachine implements StateMachine {
     return results
   }
 
-  /** Whether `table`, still under the epoch in force, is what the rows hold: commands of one entry may undo each other. */
+  /**
+   * Whether `table`, still under the epoch in force, is what the rows hold: commands of one entry
+   * may undo each other.
+   */
   #inForce(table: RoutingTable, rows: Rows): boolean {
     return rows.get(tableRow)?.equals(encodeTable(table)) ?? false
   }

@@ -1,116 +1,27 @@
 import { describe, expect, it } from 'vitest'
-import { FakeDisk, FakeGroup, type FakeReplica } from '../../test/support/fake-replica.ts'
+import {
+  ArbiterNode,
+  announceMs,
+  announcement,
+  bootstrap,
+  downAfterMs,
+  kindOf,
+  leading,
+  peers
+} from '../../test/support/arbiter-node.ts'
+import { FakeDisk, FakeGroup } from '../../test/support/fake-replica.ts'
 import { FakeRoleEnv } from '../../test/support/fake-role-env.ts'
-import { errorCodeOf } from '../base/error-codes.ts'
-import type { PayloadOf } from '../protocol/kinds.ts'
-import { type Packet, packet } from '../protocol/packet.ts'
+import { packet } from '../protocol/packet.ts'
 import { encodeRaftMessage } from '../raft/codec.ts'
 import { createTableKeeper } from '../table/create-table-keeper.ts'
 import { encodeTable } from '../table/table-codec.ts'
 import { Arbiter } from './arbiter.ts'
 import { firstTable } from './first-table.ts'
-import { knownProcesses } from './processes.ts'
-
-const announceMs = 1_000
-const downAfterMs = 3_000
-const peers = [1, 2, 3].map(replicaId => ({
-  replicaId,
-  nodeId: `n${replicaId}`,
-  address: `10.0.0.${replicaId}:7000`
-}))
-const bootstrap = {
-  clusterId: '0a0000000001',
-  slotCount: 64,
-  sets: ['s1', 's2'].map(id => ({ id, zone: 'default', weight: 1, routers: peers }))
-}
-
-/** One arbiter process, and the clock that all of a test's arbiters share. */
-class Node {
-  readonly env: FakeRoleEnv
-  readonly keeper = createTableKeeper()
-  readonly arbiter: Arbiter
-  replica!: FakeReplica
-
-  constructor(group: FakeGroup, replicaId: number, disk = new FakeDisk(), plan = bootstrap) {
-    this.env = new FakeRoleEnv(`arbiter/${replicaId}`)
-    this.arbiter = new Arbiter(this.env, {
-      replica: (_send, machine, onLeadership) => {
-        this.replica = group.join(replicaId, machine, onLeadership, disk)
-        return this.replica
-      },
-      replicaId,
-      peers,
-      bootstrap: plan,
-      announceMs,
-      downAfterMs,
-      keeper: this.keeper
-    })
-    this.arbiter.start()
-  }
-
-  get epoch(): number {
-    return this.keeper.view().epoch
-  }
-
-  /** Ticks every 10 ms and flushes, as the driver does. */
-  run(forMs: number): void {
-    for (let passedMs = 0; passedMs < forMs; passedMs += 10) {
-      this.env.now += 10
-      this.arbiter.tick()
-      this.arbiter.flush()
-    }
-  }
-
-  announce(change: Partial<PayloadOf<'ANNOUNCE'>> = {}, sequence = 5): void {
-    const payload = announcement(change)
-    const request = packet('ANNOUNCE', payload, { bootId: payload.bootId, sequence })
-    this.arbiter.onPacket(`${payload.role}/${payload.id}`, request)
-  }
-
-  /** The kinds (or error codes) of what was sent since the last look. */
-  answers(): string[] {
-    return this.env.take().map(({ packet: sent }) => kindOf(sent))
-  }
-
-  state(endpoint: string): string | undefined {
-    const { table } = this.keeper.view()
-    return table && knownProcesses(table).find(known => known.endpoint === endpoint)?.state
-  }
-}
-
-function kindOf(sent: Packet): string {
-  return sent.kind === 'ERROR' ? errorCodeOf(sent.payload.code) : sent.kind
-}
-
-function announcement(change: Partial<PayloadOf<'ANNOUNCE'>>): PayloadOf<'ANNOUNCE'> {
-  return {
-    role: 'transfer',
-    id: 't1',
-    setId: 's1',
-    nodeId: 'n1',
-    bootId: 11,
-    address: '10.0.0.1:7000',
-    clientAddresses: [],
-    version: '0.1.0',
-    stopping: false,
-    load: 0,
-    ...change
-  }
-}
-
-function leading(): { group: FakeGroup; node: Node } {
-  const group = new FakeGroup()
-  const node = new Node(group, 1)
-  group.lead(1)
-  node.run(20)
-  node.env.take()
-  return { group, node }
-}
 
 describe('arbiter: the first table', () => {
   it('is logged once, and reaches the process of every arbiter', () => {
     const group = new FakeGroup()
-    const nodes = [1, 2, 3].map(id => new Node(group, id))
+    const nodes = [1, 2, 3].map(id => new ArbiterNode(group, id))
     for (const node of nodes) node.run(100)
     expect(group.log).toHaveLength(0)
     group.lead(2)
@@ -125,13 +36,13 @@ describe('arbiter: the first table', () => {
   it('comes back from the disk at a restart, before anything else', () => {
     const group = new FakeGroup()
     const disk = new FakeDisk()
-    const before = new Node(group, 1, disk)
+    const before = new ArbiterNode(group, 1, disk)
     group.lead(1)
     before.run(20)
     before.announce()
     before.run(10)
     group.lead(0)
-    const after = new Node(group, 1, disk)
+    const after = new ArbiterNode(group, 1, disk)
     expect(after.epoch).toBe(2)
     group.lead(1)
     after.run(100)
@@ -164,14 +75,14 @@ describe('arbiter: the first table', () => {
 
   it('is checked when the process starts, not when it comes to lead', () => {
     const plan = { ...bootstrap, slotCount: 100 }
-    expect(() => new Node(new FakeGroup(), 1, undefined, plan)).toThrow(
+    expect(() => new ArbiterNode(new FakeGroup(), 1, undefined, plan)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID' })
     )
   })
 
   it('is refused while the process holds a table of a group that lost its state', () => {
     const group = new FakeGroup()
-    const node = new Node(group, 1)
+    const node = new ArbiterNode(group, 1)
     const old = firstTable(bootstrap, peers)
     node.keeper.adopt(encodeTable({ ...old, epoch: 40 }))
     group.lead(1)
@@ -190,6 +101,7 @@ describe('arbiter: announcements', () => {
     node.run(10)
     expect(node.epoch).toBe(2)
     expect(node.state('transfer/t1')).toBe('up')
+    expect(node.env.sent.map(sent => sent.epoch)).toEqual([2])
     expect(node.answers()).toEqual(['ANNOUNCE_OK'])
     node.announce()
     expect(node.answers()).toEqual(['ANNOUNCE_OK'])
@@ -265,7 +177,7 @@ describe('arbiter: announcements', () => {
 
   it('are pointed to the leader, or told that there is none', () => {
     const group = new FakeGroup()
-    const node = new Node(group, 1)
+    const node = new ArbiterNode(group, 1)
     node.announce()
     expect(node.answers()).toEqual(['NO_LEADER'])
     group.lead(3)
@@ -316,130 +228,6 @@ describe('arbiter: announcements', () => {
     node.arbiter.flush()
     for (let i = 0; i < 4_100; i++) node.announce({ id: `t${i}`, bootId: 100 + i })
     expect(node.answers()).toEqual(new Array(4).fill('OVERLOADED'))
-  })
-})
-
-describe('arbiter: who is up', () => {
-  function announceAll(node: Node, ids: readonly string[]): void {
-    for (const id of ids) node.announce({ id, bootId: 500 })
-  }
-
-  it('calls a silent process down after downAfterMs, not before, and no other one', () => {
-    const { group, node } = leading()
-    announceAll(node, ['t1', 't2'])
-    node.run(10)
-    for (let ms = 0; ms < downAfterMs - announceMs; ms += announceMs) {
-      node.run(announceMs)
-      announceAll(node, ['t2'])
-    }
-    node.run(announceMs - 200)
-    expect(node.state('transfer/t1')).toBe('up')
-    node.run(500)
-    expect(node.state('transfer/t1')).toBe('down')
-    expect(node.state('transfer/t2')).toBe('up')
-    const entries = group.log.length
-    announceAll(node, ['t2'])
-    node.run(announceMs)
-    expect(group.log.length).toBe(entries)
-  })
-
-  it('takes a process back as soon as it is heard again', () => {
-    const { node } = leading()
-    announceAll(node, ['t1'])
-    node.run(downAfterMs + 500)
-    expect(node.state('transfer/t1')).toBe('down')
-    announceAll(node, ['t1'])
-    node.run(10)
-    expect(node.state('transfer/t1')).toBe('up')
-  })
-
-  it('believes a refused connection at once', () => {
-    const { node } = leading()
-    announceAll(node, ['t1', 't2'])
-    node.run(10)
-    node.arbiter.onPeer('transfer/t1', false, false)
-    node.run(200)
-    expect(node.state('transfer/t1')).toBe('up')
-    node.arbiter.onPeer('transfer/t1', false, true)
-    node.arbiter.onPeer('client/stranger', false, true)
-    node.run(10)
-    expect(node.state('transfer/t1')).toBe('down')
-    expect(node.state('transfer/t2')).toBe('up')
-  })
-
-  it('lets a new leader hear everybody for a full downAfterMs first', () => {
-    const group = new FakeGroup()
-    const nodes = [new Node(group, 1), new Node(group, 2)] as const
-    group.lead(1)
-    nodes[0].run(20)
-    announceAll(nodes[0], ['t1', 't2'])
-    nodes[0].run(10)
-    nodes[1].run(10 * downAfterMs)
-    group.lead(2)
-    nodes[1].run(downAfterMs - 200)
-    expect(nodes[1].state('transfer/t1')).toBe('up')
-    announceAll(nodes[1], ['t2'])
-    nodes[1].run(400)
-    expect(nodes[1].state('transfer/t1')).toBe('down')
-    expect(nodes[1].state('transfer/t2')).toBe('up')
-  })
-
-  it('calls nobody down for its own standstill', () => {
-    const { node } = leading()
-    announceAll(node, ['t1'])
-    node.run(10)
-    node.env.now += 2 * downAfterMs
-    node.run(announceMs)
-    expect(node.state('transfer/t1')).toBe('up')
-    node.run(downAfterMs)
-    expect(node.state('transfer/t1')).toBe('down')
-  })
-
-  it('does not call a process down that was heard while the entry waited', () => {
-    const { group, node } = leading()
-    announceAll(node, ['t1', 't2'])
-    node.run(10)
-    group.stuck = true
-    node.announce({ id: 'other' })
-    node.run(downAfterMs + 500)
-    announceAll(node, ['t1'])
-    group.stuck = false
-    node.run(20)
-    expect(node.state('transfer/t1')).toBe('up')
-    expect(node.state('transfer/t2')).toBe('down')
-  })
-
-  it('spaces the changes of a process that flaps, without holding up others or its leaving', () => {
-    const { node } = leading()
-    let restarts = 0
-    const answers: string[] = []
-    for (let ms = 0; ms < 10 * downAfterMs; ms += 100) {
-      node.announce({ bootId: 1_000 + ++restarts })
-      node.run(100)
-      answers.push(...node.answers())
-    }
-    expect(restarts).toBe(300)
-    expect(answers).toHaveLength(300)
-    expect(answers.filter(kind => kind === 'ANNOUNCE_OK').length).toBeLessThanOrEqual(4 + 10)
-    expect(node.epoch).toBeLessThanOrEqual(1 + 4 + 10)
-    node.announce({ bootId: 2_000 })
-    const [refusal] = node.env.take()
-    expect(kindOf(refusal!.packet)).toBe('RATE_LIMITED')
-    expect(refusal!.packet.payload).toMatchObject({ retryAfterMs: expect.any(Number) })
-    node.announce({ id: 't2' })
-    node.announce({ bootId: 2_000, stopping: true })
-    node.run(10)
-    expect(node.answers()).toEqual(['ANNOUNCE_OK', 'ANNOUNCE_OK'])
-    expect(node.state('transfer/t1')).toBe('draining')
-  })
-
-  it('moves no slot, however many processes go', () => {
-    const { node } = leading()
-    const { runs } = node.keeper.view().table!
-    for (const id of ['s1/1', 's1/2', 's1/3']) node.announce({ role: 'router', id })
-    node.run(4 * downAfterMs)
-    expect(node.state('router/s1/1')).toBe('down')
-    expect(node.keeper.view().table!.runs).toEqual(runs)
   })
 })
 

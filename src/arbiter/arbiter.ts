@@ -17,7 +17,10 @@ import { type BootstrapPlan, firstTable } from './first-table.ts'
 import { Liveness } from './liveness.ts'
 import { endpointOf, knownProcesses } from './processes.ts'
 
-/** Makes this arbiter's replica around its machine. `onLeadership` must be called when `leading()` changes. */
+/**
+ * Makes this arbiter's replica around its machine. `onLeadership` must be called when `leading()`
+ * changes.
+ */
 export type ReplicaFactory = (
   send: (message: RaftMessage) => void,
   machine: StateMachine,
@@ -29,13 +32,19 @@ export interface ArbiterOptions {
   readonly replicaId: number
   /** Every arbiter of the cluster, this one included. */
   readonly peers: readonly ReplicaEntry[]
-  /** Only for a cluster that has never run: lost state must not come back under an old cluster id (E-2). */
+  /**
+   * Only for a cluster that has never run: lost state must not come back under an old cluster id
+   * (E-2).
+   */
   readonly bootstrap?: BootstrapPlan | undefined
   /** How often each process announces itself. */
   readonly announceMs: number
   /** A process not heard for so long is called down. At least 2 × `announceMs`. */
   readonly downAfterMs: number
-  /** A process that keeps changing (up, down, restarts) alters the table at most this often. Default `downAfterMs`. */
+  /**
+   * A process that keeps changing (up, down, restarts) alters the table at most this often. Default
+   * `downAfterMs`.
+   */
   readonly changeSpacingMs?: number | undefined
   /** The process's table keeper: every applied table goes in. */
   readonly keeper: TableKeeper
@@ -76,8 +85,9 @@ const codeOfRefusal = {
 } as const satisfies Record<Exclude<ArbiterResult, 'done'>, ErrorCode>
 
 /**
- * A replica of the cluster's arbiter group. The leader listens to announcements and logs what changes the table; every replica hands each
- * applied table to its process. It never touches data, and no timer of it moves a slot.
+ * A replica of the cluster's arbiter group. The leader listens to announcements and logs what
+ * changes the table; every replica hands each applied table to its process. It never touches data,
+ * and no timer of it moves a slot.
  */
 export class Arbiter implements Role {
   readonly #env: RoleEnv
@@ -344,8 +354,9 @@ export class Arbiter implements Role {
   }
 
   /**
-   * A leader has applied every table there ever was. If the process holds on to a newer one, this group has lost its state: any further table would
-   * give an old epoch a second content (E-3), so nothing is changed any more until an operator steps in (E-2).
+   * A leader has applied every table there ever was. If the process holds on to a newer one, this
+   * group has lost its state: any further table would give an old epoch a second content (E-3), so
+   * nothing is changed any more until an operator steps in (E-2).
    */
   #checkForLostState(nowMs: number): void {
     const known = this.#options.keeper.view().epoch
@@ -354,7 +365,8 @@ export class Arbiter implements Role {
       this.#frozen = false
       return
     }
-    // For a moment a follower may be ahead: the leader's own disk can be the slowest of the majority.
+    // For a moment a follower may be ahead: the leader's own disk can be the slowest of the
+    // majority.
     this.#behindSinceMs ??= nowMs
     if (this.#frozen || nowMs - this.#behindSinceMs < this.#options.downAfterMs) return
     this.#frozen = true

@@ -4,7 +4,9 @@ import { runsOf } from '../table/runs.ts'
 import type { ReplicaEntry, RoutingTable } from '../table/table.ts'
 import { tableFault } from '../table/table-rules.ts'
 
-/** A set of a new cluster. Its transfers and logics enter the table when they announce themselves. */
+/**
+ * A set of a new cluster. Its transfers and logics enter the table when they announce themselves.
+ */
 export interface SetPlan {
   readonly id: string
   readonly zone: string
@@ -15,14 +17,18 @@ export interface SetPlan {
 
 /** What a cluster that has never run starts with. */
 export interface BootstrapPlan {
-  /** 12 lowercase hex digits; each arbiter proposes a random one when not given, and the first to be logged counts. */
+  /**
+   * 12 lowercase hex digits; each arbiter proposes a random one when not given, and the first to be
+   * logged counts.
+   */
   readonly clusterId?: string
   readonly slotCount: number
   readonly sets: readonly SetPlan[]
 }
 
 /**
- * The table of epoch 1: slots as the ring has them, routers known but not yet heard of. Throws CONFIG_INVALID when the plan makes no sound table.
+ * The table of epoch 1: slots as the ring has them, routers known but not yet heard of. Throws
+ * CONFIG_INVALID when the plan makes no sound table.
  */
 export function firstTable(
   plan: BootstrapPlan & { readonly clusterId: string },

@@ -7,13 +7,15 @@ interface Heard {
   lastMs: number
   /** The process's node refused a connection since: certainly gone. */
   gone: boolean
-  /** Grows by the spacing with each change; how far it is ahead of now says how many came too fast. */
+  /**
+   * Grows by the spacing with each change; how far it is ahead of now says how many came too fast.
+   */
   changesPaidMs: number
 }
 
 /**
- * The leader's memory of when it heard each process. It only ever leads to proposals about who is up; ownership of slots does not
- * depend on it. Holds one entry per process of the table.
+ * The leader's memory of when it heard each process. It only ever leads to proposals about who is
+ * up; ownership of slots does not depend on it. Holds one entry per process of the table.
  */
 export class Liveness {
   readonly #downAfterMs: number
@@ -32,7 +34,10 @@ export class Liveness {
     this.grace(nowMs)
   }
 
-  /** Everybody gets a full `downAfterMs` from now on: this process itself stood still and may not have read what had arrived. */
+  /**
+   * Everybody gets a full `downAfterMs` from now on: this process itself stood still and may not
+   * have read what had arrived.
+   */
   grace(nowMs: number): void {
     this.#graceFromMs = nowMs
   }
@@ -60,7 +65,10 @@ export class Liveness {
     entry.changesPaidMs = Math.max(entry.changesPaidMs, nowMs) + this.#changeSpacingMs
   }
 
-  /** 0 when a change of this process may be proposed, else how long a process that flaps has to wait. */
+  /**
+   * 0 when a change of this process may be proposed, else how long a process that flaps has to
+   * wait.
+   */
   changeWaitMs(endpoint: EndpointId, nowMs: number): number {
     const entry = this.#heard.get(endpoint)
     if (entry === undefined) return 0

@@ -49,7 +49,9 @@ function known(
   return { endpoint: endpointOf({ role, id }), bootId: entry.bootId, state: entry.state }
 }
 
-/** Boot id under which the table knows an announced process; 0 when it has never announced itself. */
+/**
+ * Boot id under which the table knows an announced process; 0 when it has never announced itself.
+ */
 export function bootIdOf(table: RoutingTable, process: AnnouncedProcess): number {
   for (const set of table.sets) {
     const { role, id } = process
@@ -64,7 +66,10 @@ export function bootIdOf(table: RoutingTable, process: AnnouncedProcess): number
   return 0
 }
 
-/** The table with `process` in it as announced: the very same object when that changes nothing. The epoch is left as it is. */
+/**
+ * The table with `process` in it as announced: the very same object when that changes nothing. The
+ * epoch is left as it is.
+ */
 export function withAnnounced(
   table: RoutingTable,
   process: AnnouncedProcess
@@ -89,7 +94,10 @@ export function withAnnounced(
   }
 }
 
-/** The table with the process marked down: the very same object unless it is there, under that boot id, and not down yet. */
+/**
+ * The table with the process marked down: the very same object unless it is there, under that boot
+ * id, and not down yet.
+ */
 export function withDown(table: RoutingTable, endpoint: EndpointId, bootId: number): RoutingTable {
   for (const set of table.sets) {
     const transfers = markDown(set.transfers, e => endpointOf({ role: 'transfer', id: e.id }))

@@ -131,7 +131,11 @@ export class ByteWriter {
 
   /** The written bytes, copied out. */
   copy(): Buffer {
-    return Buffer.from(this.finish())
+    const length = this.#at
+    const copy = Buffer.allocUnsafe(length)
+    if (length > shortText) this.#buffer.copy(copy, 0, 0, length)
+    else for (let i = 0; i < length; i++) copy[i] = this.#buffer[i]!
+    return copy
   }
 }
 

@@ -1,7 +1,10 @@
 import { LatencyRecorder, type LatencySummary } from './latency.ts'
 
-/** Starts operation number `n` and resolves when it is acknowledged; rejects when it failed. */
-export type Operation = (n: number) => Promise<unknown>
+/**
+ * Starts operation number `n` and resolves when it is done; rejects when it failed. `worker` is below the number in flight (closed loop) and
+ * runs one operation at a time; 0 in an open loop. `startedMs`: when it was started or due.
+ */
+export type Operation = (n: number, worker: number, startedMs: number) => Promise<unknown>
 
 export interface LoadResult extends LatencySummary {
   readonly perSecond: number
@@ -26,13 +29,13 @@ export async function closedLoop(
 ): Promise<LoadResult> {
   const window = new Window(plan)
   let next = 0
-  const worker = async (): Promise<void> => {
+  const work = async (worker: number): Promise<void> => {
     while (!window.over) {
       const startedMs = performance.now()
-      await window.observe(operation(next++), startedMs)
+      await window.observe(operation(next++, worker, startedMs), startedMs)
     }
   }
-  const workers = Promise.all(Array.from({ length: plan.inFlight }, worker))
+  const workers = Promise.all(Array.from({ length: plan.inFlight }, (_, worker) => work(worker)))
   const result = await window.run()
   await workers
   return result
@@ -54,7 +57,7 @@ export async function openLoop(
   const pump = (): void => {
     if (window.over) return
     for (let dueMs = startMs + next * intervalMs; dueMs <= performance.now(); ) {
-      const done = window.observe(operation(next++), dueMs)
+      const done = window.observe(operation(next++, 0, dueMs), dueMs)
       running.add(done)
       void done.then(() => running.delete(done))
       dueMs = startMs + next * intervalMs

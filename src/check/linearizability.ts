@@ -7,7 +7,7 @@ export interface Operation<Input> {
   readonly return: number
   /** What was asked and answered. */
   readonly input: Input
-  /** Operations of one chain take effect in the order in which they are passed in, without skipping one. */
+  /** Operations of one chain take effect in the order passed in. Those of unknown outcome must have the same input and be in order of call. */
   readonly chain?: number
 }
 
@@ -40,8 +40,9 @@ export interface Stuck {
 
 /**
  * Whether some order of the operations, consistent with real time, satisfies the model. Search of Wing and Gong (1993) with Lowe's
- * cache of (linearized set, state) (2017). Two additions, both exact: an operation that is idle for good is linearized at once where it
- * fits, without alternatives; operations of unknown outcome are tried only when no other fits.
+ * cache of (linearized set, state) (2017). Three additions, all exact: an operation that is idle for good is linearized at once where
+ * it fits, without alternatives; operations of unknown outcome are tried only when no other fits; and a point is not searched again
+ * if the search was there before with fewer of them used up.
  * @param budget steps (calls of `model.step`) after which the answer is `unknown`.
  */
 export function linearize<State, Input>(
@@ -54,7 +55,7 @@ export function linearize<State, Input>(
 
 type Attempt = 'no' | 'done' | 'dead'
 
-/** Linked-list nodes: 0 … n − 1 calls, n … 2n − 1 returns, then the heads of the two lists. */
+/** Nodes: 0 … n − 1 are calls, n … 2n − 1 returns, 2n the head of the linked list of what is not linearized yet. */
 class Searcher<State, Input> {
   readonly #operations: readonly Operation<Input>[]
   readonly #model: Model<State, Input>
@@ -65,19 +66,19 @@ class Searcher<State, Input> {
   readonly #after: Int32Array
   readonly #next: Int32Array
   readonly #previous: Int32Array
-  readonly #knownHead: number
-  readonly #unknownHead: number
+  readonly #head: number
   readonly #knownSet: LinearizedSet
   readonly #unknownSet: LinearizedSet
-  readonly #seen = new Set<string>()
+  readonly #seen = new SeenPoints()
   /** The path: node, the state before it, and whether it had no alternative. */
   readonly #path: number[] = []
   readonly #states: State[] = []
   readonly #forced: boolean[] = []
   #state: State
   #stateKey: string
+  /** The next call to try: while `#tryUnknown`, counted down from the last one that may come next. */
   #cursor: number
-  #limit = 0
+  #tryUnknown = false
   #left: number
   #steps = 0
   #stuck: Stuck
@@ -91,16 +92,15 @@ class Searcher<State, Input> {
     this.#known = operations.reduce((sum, one) => (Number.isFinite(one.return) ? sum + 1 : sum), 0)
     this.#left = this.#known
     this.#after = this.#predecessors()
-    this.#knownHead = 2 * count
-    this.#unknownHead = 2 * count + 1
-    this.#next = new Int32Array(2 * count + 2)
-    this.#previous = new Int32Array(2 * count + 2)
+    this.#head = 2 * count
+    this.#next = new Int32Array(2 * count + 1)
+    this.#previous = new Int32Array(2 * count + 1)
     this.#link()
     this.#knownSet = new LinearizedSet(this.#known)
     this.#unknownSet = new LinearizedSet(count - this.#known)
     this.#state = model.initial
     this.#stateKey = model.key(model.initial)
-    this.#cursor = this.#next[this.#knownHead]!
+    this.#cursor = this.#next[this.#head]!
     this.#stuck = { linearized: -1, known: this.#known, state: this.#stateKey, candidates: [] }
   }
 
@@ -121,15 +121,14 @@ class Searcher<State, Input> {
     const count = this.#operations.length
     for (;;) {
       const node = this.#cursor
-      if (node === this.#unknownHead) return false
-      if (node >= count) {
+      if (!this.#tryUnknown && node >= count) {
         // The first return: nothing that was called after it may come before it.
-        this.#limit = this.#operation(node - count).return
-        this.#cursor = this.#next[this.#unknownHead]!
+        this.#tryUnknown = true
+        this.#cursor = this.#lastUnknownBefore(this.#operation(node - count).return)
         continue
       }
-      if (node >= this.#known && this.#operation(node).call > this.#limit) return false
-      this.#cursor = this.#next[node]!
+      if (this.#tryUnknown && node < this.#known) return false
+      this.#cursor = this.#tryUnknown ? node - 1 : this.#next[node]!
       if (this.#steps >= this.#budget) return false
       const attempt = this.#attempt(node)
       if (attempt === 'done') return true
@@ -138,6 +137,8 @@ class Searcher<State, Input> {
   }
 
   #attempt(node: number): Attempt {
+    const unknown = node >= this.#known
+    if (unknown && this.#isLinearized(node)) return 'no'
     const after = this.#after[node]!
     if (after >= 0 && !this.#isLinearized(after)) return 'no'
     this.#steps++
@@ -147,9 +148,10 @@ class Searcher<State, Input> {
     const key = this.#model.key(state)
     const same = key === this.#stateKey
     const forced = same && this.#model.staysIdle(input)
-    if (same && node >= this.#known && !forced) return 'no'
+    if (same && unknown && !forced) return 'no'
     this.#mark(node)
-    if (!this.#isNew(key)) {
+    const samePoint = same && unknown
+    if (!samePoint && !this.#seen.add(`${this.#knownSet.key()}${key}`, this.#unknownSet)) {
       this.#unmark(node)
       return forced ? 'dead' : 'no'
     }
@@ -159,7 +161,8 @@ class Searcher<State, Input> {
     this.#state = state
     this.#stateKey = key
     this.#lift(node)
-    this.#cursor = this.#next[this.#knownHead]!
+    this.#tryUnknown = false
+    this.#cursor = this.#next[this.#head]!
     return 'done'
   }
 
@@ -174,17 +177,10 @@ class Searcher<State, Input> {
       this.#unlift(node)
       if (forced) continue
       this.#stateKey = this.#model.key(this.#state)
-      if (node >= this.#known) this.#limit = this.#firstReturn()
-      this.#cursor = this.#next[node]!
+      this.#tryUnknown = node >= this.#known
+      this.#cursor = this.#tryUnknown ? node - 1 : this.#next[node]!
       return true
     }
-  }
-
-  #isNew(stateKey: string): boolean {
-    const key = `${this.#knownSet.key()}${this.#unknownSet.key()}${stateKey}`
-    if (this.#seen.has(key)) return false
-    this.#seen.add(key)
-    return true
   }
 
   #noteStuck(): void {
@@ -192,18 +188,23 @@ class Searcher<State, Input> {
     if (linearized <= this.#stuck.linearized) return
     const candidates: number[] = []
     const count = this.#operations.length
-    let node = this.#next[this.#knownHead]!
+    let node = this.#next[this.#head]!
     for (; node < count && candidates.length < 4; node = this.#next[node]!) {
       candidates.push(this.#order[node]!)
     }
     this.#stuck = { linearized, known: this.#known, state: this.#stateKey, candidates }
   }
 
-  #firstReturn(): number {
-    const count = this.#operations.length
-    let node = this.#next[this.#knownHead]!
-    while (node < count) node = this.#next[node]!
-    return this.#operation(node - count).return
+  /** The last operation of unknown outcome called before `position`; one below them all if none is. */
+  #lastUnknownBefore(position: number): number {
+    let low = this.#known - 1
+    let high = this.#operations.length
+    while (high - low > 1) {
+      const middle = (low + high) >> 1
+      if (this.#operation(middle).call < position) low = middle
+      else high = middle
+    }
+    return low
   }
 
   #operation(node: number): Operation<Input> {
@@ -225,17 +226,16 @@ class Searcher<State, Input> {
   }
 
   #lift(node: number): void {
-    this.#remove(node)
     if (node >= this.#known) return
     this.#left--
+    this.#remove(node)
     this.#remove(node + this.#operations.length)
   }
 
   #unlift(node: number): void {
-    if (node < this.#known) {
-      this.#left++
-      this.#restore(node + this.#operations.length)
-    }
+    if (node >= this.#known) return
+    this.#left++
+    this.#restore(node + this.#operations.length)
     this.#restore(node)
   }
 
@@ -255,24 +255,17 @@ class Searcher<State, Input> {
     const count = this.#operations.length
     const time = (node: number): number =>
       node < count ? this.#operation(node).call : this.#operation(node - count).return
-    const known: number[] = []
-    for (let node = 0; node < this.#known; node++) known.push(node, node + count)
-    known.sort((a, b) => time(a) - time(b))
-    const unknown: number[] = []
-    for (let node = this.#known; node < count; node++) unknown.push(node)
-    for (const [head, nodes] of [
-      [this.#knownHead, known],
-      [this.#unknownHead, unknown]
-    ] as const) {
-      let previous: number = head
-      for (const node of nodes) {
-        this.#next[previous] = node
-        this.#previous[node] = previous
-        previous = node
-      }
-      this.#next[previous] = head
-      this.#previous[head] = previous
+    const nodes: number[] = []
+    for (let node = 0; node < this.#known; node++) nodes.push(node, node + count)
+    nodes.sort((a, b) => time(a) - time(b))
+    let previous = this.#head
+    for (const node of nodes) {
+      this.#next[previous] = node
+      this.#previous[node] = previous
+      previous = node
     }
+    this.#next[previous] = this.#head
+    this.#previous[this.#head] = previous
   }
 
   /** Node → the node of the operation before it in its chain, −1 if none. */
@@ -288,6 +281,26 @@ class Searcher<State, Input> {
       lastOf.set(chain, node)
     })
     return after
+  }
+}
+
+/** The points the search has left without success, so that it need not return to one. */
+class SeenPoints {
+  readonly #used = new Map<string, Uint32Array[]>()
+  #last: Uint32Array = new Uint32Array(0)
+
+  /**
+   * @param point the operations of known outcome linearized so far, and the state.
+   * @param unknown those of unknown outcome used up to get there.
+   * @returns false if the point was added before with the same or fewer of them.
+   */
+  add(point: string, unknown: LinearizedSet): boolean {
+    const before = this.#used.get(point)
+    if (before?.some(words => unknown.includes(words))) return false
+    if (!unknown.equals(this.#last)) this.#last = unknown.copy()
+    if (before === undefined) this.#used.set(point, [this.#last])
+    else before.push(this.#last)
+    return true
   }
 }
 

@@ -40,4 +40,20 @@ export class LinearizedSet {
     }
     return key
   }
+
+  /** The words, for `includes` and `equals`. */
+  copy(): Uint32Array {
+    return this.#words.slice()
+  }
+
+  includes(words: Uint32Array): boolean {
+    for (let i = 0; i < words.length; i++) if ((words[i]! & ~this.#words[i]!) !== 0) return false
+    return true
+  }
+
+  equals(words: Uint32Array): boolean {
+    if (words.length !== this.#words.length) return false
+    for (let i = 0; i < words.length; i++) if (words[i] !== this.#words[i]) return false
+    return true
+  }
 }

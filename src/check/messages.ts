@@ -16,6 +16,8 @@ interface Message {
   msgid: number
   /** Line of the first receive, 0 = never received. */
   receivedAt: number
+  /** Nobody had sent it by then. */
+  receivedUnsent: boolean
 }
 
 /** The messages of one session, numbered 0, 1, 2 … as they are first mentioned. */
@@ -44,7 +46,8 @@ export class SessionMessages {
       alive: 0,
       invoked: false,
       msgid: 0,
-      receivedAt: 0
+      receivedAt: 0,
+      receivedUnsent: false
     })
     this.#byIdentity.set(identity, number)
     const loose = `${uid}\n${clientMsgId}`
@@ -133,11 +136,9 @@ export class Messages {
     if (number === ambiguous) return number
     this.#assign(messages, number, receive.msgid, line)
     const message = messages.get(number)
-    if (message.receivedAt !== 0) return number
-    message.receivedAt = line
-    if (!message.invoked && this.#sends > 0) {
-      const what = `${messageName(message)} in ${quote(receive.session)}`
-      this.#phantoms.bad(() => `line ${line}: ${what} was received but not sent before`)
+    if (message.receivedAt === 0) {
+      message.receivedAt = line
+      message.receivedUnsent = !message.invoked
     }
     return number
   }
@@ -150,13 +151,15 @@ export class Messages {
   phantoms() {
     for (const messages of this.#sessions.values()) {
       for (const message of messages.all()) {
-        if (message.receivedAt === 0) continue
+        const { receivedAt: line, receivedUnsent, alive } = message
+        if (line === 0) continue
         this.#phantoms.judged++
         if (this.#sends === 0) this.#phantoms.undecided(() => 'no send is recorded')
-        if (!message.invoked || message.alive > 0) continue
-        const what = `${messageName(message)} in ${quote(messages.session)}`
-        const line = message.receivedAt
-        this.#phantoms.bad(() => `line ${line}: ${what} was received, but every send of it failed`)
+        else if (receivedUnsent || alive === 0) {
+          const why = receivedUnsent ? 'it was not sent before' : 'every send of it failed'
+          const what = `${messageName(message)} in ${quote(messages.session)}`
+          this.#phantoms.bad(() => `line ${line}: ${what} was received, but ${why}`)
+        }
       }
     }
     return this.#phantoms.check('phantoms', 'received messages')

@@ -251,9 +251,12 @@ export class ClientCore {
   #onError(now: number, received: Packet<'ERROR'>): void {
     const { code: number, text, retryAfterMs } = received.payload
     const { sequence, bootId } = received
-    // About the connection, not about a request: the close that follows names the reason.
-    if (bootId !== this.#bootId) return
     const code = errorCodeOf(number)
+    if (bootId !== this.#bootId) {
+      // About the connection, not about a request; once connected, the close that follows tells.
+      if (this.#state === 'connecting') this.#lost(new RingsetError(code, text))
+      return
+    }
     if (this.#outbox.refused(now, sequence, code, text, retryAfterMs)) this.pump()
     else if (!this.#catchUp.refused(now, sequence, retryAfterMs)) {
       this.#called(sequence, new RingsetError(code, text, { retryAfterMs }))
@@ -298,13 +301,11 @@ export class ClientCore {
   }
 
   #wait(error: RingsetError): void {
-    // Right after a good connection at once, spread a little, as its other users come back too; then slower and slower.
-    const fullMs =
-      this.#attempts === 0
-        ? this.#spreadMs
-        : Math.min(100 * 2 ** Math.min(this.#attempts - 1, 10), maxBackoffMs)
-    const delayMs = fullMs * (this.#attempts === 0 ? 1 : 0.5) * (1 + this.#env.random.float())
-    this.#dueAtMs = this.#env.nowMs() + (this.#attempts === 0 ? delayMs / 2 : delayMs)
+    const jitter = this.#env.random.float()
+    // After a good connection soon, spread a little, as its other users come back too; then slower and slower.
+    const backoffMs = Math.min(100 * 2 ** Math.min(this.#attempts - 1, 10), maxBackoffMs)
+    const delayMs = this.#attempts === 0 ? this.#spreadMs * jitter : backoffMs * (0.5 + jitter / 2)
+    this.#dueAtMs = this.#env.nowMs() + delayMs
     this.#enter('waiting', error)
   }
 
@@ -319,7 +320,7 @@ export class ClientCore {
     if (this.#isOver()) return
     this.#drop()
     this.#dueAtMs = Number.POSITIVE_INFINITY
-    this.#enter(state, error)
+    this.#enter(state, state === 'closed' ? undefined : error)
     this.#outbox.cancelAll(error.code)
     const calls = [...this.#calls.values()]
     this.#calls.clear()

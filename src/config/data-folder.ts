@@ -1,5 +1,8 @@
 import { join, resolve } from 'node:path'
 
+/** The data folder of commands that are not told another. */
+export const defaultDataDirectory = '.ringset'
+
 /** Where things are in a data folder. Every process of `up` shares one; a node run by itself has its own. */
 export interface DataFolder {
   readonly root: string

@@ -19,7 +19,7 @@ export function ensureSecrets(directory: string): Secrets {
   return read(folder)
 }
 
-/** Reads the secrets of a data folder. Throws NOT_RUNNING when it has none, DATA_DAMAGED when they are malformed. */
+/** Reads the secrets of a data folder. Throws UNAUTHENTICATED when it has none or they are malformed. */
 export function readSecrets(directory: string): Secrets {
   return read(dataFolder(directory))
 }
@@ -30,10 +30,10 @@ export function readHexFile(path: string): string {
   try {
     text = readFileSync(path, 'utf8').trim()
   } catch (error) {
-    throw new RingsetError('NOT_RUNNING', `${path} cannot be read`, { path }, error)
+    throw new RingsetError('UNAUTHENTICATED', `${path} cannot be read`, { path }, error)
   }
   if (!/^[0-9a-f]{64}$/.test(text)) {
-    throw new RingsetError('DATA_DAMAGED', `${path} is not 64 hex digits`, { path })
+    throw new RingsetError('UNAUTHENTICATED', `${path} is not 64 hex digits`, { path })
   }
   return text
 }

@@ -132,7 +132,7 @@ function setView(
     slots: runs.reduce((sum, run) => sum + run.count, 0),
     users: leading?.own.users ?? 0,
     sessions: leading?.own.sessions ?? 0,
-    appends: replicas.reduce((sum, { own }) => sum + own.appends, 0),
+    appends: leading?.own.appends ?? 0,
     router,
     transfers: transferViews(
       entry,

@@ -1,4 +1,5 @@
 import { Arbiter } from '../arbiter/arbiter.ts'
+import type { BootstrapPlan } from '../arbiter/first-table.ts'
 import type { Metrics } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
 import { raftSettings } from '../config/raft-timing.ts'
@@ -142,15 +143,8 @@ class RoleBuilder implements NodeRoles {
       keeper,
       announceMs: config.arbiter.announceMs,
       downAfterMs: config.arbiter.downAfterMs,
-      bootstrap: {
-        slotCount: config.cluster.slotCount,
-        sets: config.sets.map(({ id, zone, weight }) => ({
-          id,
-          zone,
-          weight,
-          routers: this.#replicasOf(id)
-        }))
-      },
+      // A node that has ever known a table belongs to a cluster that has run: it must not found another one (E-2).
+      bootstrap: keeper.view().epoch > 0 ? undefined : this.#bootstrapPlan(),
       replica: (send, machine, onLeadership) => {
         replica = this.#replica(
           store,
@@ -289,6 +283,16 @@ class RoleBuilder implements NodeRoles {
       trim: { trailingEntries: config.storage.logTrailingEntries, trailingBytes },
       wake: () => runner.wake(self.role())
     })
+  }
+
+  #bootstrapPlan(): BootstrapPlan {
+    const { cluster, sets } = this.#parts.config
+    return {
+      slotCount: cluster.slotCount,
+      sets: sets.map(({ id, zone, weight }) => {
+        return { id, zone, weight, routers: this.#replicasOf(id) }
+      })
+    }
   }
 
   #replicasOf(setId: string): { replicaId: number; nodeId: string; address: string }[] {

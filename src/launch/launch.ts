@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { RingsetError } from '../base/errors.ts'
 import { loadConfig, parseConfig, readConfig } from '../config/config.ts'
-import { type DataFolder, dataFolder } from '../config/data-folder.ts'
+import { type DataFolder, dataFolder, defaultDataDirectory } from '../config/data-folder.ts'
 import type { ClusterConfigInput } from '../config/schema.ts'
 import { ensureSecrets } from '../config/secrets.ts'
 import { readRecord, removeRecord } from './cluster-record.ts'
@@ -9,14 +9,16 @@ import { withLaunchLock } from './launch-lock.ts'
 import { isRunning } from './node-process.ts'
 import { RunningCluster, type WaitOptions } from './running-cluster.ts'
 
-export const defaultDataDirectory = '.ringset'
-
 export interface StartOptions extends WaitOptions {
   /** A file, or the configuration itself. Either is copied into the data folder. */
   readonly config: string | ClusterConfigInput
   readonly dataDirectory?: string
   /** Runs once the processes are started, before the wait for readiness. */
   readonly onStarted?: (cluster: RunningCluster) => void
+  /** What `process.execPath` is given before `node run ID …`; by default the program that runs now. */
+  readonly program?: readonly string[]
+  /** Raised while a failed start is being undone: kill what is left at once. */
+  readonly hurry?: AbortSignal
 }
 
 /**
@@ -32,7 +34,7 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
     ensureSecrets(folder.root)
     writeFileSync(folder.configFile, text)
     removeRecord(folder)
-    const made = new RunningCluster(folder.root)
+    const made = new RunningCluster(folder.root, options.program)
     made.spawnAll()
     return made
   })
@@ -41,7 +43,7 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
     await cluster.waitReady(options)
     return cluster
   } catch (error) {
-    await cluster.stopAll()
+    await cluster.stopAll(options.hurry === undefined ? {} : { hurry: options.hurry })
     cluster.close()
     throw error
   }

@@ -2,7 +2,6 @@ import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataFolder } from '../config/data-folder.ts'
-import { programArguments } from './entry.ts'
 
 export interface NodeProcess {
   readonly id: string
@@ -21,11 +20,12 @@ const pollMs = 20
 
 /**
  * Starts one node in a session of its own, so that neither Ctrl-C nor the end of this process reaches it. Its output goes to its log file.
- * @param onEnd called when it ends while this process lives.
+ * @param program what stands between `process.execPath` and the command. @param onEnd called when it ends while this process lives.
  */
 export function spawnNode(
   id: string,
   folder: DataFolder,
+  program: readonly string[],
   onEnd: (ending: Ending) => void
 ): NodeProcess {
   mkdirSync(folder.nodeFolder(id), { recursive: true })
@@ -33,7 +33,7 @@ export function spawnNode(
   try {
     const child = spawn(
       process.execPath,
-      [...programArguments(), 'node', 'run', id, '-c', folder.configFile, '--data', folder.root],
+      [...program, 'node', 'run', id, '-c', folder.configFile, '--data', folder.root],
       { detached: true, stdio: ['ignore', output, output] }
     )
     child.once('error', () => onEnd({ code: null, signal: null }))

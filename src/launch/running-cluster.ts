@@ -8,6 +8,7 @@ import { ClusterControl } from '../control/cluster-control.ts'
 import { type ClusterStatus, clusterStatus } from '../control/cluster-status.ts'
 import type { ControlClient } from '../control/control-client.ts'
 import { type ClusterRecord, readRecord, removeRecord, writeRecord } from './cluster-record.ts'
+import { programArguments } from './entry.ts'
 import { withLaunchLock } from './launch-lock.ts'
 import {
   type Ending,
@@ -54,9 +55,12 @@ export class RunningCluster {
   readonly config: ClusterConfig
   readonly control: ClusterControl
   readonly #folder: DataFolder
+  readonly #program: readonly string[]
   readonly #endings = new Map<number, Ending>()
 
-  constructor(dataDirectory: string) {
+  /** @param program see `StartOptions.program`. */
+  constructor(dataDirectory: string, program: readonly string[] = programArguments()) {
+    this.#program = program
     this.#folder = dataFolder(dataDirectory)
     this.config = loadConfig(this.#folder.configFile)
     const { credential } = readSecrets(dataDirectory)
@@ -206,7 +210,7 @@ export class RunningCluster {
   }
 
   #spawn(id: string): NodeProcess {
-    const spawned = spawnNode(id, this.#folder, ending => {
+    const spawned = spawnNode(id, this.#folder, this.#program, ending => {
       this.#endings.set(spawned.pid, ending)
     })
     const record = this.#record()

@@ -100,7 +100,12 @@ export class ClientListener implements ClientLinks, ClientLinkHost {
       const fits = this.#repeatedFrame.length <= frameBytes
       return fits && link.stream.sendEncoded(this.#repeatedFrame)
     }
-    return link.stream.send(sent, linkIndex, linkIndex, view, carrier, frameBytes)
+    const tables = link.carrier.attachments
+    const queued = link.stream.send(sent, linkIndex, linkIndex, view, carrier, frameBytes)
+    if (link.carrier.attachments !== tables) {
+      this.#options.metrics.count('client_tables_sent_total')
+    }
+    return queued
   }
 
   authenticated(connId: number): void {

@@ -149,6 +149,11 @@ export class PeerNetwork implements LinkHost {
     if (endpoint.process === undefined) endpoint.dialer?.dial()
   }
 
+  /** Connections in any state, those being made or closed included. */
+  get links(): number {
+    return this.#links.size
+  }
+
   /** As `RoleEnv.send`. `from` must be local. */
   send(from: EndpointId, to: EndpointId, sent: Packet): boolean {
     const target = this.#endpoints.get(to)

@@ -48,8 +48,11 @@ export class PeerProcess {
     const { limits, keeper, metrics } = this.#context
     const { stream } = link
     if (link.open && stream.backlogBytes <= limits.queueBytes) {
-      const view = keeper.view()
-      if (stream.send(packet, to, from, view, this.carrier, limits.frameBytes)) return true
+      const { carrier } = this
+      const tables = carrier.attachments
+      const sent = stream.send(packet, to, from, keeper.view(), carrier, limits.frameBytes)
+      if (carrier.attachments !== tables) metrics.count('link_tables_sent_total')
+      if (sent) return true
     }
     metrics.count('link_dropped_total')
     return false

@@ -11,8 +11,9 @@ const leastWaitMs = 50
 const hintsFollowed = 3
 
 /**
- * Tells the arbiters, again and again, that a process is there: used by transfers, logics and routers. Asks the arbiters in turn, goes where NOT_LEADER points,
- * and stays with the one that answered. At most one announcement is under way.
+ * Tells the arbiters, again and again, that a process is there: used by transfers, logics and
+ * routers. Asks the arbiters in turn, goes where NOT_LEADER points, and stays with the one that
+ * answered. At most one announcement is under way.
  */
 export class Announcer {
   readonly #env: RoleEnv
@@ -26,7 +27,10 @@ export class Announcer {
   #failures = 0
   #dueMs = Number.NEGATIVE_INFINITY
 
-  /** @param arbiters endpoints to try, as known now. @param makeAnnounce called for each announcement. */
+  /**
+   * @param arbiters endpoints to try, as known now. @param makeAnnounce called for each
+   * announcement.
+   */
   constructor(
     env: RoleEnv,
     arbiters: () => readonly EndpointId[],
@@ -51,7 +55,10 @@ export class Announcer {
     this.#announce()
   }
 
-  /** True when `packet` was the answer to the announcement under way, or to an earlier one; nobody else needs to look at it then. */
+  /**
+   * True when `packet` was the answer to the announcement under way, or to an earlier one; nobody
+   * else needs to look at it then.
+   */
   onPacket(packet: Packet): boolean {
     if (packet.kind !== 'ANNOUNCE_OK' && packet.kind !== 'ERROR') return false
     if (packet.bootId !== this.#env.bootId || packet.sequence <= firstSequence) return false

@@ -16,6 +16,7 @@ export class TableCarrier {
   /** −1 until the other end has shown any. */
   #shownEpoch = -1
   #attachedEpoch = 0
+  #attachments = 0
   #asked = false
   #pulledAtMs = Number.NEGATIVE_INFINITY
 
@@ -26,6 +27,11 @@ export class TableCarrier {
   /** The newest epoch the other end has shown; −1 before any. */
   get shownEpoch(): number {
     return this.#shownEpoch
+  }
+
+  /** How many packets carried a table so far. */
+  get attachments(): number {
+    return this.#attachments
   }
 
   /** Call with the stamp of every received packet. */
@@ -49,6 +55,7 @@ export class TableCarrier {
   /** The table of this epoch was put on a packet. */
   attached(ownEpoch: number): void {
     this.#asked = false
+    this.#attachments++
     if (ownEpoch > this.#attachedEpoch) this.#attachedEpoch = ownEpoch
   }
 

@@ -241,6 +241,11 @@ export class FrameReader {
     return this.#heldBytes
   }
 
+  /** Memory set aside for it. */
+  get capacityBytes(): number {
+    return this.#held.length
+  }
+
   /** The chunk before must be used up. */
   push(chunk: Buffer): void {
     this.#chunk = chunk

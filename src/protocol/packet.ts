@@ -33,26 +33,29 @@ export type Packet<K extends KindName = KindName> = K extends KindName
   ? PacketHeader & { readonly kind: K; readonly payload: PayloadOf<K> }
   : never
 
-const plainHeader: PacketHeader = {
-  hop: 0,
-  priority: 8,
-  bootId: 0,
-  sequence: 0,
-  deadlineMs: 0,
-  clusterTag: 0,
-  epoch: 0,
-  slot: noSlot,
-  slotEpoch: 0,
-  term: 0
-}
+const plain: Partial<PacketHeader> = {}
 
 /** A packet with the given header fields, the rest plain. */
 export function packet<K extends KindName>(
   kind: K,
   payload: PayloadOf<K>,
-  header: Partial<PacketHeader> = {}
+  header: Partial<PacketHeader> = plain
 ): Packet<K> {
-  return { ...plainHeader, ...header, kind, payload } as unknown as Packet<K>
+  // Written out: one shape for every packet, and several times faster than spreading two objects.
+  return {
+    hop: header.hop ?? 0,
+    priority: header.priority ?? 8,
+    bootId: header.bootId ?? 0,
+    sequence: header.sequence ?? 0,
+    deadlineMs: header.deadlineMs ?? 0,
+    clusterTag: header.clusterTag ?? 0,
+    epoch: header.epoch ?? 0,
+    slot: header.slot ?? noSlot,
+    slotEpoch: header.slotEpoch ?? 0,
+    term: header.term ?? 0,
+    kind,
+    payload
+  } as unknown as Packet<K>
 }
 
 /** The answer to `request`: same idempotency id, same slot. */

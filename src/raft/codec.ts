@@ -55,10 +55,14 @@ function writeBody(writer: ByteWriter, message: RaftMessage): void {
       writer.varint(message.lastIndex)
       writer.varint(message.lastTerm)
       writer.u8(message.force ? 1 : 0)
+      writer.varint(message.commit)
+      writer.varint(message.commitTerm)
       return
     case 'preVoteAnswer':
     case 'voteAnswer':
       writer.u8(message.granted ? 1 : 0)
+      writer.varint(message.commit)
+      writer.varint(message.commitTerm)
       return
     case 'append':
       writer.varint(message.prevIndex)
@@ -157,11 +161,17 @@ function readBody(
     case 'vote': {
       const lastIndex = reader.varint()
       const lastTerm = reader.varint()
-      return { type, from, to, term, lastIndex, lastTerm, force: readFlags(reader, 1) === 1 }
+      const force = readFlags(reader, 1) === 1
+      const commit = reader.varint()
+      const commitTerm = reader.varint()
+      return { type, from, to, term, lastIndex, lastTerm, force, commit, commitTerm }
     }
     case 'preVoteAnswer':
-    case 'voteAnswer':
-      return { type, from, to, term, granted: readFlags(reader, 1) === 1 }
+    case 'voteAnswer': {
+      const granted = readFlags(reader, 1) === 1
+      const commit = reader.varint()
+      return { type, from, to, term, granted, commit, commitTerm: reader.varint() }
+    }
     case 'append': {
       const prevIndex = reader.varint()
       const prevTerm = reader.varint()

@@ -86,8 +86,18 @@ function askForVote(
   term: number,
   force: boolean
 ): void {
-  const { lastIndex, lastTerm } = state.log
-  const request: RaftMessage = { type, from: state.id, to, term, lastIndex, lastTerm, force }
+  const { lastIndex, lastTerm, commit } = state.log
+  const request: RaftMessage = {
+    type,
+    from: state.id,
+    to,
+    term,
+    lastIndex,
+    lastTerm,
+    force,
+    commit,
+    commitTerm: state.log.term(commit) ?? 0
+  }
   if (type === 'vote') state.sendDurable(request)
   else state.send(request)
 }
@@ -117,7 +127,13 @@ function becomeLeader(state: RaftState): void {
   state.elapsed = 0
   state.heartbeatElapsed = 0
   const { lastIndex } = state.log
-  for (const member of state.progress.values()) member.reset(lastIndex + 1)
+  for (const member of state.progress.values()) {
+    member.reset(lastIndex + 1)
+    if (member.id === state.id) {
+      member.becomeReplicate()
+      member.active = true
+    }
+  }
   // Some entry of the log may be a membership change that is not applied yet.
   state.pendingChange = lastIndex
   state.termStart = appendOwn(state, entryKinds.noop, noData)
@@ -136,6 +152,7 @@ export function ignoresCandidate(state: RaftState, request: VoteRequest): boolea
 }
 
 export function handleVoteRequest(state: RaftState, request: VoteRequest): void {
+  learnCommit(state, request)
   const isPreVote = request.type === 'preVote'
   const free =
     state.vote === request.from ||
@@ -151,20 +168,35 @@ export function handleVoteRequest(state: RaftState, request: VoteRequest): void 
   const term = granted ? request.term : state.term
   const from = state.id
   const to = request.from
+  const { commit } = state.log
+  const commitTerm = state.log.term(commit) ?? 0
   if (isPreVote) {
-    state.send({ type: 'preVoteAnswer', from, to, term, granted })
+    state.send({ type: 'preVoteAnswer', from, to, term, granted, commit, commitTerm })
     return
   }
+  const answer: RaftMessage = { type: 'voteAnswer', from, to, term, granted, commit, commitTerm }
   if (granted) {
     state.voteFor(to)
     state.restartElectionTimer()
-    state.sendDurable({ type: 'voteAnswer', from, to, term, granted })
+    state.sendDurable(answer)
   } else {
-    state.send({ type: 'voteAnswer', from, to, term, granted })
+    state.send(answer)
   }
 }
 
+/**
+ * Elections carry the commit index (as in raft-rs). Without it a change could wedge: those whose
+ * logs are new enough to win still count by the membership before it, while those who know it
+ * committed have logs too short to win.
+ */
+function learnCommit(state: RaftState, { commit, commitTerm }: VoteRequest | VoteAnswer): void {
+  if (state.role === 'leader' || commitTerm === 0) return
+  if (state.log.term(commit) !== commitTerm || !state.log.commitTo(commit)) return
+  if (state.role !== 'follower' && hasUnappliedChange(state)) state.becomeFollower(state.term, 0)
+}
+
 export function handlePreVoteAnswer(state: RaftState, answer: VoteAnswer): void {
+  learnCommit(state, answer)
   if (state.role !== 'preCandidate') return
   // A grant of an earlier round names an earlier term.
   if (answer.granted && answer.term !== state.term + 1) return
@@ -173,6 +205,7 @@ export function handlePreVoteAnswer(state: RaftState, answer: VoteAnswer): void 
 }
 
 export function handleVoteAnswer(state: RaftState, answer: VoteAnswer): void {
+  learnCommit(state, answer)
   if (state.role !== 'candidate') return
   if (!state.votes.has(answer.from)) state.votes.set(answer.from, answer.granted)
   decide(state)

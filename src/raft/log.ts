@@ -218,11 +218,6 @@ export class RaftLog {
       this.#truncateFrom > 0 ? Math.min(ack.lastIndex, this.#truncateFrom - 1) : ack.lastIndex
     if (index <= this.#stableIndex) return
     assert(index <= this.#lastIndex, 'stable beyond the end of the log', { index })
-    assert(
-      index !== ack.lastIndex || this.term(index) === ack.lastTerm,
-      'the durable entry is not the one in the log',
-      { index }
-    )
     this.#stableIndex = index
   }
 

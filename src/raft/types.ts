@@ -41,9 +41,16 @@ export type RaftMessage =
       type: 'preVote' | 'vote'
       lastIndex: number
       lastTerm: number /** leadership transfer: overrides vote stickiness */
-      force: boolean
+      force: boolean /** committed at the sender, whoever holds it learns that it is */
+      commit: number
+      commitTerm: number
     } & Addressed)
-  | ({ type: 'preVoteAnswer' | 'voteAnswer'; granted: boolean } & Addressed)
+  | ({
+      type: 'preVoteAnswer' | 'voteAnswer'
+      granted: boolean /** committed at the sender, as in the request */
+      commit: number
+      commitTerm: number
+    } & Addressed)
   | ({
       type: 'append'
       prevIndex: number

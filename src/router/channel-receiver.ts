@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
-import type { Packet } from '../protocol/packet.ts'
+import { type Packet, packet } from '../protocol/packet.ts'
 import type { Admission, RouterParts } from './admission.ts'
 import { type ImportItem, isCommandError, writeImport } from './commands.ts'
 import type { Proposals } from './proposals.ts'
@@ -64,10 +64,13 @@ export class ChannelReceiver {
     const code = this.#admission.leadership()
     if (code !== undefined) {
       this.#replies.error(from, request, code, this.#admission.hint(code, request.slot))
+      return
     }
     // An older table here could miss that a member lives in this set now, and leave the session out of that user's index.
     if (request.epoch > env.table().epoch) {
       this.#replies.error(from, request, 'ROUTER_BEHIND')
+      env.send(from, packet('TABLE_PULL', {}))
+      return
     }
     const inlet = this.#inlet(sourceSet)
     if (inlet === undefined) {
@@ -79,6 +82,7 @@ export class ChannelReceiver {
     const last = firstPosition + items.length - 1
     if (last <= applied || firstPosition > inlet.proposed + 1) {
       this.#replies.ok(from, request, 'CHANNEL_OK', { position: applied })
+      return
     }
     if (last <= inlet.proposed) {
       if (inlet.waiting.length < waitingMax) inlet.waiting.push({ from, request })
@@ -108,7 +112,8 @@ export class ChannelReceiver {
       if (isCommandError(result)) {
         inlet.proposed = this.#applied(sourceSet)
         this.#replies.error(from, request, result.error)
-        return this.#refuseWaiting(inlet, result.error)
+        this.#refuseWaiting(inlet, result.error)
+        return
       }
       const { applied } = result as ImportResult
       if (applied < last) inlet.proposed = applied

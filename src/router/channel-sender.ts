@@ -144,6 +144,7 @@ export class ChannelSender {
         position
       })
       this.#fail(channel)
+      return
     }
     channel.answered(answer.sequence, position, env.nowMs())
     this.#dropStale(channel)

@@ -2,6 +2,7 @@ import type { ByteReader, ByteWriter } from '../base/bytes.ts'
 import type { Rows } from '../raft/state-machine.ts'
 import { slotPrefix } from './row-keys.ts'
 import { type Row, type RowReader, RowTable } from './row-table.ts'
+import { putVarint, varintBytesMax } from './varint.ts'
 
 /** How many message ids of one device in one session are remembered. */
 export const dedupWindow = 64
@@ -107,14 +108,18 @@ function readDedup(row: DedupRow, reader: ByteReader): void {
 function writeDedup(row: DedupRow, writer: ByteWriter): void {
   const { clientMsgIds, msgids } = row
   const count = clientMsgIds.length
-  writer.u8(count)
+  const start = writer.claim(1 + count * 2 * varintBytesMax)
+  const { target } = writer
+  let at = start
+  target[at++] = count
   let clientMsgId = 0
   let msgid = 0
   for (let i = 0; i < count; i++) {
-    writer.varint(clientMsgIds[i]! - clientMsgId)
+    at = putVarint(target, at, clientMsgIds[i]! - clientMsgId)
     const step = msgids[i]! - msgid
-    writer.varint(step >= 0 ? step * 2 : -step * 2 - 1)
+    at = putVarint(target, at, step >= 0 ? step * 2 : -step * 2 - 1)
     clientMsgId = clientMsgIds[i]!
     msgid = msgids[i]!
   }
+  writer.truncate(at)
 }

@@ -58,6 +58,7 @@ export class Reads {
     }
     if (this.#pending >= this.#limits.pendingReads) {
       this.#refuse(from, request, 'OVERLOADED', slot)
+      return
     }
     this.#pending++
     this.#batch.push({ from, request })
@@ -67,6 +68,7 @@ export class Reads {
     if (this.#batch.length === 0) return
     const batch = this.#batch
     this.#batch = []
+    this.#parts.env.metrics.count('router_reads_total', batch.length)
     const refusal = this.#parts.replica.read(confirmed => this.#answer(batch, confirmed))
     if (refusal === undefined) return
     this.#pending -= batch.length
@@ -163,6 +165,7 @@ export class Reads {
         const route = this.#routes.route(session)
         const page = this.#page(route, session, Math.max(first, 1), limit, this.#limits.pageBytes)
         this.#replies.ok(from, request, 'HISTORY_READ_OK', page.page)
+        return
       }
       case 'SYNC':
         this.#replies.ok(from, request, 'SYNC_OK', this.#sync(request))

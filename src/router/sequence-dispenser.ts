@@ -60,9 +60,11 @@ export class SequenceDispenser {
     const dispenser = this.#dispenser(name, request.slot)
     if (dispenser === undefined || this.#waiting >= waitingMax) {
       this.#replies.error(from, request, 'OVERLOADED')
+      return
     }
     if (dispenser.waiting.length === 0 && dispenser.next + count - 1 <= dispenser.last) {
       this.#hand(dispenser, from, request)
+      return
     }
     dispenser.waiting.push({ from, request })
     dispenser.waitingNumbers += count

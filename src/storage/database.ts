@@ -1,13 +1,13 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { assert, type RingsetError } from '../base/errors.ts'
+import { assert, RingsetError } from '../base/errors.ts'
 import type { Log, Metrics } from '../base/ports.ts'
 import type { GroupStore } from '../raft/store.ts'
 import { type BatchSource, DiskWriter, diskFailed } from './disk-writer.ts'
 import { type GroupState, type GroupStoreParts, LevelGroupStore } from './group-store.ts'
 import { identityKey, superKey, superRange } from './keys.ts'
 import { MetaFile } from './meta-file.ts'
-import { openLevel } from './open-level.ts'
+import { openLevel, replaceDamaged } from './open-level.ts'
 import { type Recovered, recoverDatabase } from './recover-database.ts'
 import { freshGroup, garbageOf } from './recover-group.ts'
 import { seal } from './seal.ts'
@@ -59,38 +59,56 @@ const superWindowBuffers = 3
  * Throws DATA_LOCKED, WRONG_CLUSTER, DATA_DAMAGED or DISK_FAILED.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const writeBufferBytes = options.writeBufferBytes ?? 16 * mebibyte
-  await mkdir(options.directory, { recursive: true })
+  const levelDirectory = join(options.directory, 'level')
   const metaPath = join(options.directory, 'meta')
-  const level = await openLevel(join(options.directory, 'level'), metaPath, options.log, {
-    writeBufferBytes,
-    cacheBytes: options.cacheBytes ?? 32 * mebibyte
-  })
+  await mkdir(options.directory, { recursive: true })
   try {
-    const tailLimitBytes = options.tailLimitBytes ?? 16 * mebibyte
-    const database = new LevelDatabase(options, level, tailLimitBytes)
+    return await openOnce(options, levelDirectory, metaPath)
+  } catch (error) {
+    const damaged = error as Error & { code?: string }
+    if (damaged.code !== 'LEVEL_CORRUPTION' && !(damaged instanceof DamagedWhileOpening))
+      throw error
+    await replaceDamaged(levelDirectory, metaPath, options.log, damaged)
+    return await openOnce(options, levelDirectory, metaPath)
+  }
+}
+
+async function openOnce(
+  options: DatabaseOptions,
+  levelDirectory: string,
+  metaPath: string
+): Promise<Database> {
+  const writeBufferBytes = options.writeBufferBytes ?? 16 * mebibyte
+  const cacheBytes = options.cacheBytes ?? 32 * mebibyte
+  const sizes = { writeBufferBytes, cacheBytes }
+  const level = await openLevel(levelDirectory, metaPath, options.log, sizes)
+  const database = new LevelDatabase(options, level)
+  try {
     await database.start(metaPath, superWindowBuffers * writeBufferBytes)
     return database
   } catch (error) {
-    await level.close()
+    await database.abandon()
     throw error
   }
 }
 
+/** The database opened and could be read, but not written. */
+class DamagedWhileOpening extends RingsetError {}
+
 class LevelDatabase implements Database {
   readonly #options: DatabaseOptions
   readonly #level: Level
-  readonly #tailLimitBytes: number
   readonly #stores = new Map<string, LevelGroupStore>()
   #parts: GroupStoreParts | undefined
   #incarnation = 0
   #watermarkTimer: NodeJS.Timeout | undefined
-  #fatal = false
+  /** Set once the database has opened. */
+  #serving = false
+  #fatal: RingsetError | undefined
 
-  constructor(options: DatabaseOptions, level: Level, tailLimitBytes: number) {
+  constructor(options: DatabaseOptions, level: Level) {
     this.#options = options
     this.#level = level
-    this.#tailLimitBytes = tailLimitBytes
   }
 
   get incarnation(): number {
@@ -101,12 +119,10 @@ class LevelDatabase implements Database {
     const { log, metrics, clusterNodeIdentity } = this.#options
     const level = this.#level
     const recovered = await recoverDatabase({
-      level,
+      ...this.#recoverOptions(),
       metaPath,
       node: clusterNodeIdentity,
-      log,
-      tailLimitBytes: this.#tailLimitBytes,
-      damaged: error => this.#stop(error)
+      log
     })
     this.#incarnation = recovered.identity.incarnation
     const meta = new MetaFile(metaPath, recovered.meta, recovered.metaVersion, error =>
@@ -119,13 +135,13 @@ class LevelDatabase implements Database {
     )
     this.#parts = { level, writer, meta, sweeper, damaged: error => this.#stop(error) }
     await this.#writeBase(recovered)
-    assert(!this.#fatal, 'the first batch of an opening is written')
-    meta.clearRowsDamaged()
+    meta.clearDamaged()
     this.#noteDurable()
     for (const { state } of recovered.groups)
       for (const range of garbageOf(state)) sweeper.add(range)
     sweeper.add({ gte: superRange.gte, lt: superKey(recovered.sequence + 1) })
     const intervalMs = this.#options.watermarkIntervalMs ?? 1000
+    this.#serving = true
     this.#watermarkTimer = setInterval(() => this.#noteDurable(), intervalMs).unref()
   }
 
@@ -141,21 +157,26 @@ class LevelDatabase implements Database {
 
   async close(): Promise<void> {
     clearInterval(this.#watermarkTimer)
+    const { writer, meta } = this.#parts!
+    if (this.#fatal === undefined) {
+      writer.enqueue(nothingToWrite, true, () => {})
+      await writer.settled()
+    }
+    if (this.#fatal === undefined) {
+      meta.state.watermark = writer.durableSequence
+      await new Promise<void>(resolve => meta.write(resolve))
+    }
+    await this.abandon()
+  }
+
+  /** Lets go of all files without writing anything. */
+  async abandon(): Promise<void> {
     const parts = this.#parts
-    assert(parts !== undefined, 'the database is open')
-    if (!this.#fatal) {
-      parts.writer.enqueue(nothingToWrite, true, () => {})
-      await parts.writer.settled()
-    }
-    await parts.sweeper.stop()
+    parts?.writer.halt()
+    await parts?.sweeper.stop()
     for (const store of this.#stores.values()) await store.close()
-    if (!this.#fatal) {
-      parts.meta.state.watermark = parts.writer.durableSequence
-      await new Promise<void>(resolve => parts.meta.write(resolve))
-    }
-    parts.writer.halt()
-    await parts.meta.close()
     await this.#level.close()
+    await parts?.meta.close()
   }
 
   /** The first batch: what recovery corrected, the identity, and the super record that all later ones build on. */
@@ -173,6 +194,11 @@ class LevelDatabase implements Database {
     }
     writer.enqueue(new IdentitySource(recovered.identity), true, () => {})
     await writer.settled()
+    const fatal = this.#fatal
+    if (fatal === undefined) return
+    const { code, message, facts } = fatal
+    const failure = code === 'DATA_DAMAGED' ? DamagedWhileOpening : RingsetError
+    throw new failure(code, message, facts, fatal)
   }
 
   #store(state: GroupState, fresh: boolean): LevelGroupStore {
@@ -184,7 +210,7 @@ class LevelDatabase implements Database {
   #recoverOptions() {
     return {
       level: this.#level,
-      tailLimitBytes: this.#tailLimitBytes,
+      tailLimitBytes: this.#options.tailLimitBytes ?? 16 * mebibyte,
       damaged: (error: RingsetError) => this.#stop(error)
     }
   }
@@ -196,13 +222,17 @@ class LevelDatabase implements Database {
     meta.write(() => {})
   }
 
+  /** While opening, the error is thrown instead. */
   #stop(error: RingsetError): void {
-    if (this.#fatal) return
-    this.#fatal = true
+    if (this.#fatal !== undefined) return
+    this.#fatal = error
     clearInterval(this.#watermarkTimer)
     this.#parts?.writer.halt()
+    if (error.code === 'DATA_DAMAGED' && error.facts.group === undefined) {
+      this.#parts?.meta.markDatabaseDamaged()
+    }
     this.#options.log.error('storage_failed', { code: error.code, ...error.facts })
-    this.#options.onFatal(error)
+    if (this.#serving) this.#options.onFatal(error)
   }
 }
 

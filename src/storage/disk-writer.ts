@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { RingsetError } from '../base/errors.ts'
 import type { Log, Metrics } from '../base/ports.ts'
-import { superKey, superRange } from './keys.ts'
+import { superKey } from './keys.ts'
 import type { MetaFile } from './meta-file.ts'
 import { encodeSuper } from './state-codec.ts'
 import type { Sweeper } from './sweeper.ts'
@@ -39,6 +39,7 @@ export class DiskWriter {
   readonly #parts: DiskWriterParts
   #sequence: number
   #floor: number
+  #sweptTo: number
   #chain = 0
   #digest = 0
   #digests = new Map<BatchSource, number>()
@@ -60,6 +61,7 @@ export class DiskWriter {
     this.#parts = parts
     this.#sequence = sequence
     this.#floor = sequence + 1
+    this.#sweptTo = sequence + 1
   }
 
   /** Every batch up to this one is on the disk. */
@@ -148,7 +150,8 @@ export class DiskWriter {
 
   /** Sweeps up to the floor before: the batch that carries the new one is not written yet. */
   #raiseFloor(floor: number): void {
-    this.#parts.sweeper.add({ gte: superRange.gte, lt: superKey(this.#floor) })
+    this.#parts.sweeper.add({ gte: superKey(this.#sweptTo), lt: superKey(this.#floor) })
+    this.#sweptTo = this.#floor
     this.#floor = floor
   }
 
@@ -198,13 +201,18 @@ function sealSuper(key: Buffer, floor: number, digest: number, chain: number): B
   return value
 }
 
+/** What a failed write means. Of LevelDB's own corruption nothing is known but that its files cannot be used any more. */
 export function diskFailed(error: Error): RingsetError {
-  const text = `${error.message} ${(error.cause as Error | undefined)?.message ?? ''}`
+  const cause = error.cause as Error | undefined
+  const text = `${error.message} ${cause?.message ?? ''}`.trim()
+  if ((error as NodeJS.ErrnoException).code === 'LEVEL_CORRUPTION') {
+    return new RingsetError('DATA_DAMAGED', 'the database is damaged', { detail: text }, error)
+  }
   const full = /ENOSPC|no space left/i.test(text)
   return new RingsetError(
     'DISK_FAILED',
     full ? 'the disk of the data folder is full' : 'a write to the data folder failed',
-    { full, detail: text.trim() },
+    { full, detail: text },
     error
   )
 }

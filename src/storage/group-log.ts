@@ -151,22 +151,24 @@ export class GroupLog {
     while (this.#runs.length > 0 && this.#runs.at(-1)!.first >= from) this.#runs.pop()
   }
 
-  /** Drops the whole records below `index`. True when the start has moved. */
-  compact(index: number): boolean {
+  /** Drops the whole records below `index`; returns how many. */
+  compact(index: number): number {
     let dropped = 0
     while (dropped < this.#records.length && this.#records[dropped]!.last < index) dropped++
     const newest = this.#records[dropped - 1]
-    if (newest === undefined) return false
+    if (newest === undefined) return 0
     const term = this.term(newest.last)
     assert(term !== undefined, 'a stored record has a term')
     this.#start = { index: newest.last, term, chain: newest.chain }
     this.#records.splice(0, dropped)
-    this.#dropTail(newest.last - this.#tailFirst + 1)
+    // Dropping from the front of an array costs its length, so a few dead entries wait for more.
+    const dead = newest.last - this.#tailFirst + 1
+    if (dead * 4 >= this.#tail.length) this.#dropTail(dead)
     let runs = 0
     while (runs + 1 < this.#runs.length && this.#runs[runs + 1]!.first <= newest.last + 1) runs++
     this.#runs.splice(0, runs)
     if (this.#last === newest.last) this.#runs = []
-    return true
+    return dropped
   }
 
   /** An empty log that starts after `index`. */

@@ -55,6 +55,9 @@ interface Dirty {
   quarantine: boolean
 }
 
+/** Dropped log records are deleted so many at once; fewer are left until the next opening. */
+const sweepRecords = 256
+
 /** One group's part of the process's database. Its fields are the state with all queued writes; `stage` writes what is dirty. */
 export class LevelGroupStore implements GroupStore, BatchSource {
   readonly recovered: RecoveredGroup
@@ -69,6 +72,9 @@ export class LevelGroupStore implements GroupStore, BatchSource {
   #afterWrite: (() => void)[] = []
   #afterNextWrite: (() => void)[] = []
   readonly #digest: GroupDigest
+  /** Log records from here to the start are dropped but still stored. */
+  #sweptTo: number
+  #unswept = 0
 
   /** @param fresh nothing of the group is in the database yet. */
   constructor(parts: GroupStoreParts, state: GroupState, fresh: boolean) {
@@ -91,6 +97,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     this.#rows = this.#overlay(state.generation)
     if (state.install !== undefined) this.#installing = this.#overlay(state.install.generation)
     this.#digest = new GroupDigest(state.name)
+    this.#sweptTo = state.log.start.index + 1
   }
 
   /** Everything but the rows is to be written anew: recovery has corrected it. */
@@ -183,7 +190,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
       range: keys.rowRange(generation, generation + 1),
       prefixBytes: keys.rowPrefix(generation).length,
       waiting: this.#rows.copy(),
-      damaged: (key, cause) => void this.#rowDamaged(key, cause),
+      damaged: cause => void this.#rowDamaged(undefined, cause),
       closed: () => this.#snapshots.delete(source)
     })
     this.#snapshots.add(source)
@@ -291,14 +298,19 @@ export class LevelGroupStore implements GroupStore, BatchSource {
   #compact(index: number): void {
     const { log, applied } = this.#state
     assert(index <= applied + 1, 'only applied entries are compacted', { index, applied })
-    if (!log.compact(index)) return
+    const dropped = log.compact(index)
+    if (dropped === 0) return
     this.#dirty.logStart = true
-    this.#sweepLogLater()
+    this.#unswept += dropped
+    if (this.#unswept >= sweepRecords) this.#sweepLogLater()
   }
 
+  /** Never from the beginning: LevelDB would walk over every key it has deleted since its last compaction. */
   #sweepLogLater(): void {
     const { keys, log } = this.#state
-    const range = keys.logRange(0, log.start.index + 1)
+    const range = keys.logRange(this.#sweptTo, log.start.index + 1)
+    this.#sweptTo = log.start.index + 1
+    this.#unswept = 0
     this.#afterNextWrite.push(() => this.#parts.sweeper.add(range))
   }
 
@@ -312,7 +324,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
   }
 
   /** The next opening starts this group from empty rows, which a leader's snapshot fills. */
-  #rowDamaged(key: string, cause?: unknown): RingsetError {
+  #rowDamaged(key: string | undefined, cause?: unknown): RingsetError {
     const error = new RingsetError(
       'DATA_DAMAGED',
       'a row of the database fails its checksum',

@@ -25,6 +25,8 @@ export interface MetaState {
   readonly identity: Identity
   /** Sequence of a batch known to be durable: a database that ends before it has lost something. */
   watermark: number
+  /** LevelDB found its own files damaged while running: they are not to be opened again. */
+  databaseDamaged: boolean
   readonly groups: Map<string, MetaGroup>
 }
 
@@ -101,8 +103,15 @@ export class MetaFile {
     this.writeNow()
   }
 
-  /** The rows found damaged have been given up. Durable with the next write. */
-  clearRowsDamaged(): void {
+  /** Durable when it returns, as `markRowsDamaged`. */
+  markDatabaseDamaged(): void {
+    this.state.databaseDamaged = true
+    this.writeNow()
+  }
+
+  /** What was found damaged has been given up. Durable with the next write. */
+  clearDamaged(): void {
+    this.state.databaseDamaged = false
     for (const [name, group] of this.state.groups) {
       if (group.rowsDamaged) this.state.groups.set(name, { ...group, rowsDamaged: false })
     }
@@ -172,6 +181,7 @@ function encodeState(writer: ByteWriter, state: MetaState): void {
   writer.string(state.identity.node)
   writer.u48(state.identity.incarnation)
   writer.u48(state.watermark)
+  writer.u8(state.databaseDamaged ? 1 : 0)
   writer.u32(state.groups.size)
   for (const [name, group] of state.groups) {
     writer.string(name)
@@ -197,10 +207,11 @@ function decodeSlot(
   const node = reader.string(slotBytes)
   const identity = { node, incarnation: reader.u48() }
   const watermark = reader.u48()
+  const databaseDamaged = reader.u8() === 1
   const groups = new Map<string, MetaGroup>()
   for (let count = reader.u32(); count > 0; count--) {
     const name = reader.string(slotBytes)
     groups.set(name, { term: reader.u48(), vote: reader.u8(), rowsDamaged: reader.u8() === 1 })
   }
-  return { state: { identity, watermark, groups }, version }
+  return { state: { identity, watermark, databaseDamaged, groups }, version }
 }

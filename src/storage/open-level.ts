@@ -12,9 +12,9 @@ export interface LevelSizes {
 }
 
 /**
- * Opens LevelDB. One that cannot be opened at all is set aside as `<directory>.damaged` for whoever wants to look, and an empty one
- * takes its place: the meta file then shows that everything is lost, which quarantines every group. Without a good meta file that
- * would pass for a fresh node, so it is refused with DATA_DAMAGED.
+ * Opens LevelDB. One that cannot be opened at all, or that the meta file says is damaged, is set aside as `<directory>.damaged` for
+ * whoever wants to look, and an empty one takes its place: the meta file then shows that everything is lost, which quarantines
+ * every group. Without a good meta file that would pass for a fresh node, so it is refused with DATA_DAMAGED.
  */
 export async function openLevel(
   directory: string,
@@ -22,6 +22,10 @@ export async function openLevel(
   log: Log,
   sizes: LevelSizes
 ): Promise<Level> {
+  const meta = readMetaFile(metaPath)
+  if (typeof meta !== 'string' && meta.state.databaseDamaged) {
+    await setAside(directory, log, 'damage was met while running')
+  }
   try {
     return await tryOpen(directory, sizes)
   } catch (error) {
@@ -29,24 +33,42 @@ export async function openLevel(
     if (cause?.code === 'LEVEL_LOCKED') {
       throw new RingsetError('DATA_LOCKED', undefined, { directory }, error)
     }
-    if (!damaged(cause)) throw diskFailed(error as Error)
-    if (typeof readMetaFile(metaPath) === 'string') {
-      throw new RingsetError(
-        'DATA_DAMAGED',
-        'the database cannot be opened and the meta file is no good either',
-        { directory, detail: cause?.message },
-        error
-      )
-    }
-    log.error('storage_set_aside', { directory, detail: cause?.message })
-    await rm(`${directory}.damaged`, { recursive: true, force: true })
-    await rename(directory, `${directory}.damaged`)
+    if (!unusable(cause)) throw diskFailed(error as Error)
+    await replaceDamaged(directory, metaPath, log, cause)
     return tryOpen(directory, sizes)
   }
 }
 
+/** Sets aside a database that cannot be used, if the meta file is there to tell of the loss. */
+export async function replaceDamaged(
+  directory: string,
+  metaPath: string,
+  log: Log,
+  cause: Error | undefined
+): Promise<void> {
+  if (typeof readMetaFile(metaPath) === 'string') {
+    throw new RingsetError(
+      'DATA_DAMAGED',
+      'the database cannot be used and the meta file is no good either',
+      { directory, detail: cause?.message },
+      cause
+    )
+  }
+  await setAside(directory, log, cause?.message)
+}
+
+async function setAside(directory: string, log: Log, detail: string | undefined): Promise<void> {
+  log.error('storage_set_aside', { directory, detail })
+  await rm(`${directory}.damaged`, { recursive: true, force: true })
+  try {
+    await rename(directory, `${directory}.damaged`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
 /** LevelDB tells missing files only by text. */
-function damaged(cause: (Error & { code?: string }) | undefined): boolean {
+function unusable(cause: (Error & { code?: string }) | undefined): boolean {
   if (cause?.code === 'LEVEL_CORRUPTION') return true
   return cause?.code === 'LEVEL_IO_ERROR' && /no such file/i.test(cause.message)
 }

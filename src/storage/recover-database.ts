@@ -68,7 +68,12 @@ export async function recoverDatabase(options: RecoverDatabaseOptions): Promise<
   const watermark = meta?.watermark ?? 0
   return {
     identity,
-    meta: { identity, watermark, groups: votesOf(meta, groups) },
+    meta: {
+      identity,
+      watermark,
+      databaseDamaged: meta?.databaseDamaged ?? false,
+      groups: votesOf(meta, groups)
+    },
     metaVersion: typeof metaFound === 'string' ? 0 : metaFound.version,
     sequence: Math.max(supers.newest?.sequence ?? 0, watermark),
     groups

@@ -1,3 +1,4 @@
+import type { Iterator } from 'classic-level'
 import type { SnapshotSource } from '../raft/store.ts'
 import type { SnapshotMeta } from '../raft/types.ts'
 import type { KeyRange } from './keys.ts'
@@ -17,7 +18,8 @@ export interface LevelSnapshotParts {
   readonly prefixBytes: number
   /** Rows that were not in the database yet when the snapshot was opened; they hide what the database has. */
   readonly waiting: ReadonlyMap<string, Buffer>
-  damaged(key: string, cause?: unknown): void
+  /** Rows cannot be read back. */
+  damaged(cause: unknown): void
   closed(): void
 }
 
@@ -27,7 +29,7 @@ type Row = readonly [key: Buffer, value: Buffer]
 export class LevelSnapshotSource implements SnapshotSource {
   readonly meta: SnapshotMeta
   readonly #parts: LevelSnapshotParts
-  readonly #iterator: ReturnType<Level['iterator']>
+  readonly #iterator: Iterator<Level, Buffer, Buffer>
   #rows: Row[] = []
   #at = 0
   #storedLeft = true
@@ -51,7 +53,7 @@ export class LevelSnapshotSource implements SnapshotSource {
         if (!this.#closed) done({ data: writer.finish(), last })
       },
       error => {
-        if (!this.#closed) this.#parts.damaged('', error)
+        if (!this.#closed) this.#parts.damaged(error)
       }
     )
   }
@@ -89,7 +91,7 @@ export class LevelSnapshotSource implements SnapshotSource {
     if (this.#storedLeft) {
       const stored = await this.#iterator.nextv(sliceRows)
       this.#storedLeft = stored.length > 0
-      for (const [key, value] of stored) this.#addStored(key, value!)
+      for (const [key, value] of stored) this.#addStored(key, value)
       return true
     }
     if (!this.#waitingLeft) return false

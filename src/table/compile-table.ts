@@ -9,7 +9,10 @@ export function clusterTagOf(clusterId: string): number {
   return Number.parseInt(clusterId.slice(-4), 16) || 1
 }
 
-/** @param encoded the table's canonical bytes if they are at hand; kept, so never a view of a buffer that will be re-used. */
+/**
+ * @param encoded the table's canonical bytes if they are at hand; kept, so never a view of a buffer
+ * that will be re-used.
+ */
 export function compileTable(table: RoutingTable, encoded = encodeTable(table)): TableView {
   return new CompiledTable(table, encoded)
 }

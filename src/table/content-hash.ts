@@ -1,7 +1,8 @@
 /**
- * A 53-bit hash of a table's canonical bytes: two multiplicative lanes (the scheme of FNV-1a, Fowler, Noll and Vo, with two multipliers), each
- * finished with MurmurHash3's mixer (Appleby) and crossed. It tells apart contents that differ by accident; it is no defence against forgery.
- * Two CRC-32 with different seeds would not do: they agree whenever one of them does.
+ * A 53-bit hash of a table's canonical bytes: two multiplicative lanes (the scheme of FNV-1a,
+ * Fowler, Noll and Vo, with two multipliers), each finished with MurmurHash3's mixer (Appleby) and
+ * crossed. It tells apart contents that differ by accident; it is no defence against forgery. Two
+ * CRC-32 with different seeds would not do: they agree whenever one of them does.
  */
 export function contentHash(bytes: Uint8Array): number {
   let a = 0x811c9dc5

@@ -6,13 +6,19 @@ import type { Adoption, TableKeeper } from './table-keeper.ts'
 import type { TableView } from './table-view.ts'
 
 export interface TableKeeperOptions {
-  /** The alarm of E-3: `refused` carries the epoch in force with another content. The table in force stays. */
+  /**
+   * The alarm of E-3: `refused` carries the epoch in force with another content. The table in force
+   * stays.
+   */
   readonly onConflict?: (inForce: TableView, refused: TableLabel) => void
   /** Only tables of this cluster are adopted. While undefined, the first table adopted decides. */
   readonly expectedClusterId?: string | undefined
 }
 
-/** A keeper without a table yet. Rules: E-2, E-3, E-7 and E-8 of docs/routing.md; only a strictly newer epoch is adopted. */
+/**
+ * A keeper without a table yet. Rules: E-2, E-3, E-7 and E-8 of docs/routing.md; only a strictly
+ * newer epoch is adopted.
+ */
 export function createTableKeeper(options: TableKeeperOptions = {}): TableKeeper {
   return new Keeper(options)
 }
@@ -43,7 +49,8 @@ class Keeper implements TableKeeper {
     if (label.epoch === this.#view.epoch && label.contentHash === this.#view.contentHash) {
       return 'same'
     }
-    // Only now, and only for a table that matters, is the content worth a look: it must be sound to be adopted or to be called a conflict.
+    // Only now, and only for a table that matters, is the content worth a look: it must be sound to
+    // be adopted or to be called a conflict.
     const table = unlessMalformed(() => decodeTable(encoded))
     if (table === undefined) return 'malformed'
     if (label.epoch === this.#view.epoch) {
@@ -58,7 +65,8 @@ class Keeper implements TableKeeper {
     const view = compileTable(table, Buffer.from(encoded))
     this.#view = view
     for (const listener of this.#listeners) {
-      // A listener adopted a yet newer table and everybody has seen that one: nobody may see this one after it.
+      // A listener adopted a yet newer table and everybody has seen that one: nobody may see this
+      // one after it.
       if (this.#view !== view) return
       listener(view)
     }

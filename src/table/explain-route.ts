@@ -12,8 +12,9 @@ export interface RouteExplanation {
 }
 
 /**
- * The set that serves a uid, and why: a pin of the uid beats one of its longest pinned prefix, which beats one of its tenant, which beats the slot's owner.
- * Throws NO_TABLE while none is known. @param tenant the uid's `appKey`, if it has one.
+ * The set that serves a uid, and why: a pin of the uid beats one of its longest pinned prefix,
+ * which beats one of its tenant, which beats the slot's owner. Throws NO_TABLE while none is known.
+ * @param tenant the uid's `appKey`, if it has one.
  */
 export function explainRoute(view: TableView, uid: string, tenant?: string): RouteExplanation {
   const slot = view.slotOf(uid)

@@ -7,7 +7,7 @@ const slotCount = 1_024
 const ringSets = fc.uniqueArray(
   fc.record({
     id: fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,8}$/),
-    weight: fc.constantFrom(0.25, 1, 1, 2)
+    weight: fc.constantFrom(0.4, 1, 1, 2)
   }),
   { minLength: 2, maxLength: 8, selector: set => set.id }
 )

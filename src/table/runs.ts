@@ -35,8 +35,9 @@ export function slotEpochsOf(runs: readonly SlotRun[]): number[] {
 }
 
 /**
- * The runs after some slots got a new owner at table epoch `epoch`. A slot that already belongs to the set it is given to keeps its ownership epoch:
- * only a change of owner may fence requests (E-4).
+ * The runs after some slots got a new owner at table epoch `epoch`. A slot that already belongs to
+ * the set it is given to keeps its ownership epoch: only a change of owner may fence requests
+ * (E-4).
  */
 export function assignRuns(
   runs: readonly SlotRun[],

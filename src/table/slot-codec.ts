@@ -4,13 +4,17 @@ import { ownersOf, runsOf, slotEpochsOf } from './runs.ts'
 import type { RoutingTable, SlotRun } from './table.ts'
 
 /**
- * Slot owners and ownership epochs as two independent columns. Epochs are runs (nearly all slots share one). Owners are runs while few sets own long stretches,
- * else, as the ring scatters them, set numbers packed to the fewest bits: whichever is smaller, runs when equal.
+ * Slot owners and ownership epochs as two independent columns. Epochs are runs (nearly all slots
+ * share one). Owners are runs while few sets own long stretches, else, as the ring scatters them,
+ * set numbers packed to the fewest bits: whichever is smaller, runs when equal.
  */
 const asRuns = 0
 const asBits = 1
 
-/** Writes the owner column and the epoch column of `table.runs`; sets are named by their place in `table.sets`. */
+/**
+ * Writes the owner column and the epoch column of `table.runs`; sets are named by their place in
+ * `table.sets`.
+ */
 export function writeSlots(writer: ByteWriter, table: RoutingTable): void {
   const numbers = new Map(table.sets.map((set, i) => [set.id, i]))
   const owners = ownersOf(table.runs).map(setId => numbers.get(setId)!)
@@ -27,7 +31,10 @@ export function writeSlots(writer: ByteWriter, table: RoutingTable): void {
   writeRuns(writer, slotEpochsOf(table.runs))
 }
 
-/** Reads what `writeSlots` wrote; throws BAD_PACKET unless it covers exactly `slotCount` slots with known sets. */
+/**
+ * Reads what `writeSlots` wrote; throws BAD_PACKET unless it covers exactly `slotCount` slots with
+ * known sets.
+ */
 export function readSlots(
   reader: ByteReader,
   slotCount: number,

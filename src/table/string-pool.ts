@@ -2,8 +2,8 @@ import type { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { RingsetError } from '../base/errors.ts'
 
 /**
- * Writes each distinct string once: 0 and the string the first time, then its number (1 = the first one seen). Node ids, addresses and versions
- * repeat over the processes of a node.
+ * Writes each distinct string once: 0 and the string the first time, then its number (1 = the first
+ * one seen). Node ids, addresses and versions repeat over the processes of a node.
  */
 export class StringPoolWriter {
   readonly #numbers = new Map<string, number>()
@@ -33,7 +33,10 @@ export class StringPoolReader {
     this.#reader = reader
   }
 
-  /** @param limitBytes a longer new string is BAD_PACKET; one seen before is bounded by the limit it was read under. */
+  /**
+   * @param limitBytes a longer new string is BAD_PACKET; one seen before is bounded by the limit it
+   * was read under.
+   */
   read(limitBytes: number): string {
     const number = this.#reader.varint()
     if (number === 0) {

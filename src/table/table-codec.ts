@@ -27,8 +27,8 @@ export interface TableLabel {
 }
 
 /**
- * The canonical bytes of a table: one content, one encoding. The last 8 bytes are the content hash of all before. A table that breaks
- * `tableFault`'s rules is a broken invariant.
+ * The canonical bytes of a table: one content, one encoding. The last 8 bytes are the content hash
+ * of all before. A table that breaks `tableFault`'s rules is a broken invariant.
  */
 export function encodeTable(table: RoutingTable): Buffer {
   const fault = tableFault(table)
@@ -36,7 +36,10 @@ export function encodeTable(table: RoutingTable): Buffer {
   return write(table)
 }
 
-/** Throws BAD_PACKET unless `encoded` is exactly what `encodeTable` makes of some table. Keeps no reference to `encoded`. */
+/**
+ * Throws BAD_PACKET unless `encoded` is exactly what `encodeTable` makes of some table. Keeps no
+ * reference to `encoded`.
+ */
 export function decodeTable(encoded: Buffer): RoutingTable {
   peekTable(encoded)
   const reader = new ByteReader(encoded, headBytes, encoded.length - hashBytes)
@@ -51,8 +54,8 @@ export function decodeTable(encoded: Buffer): RoutingTable {
 }
 
 /**
- * Reads the label alone, without a look at the content: enough to drop a table that is not newer, nothing to rely on before
- * `decodeTable`. Throws BAD_PACKET when there is none.
+ * Reads the label alone, without a look at the content: enough to drop a table that is not newer,
+ * nothing to rely on before `decodeTable`. Throws BAD_PACKET when there is none.
  */
 export function peekTable(encoded: Buffer): TableLabel {
   if (encoded.length > tableLimits.encodedBytes) {

@@ -11,7 +11,10 @@ export const tableLimits = {
   processWeight: 1_000,
   /** Transfers, logics and routers of all sets together. */
   processes: 4_096,
-  /** All texts of one process together; with the other bounds it keeps any table within `encodedBytes`. */
+  /**
+   * All texts of one process together; with the other bounds it keeps any table within
+   * `encodedBytes`.
+   */
   processBytes: 1_024,
   clientAddresses: 16,
   pins: 10_000,
@@ -29,13 +32,16 @@ const idPattern = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 const clusterIdPattern = /^[0-9a-f]{12}$/
 const printable = /^[^\p{Cc}\p{Cs}]*$/u
 
-/** Whether `id` may name a set or a process: 1 to 64 of `A–Z a–z 0–9 . _ -`, the first a letter or digit. */
-export function validId(id: string): boolean {
+/**
+ * Whether `id` may name a set or a process: 1 to 64 of `A–Z a–z 0–9 . _ -`, the first a letter or
+ * digit.
+ */
+function validId(id: string): boolean {
   return id.length <= tableLimits.idBytes && idPattern.test(id)
 }
 
 /** Whether `text` has no control characters and at most `limitBytes` bytes of UTF-8. */
-export function validText(text: string, limitBytes: number): boolean {
+function validText(text: string, limitBytes: number): boolean {
   return (
     text.length <= limitBytes &&
     printable.test(text) &&
@@ -44,8 +50,8 @@ export function validText(text: string, limitBytes: number): boolean {
 }
 
 /**
- * What is wrong with a table, or undefined when it may go into force: bounds, order, references, and runs that are gap-free and as few as possible,
- * so that a content has one form.
+ * What is wrong with a table, or undefined when it may go into force: bounds, order, references,
+ * and runs that are gap-free and as few as possible, so that a content has one form.
  */
 export function tableFault(table: RoutingTable): string | undefined {
   if (!clusterIdPattern.test(table.clusterId)) return 'the cluster id is not 12 hex digits'
@@ -82,7 +88,7 @@ export function processCount(sets: readonly SetEntry[]): number {
 }
 
 /** Whole hundredths from 0.01 to the limit. */
-export function validSetWeight(weight: number): boolean {
+function validSetWeight(weight: number): boolean {
   return (
     weight >= 0.01 && weight <= tableLimits.setWeight && Math.round(weight * 100) / 100 === weight
   )

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryDisk } from '../../src/storage/memory-store.ts'
-import { describeStore, entries, members, rows, type StoreHarness } from './store-contract.ts'
+import { describeStore, entries, rows, type StoreHarness } from './store-contract.ts'
+import { members } from './store-workload.ts'
 
 class MemoryHarness implements StoreHarness {
   #disk = new MemoryDisk()

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { GroupStore, GroupWrite, SnapshotSource } from '../../src/raft/store.ts'
-import type { Entry, HardState, Membership, SnapshotMeta } from '../../src/raft/types.ts'
+import type { Entry, HardState, SnapshotMeta } from '../../src/raft/types.ts'
 import { type ModelOperation, ModelStore } from './store-model.ts'
+import { members } from './store-workload.ts'
 
 /** One process's storage, opened; closed and opened again at will. */
 export interface StoreHarness {
@@ -17,7 +18,6 @@ export interface StoreHarness {
   dispose(): Promise<void>
 }
 
-export const members: Membership = { voters: [1, 2, 3], outgoing: [], learners: [4] }
 const hardState: HardState = { term: 3, vote: 2, commit: 0 }
 
 export function entry(index: number, term = 1, text = `entry ${index} of ${term}`): Entry {

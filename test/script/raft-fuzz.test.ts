@@ -184,22 +184,22 @@ class Walk {
   }
 }
 
-const seeds = Number(process.env.RAFT_SEEDS ?? 150)
+const seeds = Number(process.env.RAFT_SEEDS ?? 60)
 const firstSeed = Number(process.env.RAFT_FIRST_SEED ?? 1)
 
 describe('a random walk keeps every invariant and recovers', () => {
   const plans: Record<string, Plan> = {
-    'three replicas': { replicas: 3, steps: 1_500, changes: false, damage: false },
-    'five replicas': { replicas: 5, steps: 1_500, changes: false, damage: false },
+    'three replicas': { replicas: 3, steps: 4_000, changes: false, damage: false },
+    'five replicas': { replicas: 5, steps: 6_000, changes: false, damage: false },
     'three replicas and membership changes': {
       replicas: 3,
-      steps: 2_500,
+      steps: 6_000,
       changes: true,
       damage: false
     },
     'three replicas, one log damaged at a time': {
       replicas: 3,
-      steps: 2_000,
+      steps: 4_000,
       changes: false,
       damage: true
     }

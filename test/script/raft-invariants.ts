@@ -25,17 +25,20 @@ export class Invariants {
   readonly #committed = new Map<number, string>()
   readonly #hashes = new Map<number, number>()
   readonly #marks = new Map<ReplicaId, Marks>()
-  readonly #readFloor = new Map<number, number>()
+  /** What was committed when each read was asked for, oldest first; tokens may repeat. */
+  readonly #readFloors = new Map<number, number[]>()
   highestCommit = 0
 
   /** A read is asked for now: it must see everything that is committed anywhere. */
   readAsked(token: number): void {
-    this.#readFloor.set(token, this.highestCommit)
+    const floors = this.#readFloors.get(token)
+    if (floors === undefined) this.#readFloors.set(token, [this.highestCommit])
+    else floors.push(this.highestCommit)
   }
 
   read(reads: readonly { readonly token: number; readonly index: number }[]): void {
     for (const { token, index } of reads) {
-      const floor = this.#readFloor.get(token) ?? 0
+      const floor = this.#readFloors.get(token)?.shift() ?? 0
       demand(index >= floor, `read ${token} sees ${index}, ${floor} was committed before`)
     }
   }

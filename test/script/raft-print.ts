@@ -35,10 +35,10 @@ function printBody(message: RaftMessage): string {
   switch (message.type) {
     case 'preVote':
     case 'vote':
-      return ` last=${message.lastTerm}/${message.lastIndex}${message.force ? ' force' : ''}`
+      return ` last=${message.lastTerm}/${message.lastIndex}${printCommit(message)}${message.force ? ' force' : ''}`
     case 'preVoteAnswer':
     case 'voteAnswer':
-      return message.granted ? ' granted' : ' refused'
+      return `${message.granted ? ' granted' : ' refused'}${printCommit(message)}`
     case 'append':
       return ` prev=${message.prevTerm}/${message.prevIndex} commit=${message.commit} ${printEntries(message.entries)}`
     case 'appendAnswer':
@@ -58,6 +58,10 @@ function printBody(message: RaftMessage): string {
     case 'readIndexAnswer':
       return ` index=${message.index}`
   }
+}
+
+function printCommit({ commit, commitTerm }: { commit: number; commitTerm: number }): string {
+  return ` commit=${commitTerm}/${commit}`
 }
 
 function printAppendAnswer(answer: RaftMessage & { type: 'appendAnswer' }): string {

@@ -6,7 +6,8 @@ const folder = new URL('./raft/', import.meta.url)
 const update = process.env.UPDATE_GOLDEN === '1'
 
 interface Block {
-  readonly comments: string[]
+  /** Comments and commands as they stand in the file. */
+  readonly head: string[]
   readonly commands: string[]
   readonly golden: string[]
 }
@@ -19,7 +20,7 @@ function parseBlocks(text: string): Block[] {
     const at = lines.indexOf('----')
     const head = at < 0 ? lines : lines.slice(0, at)
     blocks.push({
-      comments: head.filter(line => line.startsWith('#')),
+      head,
       commands: head.filter(line => !line.startsWith('#') && line.trim() !== ''),
       golden: at < 0 ? [] : lines.slice(at + 1)
     })
@@ -27,8 +28,7 @@ function parseBlocks(text: string): Block[] {
   return blocks
 }
 
-function printBlock({ comments, commands }: Block, trace: readonly string[]): string {
-  const head = [...comments, ...commands]
+function printBlock({ head, commands }: Block, trace: readonly string[]): string {
   return (commands.length === 0 ? head : [...head, '----', ...trace]).join('\n')
 }
 

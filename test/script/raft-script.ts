@@ -1,14 +1,7 @@
 import type { RaftConfig } from '../../src/raft/raft-api.ts'
 import type { RaftMessage, ReplicaId } from '../../src/raft/types.ts'
 import { Cluster, defaultConfig, type Node } from './raft-cluster.ts'
-import {
-  printEntries,
-  printEntry,
-  printMembership,
-  printMessage,
-  printReady,
-  printStatus
-} from './raft-print.ts'
+import { printEntries, printEntry, printMessage, printReady, printStatus } from './raft-print.ts'
 
 interface Command {
   readonly verb: string
@@ -281,7 +274,7 @@ export class RaftScript {
   /** A hand-made message: `send vote from=3 to=1 term=9 lastIndex=4 lastTerm=2 force=true`. */
   #inject(command: Command): void {
     const type = command.words[0] as RaftMessage['type']
-    const message: Record<string, unknown> = {
+    const message: Record<string, unknown> & { entries?: unknown; prevIndex?: unknown } = {
       type,
       force: false,
       granted: false,
@@ -293,6 +286,7 @@ export class RaftScript {
       prevIndex: 0,
       prevTerm: 0,
       commit: 0,
+      commitTerm: 0,
       index: 0,
       hintIndex: 0,
       hintTerm: 0,
@@ -305,9 +299,9 @@ export class RaftScript {
     // entries=(term:data term:data …), following prevIndex.
     const entries = (command.options.get('entries') ?? '').replace(/[()]/g, '').trim()
     if (entries !== '') {
-      message['entries'] = entries.split(/\s+/).map((text, i) => {
+      message.entries = entries.split(/\s+/).map((text, i) => {
         const [term, data] = text.split(':')
-        const index = Number(message['prevIndex']) + 1 + i
+        const index = Number(message.prevIndex) + 1 + i
         return { index, term: Number(term), kind: 0, data: Buffer.from(data ?? '') }
       })
     }
@@ -370,10 +364,16 @@ export class RaftScript {
   /** Fails the test whatever the golden trace says: `expect 1 role=leader commit=12`. */
   #expect(command: Command): void {
     const node = this.#node(command)
+    if (command.options.get('down') === 'true') {
+      if (node.raft !== undefined) throw new Error(`${node.id} is up`)
+      return
+    }
     const { membership, progress, ...status } = node.core.status()
     const facts: Record<string, unknown> = {
       ...status,
-      membership: printMembership(membership).replaceAll(' ', ''),
+      voters: `(${membership.voters})`,
+      outgoing: `(${membership.outgoing})`,
+      learners: `(${membership.learners})`,
       hash: node.rows.hash,
       log: node.disk
         .entries(node.disk.firstIndex(), node.disk.lastIndex() + 1, 1 << 30)
@@ -391,7 +391,7 @@ export class RaftScript {
       const sameAs = /^@(\d+)$/.exec(wanted)
       const other = sameAs === null ? undefined : this.#cluster.get(Number(sameAs[1]))
       const target = other === undefined ? wanted : String(key === 'hash' ? other.rows.hash : '')
-      const found = String(facts[key]).replace(/[()]/g, text => text)
+      const found = String(facts[key])
       if (found !== target) {
         throw new Error(`expected ${node.id} ${key}=${target} but it is ${found}`)
       }

@@ -78,7 +78,9 @@ function pinsOf(setIds: readonly string[]): fc.Arbitrary<Pin[]> {
   return fc.uniqueArray(pin, { maxLength: 5, selector: key }).map(entries => sortedBy(entries, key))
 }
 
-/** Sound tables of every shape: few and many sets, calm and scattered slots, with and without pins. */
+/**
+ * Sound tables of every shape: few and many sets, calm and scattered slots, with and without pins.
+ */
 export const arbitraryTable: fc.Arbitrary<RoutingTable> = fc
   .tuple(
     fc.uniqueArray(id, { minLength: 1, maxLength: 5 }),

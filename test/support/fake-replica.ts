@@ -15,8 +15,9 @@ export class FakeDisk {
 }
 
 /**
- * A replicated group without a network: one log for all replicas. The leader's `flush` commits everything proposed so far; each replica applies what is
- * committed in its own `flush`. `lead` moves leadership and drops what is not committed.
+ * A replicated group without a network: one log for all replicas. The leader's `flush` commits
+ * everything proposed so far; each replica applies what is committed in its own `flush`. `lead`
+ * moves leadership and drops what is not committed.
  */
 export class FakeGroup {
   readonly log: LoggedEntry[] = []

@@ -9,9 +9,13 @@ import type { TableView } from '../../src/table/table-view.ts'
 export interface SentPacket {
   readonly to: EndpointId
   readonly packet: Packet
+  /** Of the process's table at that moment, as the link would stamp it. */
+  readonly epoch: number
 }
 
-/** A role's world under a test's control: a clock that stands still, and a list of what was sent. */
+/**
+ * A role's world under a test's control: a clock that stands still, and a list of what was sent.
+ */
 export class FakeRoleEnv implements RoleEnv {
   readonly self: EndpointId
   readonly bootId: number
@@ -40,7 +44,7 @@ export class FakeRoleEnv implements RoleEnv {
 
   send(to: EndpointId, packet: Packet): boolean {
     if (this.unreachable.has(to)) return false
-    this.sent.push({ to, packet })
+    this.sent.push({ to, packet, epoch: this.table().epoch })
     return true
   }
 

@@ -29,6 +29,8 @@ export interface NetworkUnderTest {
   readonly peers: string[]
   readonly hints: LeaderHint[]
   readonly counts: Map<string, number>
+  /** Codes with which links were given up. */
+  readonly failures: string[]
   address: string
 }
 
@@ -54,10 +56,15 @@ let lastBootId = 1_000
 export async function startNetwork(options: NetworkTestOptions): Promise<NetworkUnderTest> {
   const keeper = new FakeTableKeeper(options.table)
   const counts = new Map<string, number>()
-  const under = { keeper, received: [], peers: [], hints: [], counts, address: '' } as Omit<
-    NetworkUnderTest,
-    'network'
-  > & { network?: PeerNetwork }
+  const under = {
+    keeper,
+    received: [],
+    peers: [],
+    hints: [],
+    failures: [],
+    counts,
+    address: ''
+  } as Omit<NetworkUnderTest, 'network'> & { network?: PeerNetwork }
   const network = new PeerNetwork({
     nodeId: options.nodeId,
     bootId: options.bootId ?? ++lastBootId,
@@ -67,7 +74,12 @@ export async function startNetwork(options: NetworkTestOptions): Promise<Network
     carry: options.carry ?? 'stamp',
     limits: options.limits,
     keeper,
-    log: silentLog,
+    log: {
+      ...silentLog,
+      warn: (event, facts) => {
+        if (event === 'link_failed') under.failures.push(String(facts?.code))
+      }
+    },
     metrics: {
       ...noMetrics,
       count: (name, amount = 1) => counts.set(name, (counts.get(name) ?? 0) + amount)

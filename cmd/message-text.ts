@@ -1,0 +1,29 @@
+import type { ImMessage } from '../src/client/im-types.ts'
+import { clean, paint } from './terminal.ts'
+
+const textType = 0
+
+/** For programs: `body` is text; bytes that are not are base64 in `bodyBase64` instead. */
+export function messageJson(message: ImMessage) {
+  const { session, msgid, from, deviceId, clientMsgId, type, body, atMs } = message
+  const content =
+    type === textType ? { body: body.toString('utf8') } : { bodyBase64: body.toString('base64') }
+  return {
+    session,
+    msgid,
+    from,
+    deviceId,
+    clientMsgId,
+    type,
+    ...content,
+    at: new Date(atMs).toISOString()
+  }
+}
+
+/** For people: `12:03:04 #7 ann: hello`. */
+export function messageLine({ msgid, from, type, body, atMs }: ImMessage): string {
+  const time = new Date(atMs).toTimeString().slice(0, 8)
+  const text =
+    type === textType ? clean(body.toString('utf8')) : `(${body.length} bytes of type ${type})`
+  return `${paint(time, 'dim')} #${msgid} ${paint(clean(from), 'cyan')}: ${text}`
+}

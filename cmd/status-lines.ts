@@ -1,0 +1,86 @@
+import type { ClusterStatus, GroupView, SetView } from '../src/control/cluster-status.ts'
+import type { Picture } from './rates.ts'
+import { bytesText, type Colour, durationText, grouped, paint, tableLines } from './terminal.ts'
+
+/** The cluster for people: a line about the whole, a table of sets, one of nodes. Rates only when there is a picture before. */
+export function statusLines({ status, perSecond }: Picture, withRates: boolean): string[] {
+  const connections = (set: SetView) =>
+    set.transfers.reduce((sum, transfer) => sum + transfer.connections, 0)
+  const sets = status.sets.map(set => {
+    const rates = perSecond.get(set.id)
+    return [
+      set.id,
+      stateText(set.state),
+      set.slots,
+      set.router.leader ?? paint('none', 'red'),
+      set.router.term,
+      grouped(set.router.commit),
+      replicasText(set.router),
+      connections(set),
+      set.users,
+      ...(withRates ? [Math.round(rates?.acks ?? 0), Math.round(rates?.pushes ?? 0)] : [])
+    ]
+  })
+  const rateHeads = withRates ? ['sent/s', 'pushed/s'] : []
+  return [
+    headline(status),
+    '',
+    ...tableLines(
+      [
+        'set',
+        'state',
+        'slots',
+        'leader',
+        'term',
+        'commit',
+        'replicas',
+        'conns',
+        'users',
+        ...rateHeads
+      ],
+      sets
+    ),
+    '',
+    ...tableLines(
+      ['node', 'state', 'pid', 'up', 'memory', 'loop p99', 'roles'],
+      status.nodes.map(node => [
+        node.id,
+        stateText(node.state),
+        node.pid || '',
+        node.uptimeMs === 0 ? '' : durationText(node.uptimeMs),
+        node.rssBytes === 0 ? '' : bytesText(node.rssBytes),
+        node.uptimeMs === 0 ? '' : `${node.eventLoopP99Ms.toFixed(1)} ms`,
+        node.roles.join(' ')
+      ])
+    )
+  ]
+}
+
+function headline(status: ClusterStatus): string {
+  const { arbiter } = status
+  const name = paint(status.cluster || 'cluster', 'bold')
+  const leader = arbiter.leader ?? paint('none', 'red')
+  return `${name} ${status.clusterId}  epoch ${status.epoch}  arbiter ${leader} (term ${arbiter.term}; ${replicasText(arbiter)})`
+}
+
+/** How far each replica's log is behind its leader's commit. */
+function replicasText({ replicas, commit }: GroupView): string {
+  return replicas
+    .map(({ id, role, match }) => {
+      if (role === 'unreachable') return paint(`${id}:down`, 'red')
+      if (role === 'leader') return paint(`${id}:leader`, 'green')
+      const behind = commit - match
+      return behind > 0 ? `${id}:-${grouped(behind)}` : `${id}:ok`
+    })
+    .join(' ')
+}
+
+function stateText(state: string): string {
+  const colours: Record<string, Colour> = {
+    active: 'green',
+    running: 'green',
+    unreachable: 'red',
+    unavailable: 'red'
+  }
+  return paint(state, colours[state] ?? 'yellow')
+}

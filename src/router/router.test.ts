@@ -1,0 +1,522 @@
+import { describe, expect, it } from 'vitest'
+import { route } from '../../test/support/router-entries.ts'
+import { oneSetTable, routerTable, uidsOf } from '../../test/support/router-table.ts'
+import { appendPayload, ownershipRows, RouterWorld } from '../../test/support/router-world.ts'
+import { type ErrorCode, errorCodeOf } from '../base/error-codes.ts'
+import { noSlot, type Packet } from '../protocol/packet.ts'
+import { p2pSession } from '../protocol/session.ts'
+import { encodeRaftMessage } from '../raft/codec.ts'
+import { emptyTableView } from '../table/compile-table.ts'
+import type { SlotState } from './ownership.ts'
+
+const leader = 'router/s1/1'
+const follower = 'router/s1/2'
+
+function codeOf(answer: Packet): ErrorCode | 'OK' {
+  return answer.kind === 'ERROR' ? errorCodeOf(answer.payload.code) : 'OK'
+}
+
+describe('the status matrix', () => {
+  const ownedElsewhere = routerTable(
+    7,
+    [{ first: 0, count: 64, setId: 's2', slotEpoch: 5 }],
+    ['s1', 's2']
+  )
+  const ownedHere = routerTable(7, [{ first: 0, count: 64, setId: 's1', slotEpoch: 5 }], ['s1'])
+  const cases: [
+    SlotState,
+    string,
+    typeof ownedHere,
+    [ErrorCode | 'OK', ErrorCode | 'OK', ErrorCode]
+  ][] = [
+    ['owned', leader, ownedHere, ['STALE_SLOT', 'OK', 'ROUTER_BEHIND']],
+    ['owned', follower, ownedHere, ['NOT_LEADER', 'NOT_LEADER', 'ROUTER_BEHIND']],
+    ['sealed', leader, ownedHere, ['SLOT_SEALED', 'SLOT_SEALED', 'SLOT_SEALED']],
+    ['importing', leader, ownedHere, ['MOVED', 'MOVED', 'ROUTER_BEHIND']],
+    ['none', leader, ownedElsewhere, ['MOVED', 'MOVED', 'ROUTER_BEHIND']],
+    ['gone', leader, ownedElsewhere, ['MOVED', 'MOVED', 'ROUTER_BEHIND']]
+  ]
+
+  it.each(cases)('%s at %s', (state, endpoint, table, [below, same, above]) => {
+    const world = new RouterWorld(table, ['s1'], { rows: ownershipRows(state, 5) })
+    const { slot } = world.sessionHeader('ann', 'bob')
+    const ask = (slotEpoch: number, clientMsgId: number): ErrorCode | 'OK' => {
+      const payload = appendPayload('ann', 'bob', clientMsgId)
+      return codeOf(world.ask(endpoint, 'APPEND', payload, { slot: slot!, slotEpoch, epoch: 7 }))
+    }
+    expect([ask(4, 1), ask(5, 2), ask(6, 3)]).toEqual([below, same, above])
+    const { log } = world.groups.get('s1')!
+    expect(log.length).toBe(same === 'OK' ? 1 : 0)
+  })
+
+  it('raises an alarm when a request is routed here by the very epoch that gave the slot away', () => {
+    const world = new RouterWorld(ownedElsewhere, ['s1'])
+    const header = world.sessionHeader('ann', 'bob')
+    world.ask(leader, 'APPEND', appendPayload('ann', 'bob', 1), { ...header, slotEpoch: 4 })
+    const alarms = () =>
+      world.leader('s1').env.events.filter(one => one.event === 'slot_routed_to_wrong_set').length
+    expect(alarms()).toBe(0)
+    world.ask(leader, 'APPEND', appendPayload('ann', 'bob', 1), header)
+    expect(alarms()).toBe(1)
+  })
+
+  it('is behind, not a stranger, while the table gives it a slot that its log does not have', () => {
+    const world = new RouterWorld(ownedHere, ['s1'])
+    expect(codeOf(world.append(leader, 'ann', 'bob', 1))).toBe('ROUTER_BEHIND')
+  })
+
+  it('carries the hint of its own leader, or of the set that owns the slot', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const payload = appendPayload('ann', 'bob', 1)
+    const refused = world.ask(follower, 'APPEND', payload, world.sessionHeader('ann', 'bob'))
+    expect(refused.payload).toMatchObject({ hint: { setId: 's1', replicaId: 1, term: 1 } })
+  })
+
+  it('pulls the table from whoever knows a newer one', () => {
+    const world = new RouterWorld(oneSetTable(3), ['s1'])
+    const header = world.sessionHeader('ann', 'bob')
+    const ask = (epoch: number): number => {
+      const newer = { ...header, slotEpoch: 9, epoch }
+      expect(codeOf(world.ask(leader, 'APPEND', appendPayload('ann', 'bob', 1), newer))).toBe(
+        'ROUTER_BEHIND'
+      )
+      return world.take('TABLE_PULL').length
+    }
+    expect(ask(3)).toBe(0)
+    expect(ask(4)).toBe(1)
+  })
+
+  it('answers NO_LEADER while nobody leads', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    world.lead('s1', 0)
+    expect(codeOf(world.append(leader, 'ann', 'bob', 1))).toBe('NO_LEADER')
+  })
+
+  it('checks again at apply: a slot sealed in between is not written to', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const sequence = world.post(
+      leader,
+      'APPEND',
+      appendPayload('ann', 'bob', 1),
+      world.sessionHeader('ann', 'bob')
+    )
+    const { disk } = world.leader('s1')
+    for (const [key, value] of ownershipRows('sealed', 1)) disk.rows.set(key, value)
+    world.groups.get('s1')!.stuck = true
+    world.leader('s1').router.flush()
+    const other = new RouterWorld(oneSetTable(), ['s1'], { rows: ownershipRows('sealed', 1) })
+    const entry = world.groups.get('s1')!.log.at(-1)!.data
+    const before = new Map(other.leader('s1').disk.rows)
+    expect(other.groups.get('s1')!.log).toEqual([])
+    other.leader('s1').replica.propose(entry, outcome => {
+      expect(outcome).toEqual({ results: [{ error: 'SLOT_SEALED' }] })
+    })
+    other.settle()
+    expect(other.leader('s1').disk.rows).toEqual(before)
+    expect(() => world.answer(sequence)).toThrow('no answer')
+  })
+})
+
+describe('bad input', () => {
+  const long = 'x'.repeat(65)
+  const good = appendPayload('ann', 'bob', 1)
+  it.each([
+    ['a malformed session', { session: 'p2p/bob/ann' }, 'BAD_SESSION'],
+    ['a foreign uid', { uid: 'eve' }, 'FORBIDDEN'],
+    ['a malformed uid', { uid: 'e\nve' }, 'BAD_UID'],
+    ['an empty device', { deviceId: '' }, 'BAD_PACKET'],
+    ['a long device', { deviceId: long }, 'BAD_PACKET'],
+    ['a body over the limit', { body: Buffer.alloc(101) }, 'BODY_TOO_LARGE']
+  ])('refuses an append with %s, and nothing is proposed', (_name, fields, code) => {
+    const world = new RouterWorld(oneSetTable(), ['s1'], { limits: { bodyBytes: 100 } })
+    const { log } = world.groups.get('s1')!
+    const before = log.length
+    const header = world.sessionHeader('ann', 'bob')
+    expect(codeOf(world.ask(leader, 'APPEND', { ...good, ...fields }, header))).toBe(code)
+    expect(log.length).toBe(before)
+  })
+
+  it.each([
+    ['another slot than the key has', { slot: 1 }],
+    ['no slot', { slot: noSlot }],
+    ['too many hops', { hop: 4 }]
+  ])('refuses a packet with %s', (_name, header) => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const right = world.sessionHeader('ann', 'bob')
+    expect(right.slot).not.toBe(1)
+    expect(codeOf(world.ask(leader, 'APPEND', good, { ...right, ...header }))).toBe('BAD_PACKET')
+  })
+
+  it('answers kinds it does not serve, but never an answer', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const asked = world.ask(leader, 'BYE', {})
+    expect(codeOf(asked)).toBe('UNKNOWN_KIND')
+    world.post(leader, 'LOOKUP_OK', { users: [] })
+    world.post(leader, 'ERROR', { code: 1, text: '', retryAfterMs: 0, hint: undefined })
+    world.settle()
+    expect(world.outside.filter(one => one.packet.bootId === 5_000)).toEqual([])
+  })
+
+  it('takes Raft messages only from the endpoint that they name, for this replica', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const { replica } = world.node('s1', 1)
+    const message = { type: 'timeoutNow', from: 2, to: 1, term: 3 } as const
+    const data = encodeRaftMessage(message)
+    world.post(leader, 'RAFT', { data }, {}, 'router/s1/3')
+    world.post(leader, 'RAFT', { data }, {}, 'router/s2/2')
+    world.post('router/s1/3', 'RAFT', { data }, {}, 'router/s1/2')
+    world.post(leader, 'RAFT', { data: Buffer.from([255, 1]) }, {}, 'router/s1/2')
+    expect(replica.stepped).toEqual([])
+    world.post(leader, 'RAFT', { data }, {}, 'router/s1/2')
+    expect(replica.stepped).toEqual([message])
+  })
+
+  it('answers NO_TABLE while no table is known', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const header = world.sessionHeader('ann', 'bob')
+    for (const { env } of world.nodes.values()) env.view = () => emptyTableView
+    expect(codeOf(world.ask(leader, 'APPEND', appendPayload('new', 'one', 1), header))).toBe(
+      'NO_TABLE'
+    )
+  })
+})
+
+describe('batching', () => {
+  it('makes one entry of the requests of one turn and answers each', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const { log } = world.groups.get('s1')!
+    const before = log.length
+    const sequences = Array.from({ length: 50 }, (_, i) =>
+      world.post(
+        leader,
+        'APPEND',
+        appendPayload('ann', 'bob', i + 1),
+        world.sessionHeader('ann', 'bob')
+      )
+    )
+    world.settle()
+    expect(log.length).toBe(before + 1)
+    expect(sequences.map(one => world.answer(one).payload)).toEqual(
+      sequences.map((_, i) => ({ msgid: i + 1, duplicate: false, atMs: expect.any(Number) }))
+    )
+  })
+
+  it('bounds an entry by commands and by bytes', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'], {
+      limits: { entryCommands: 10, entryBytes: 1_000 }
+    })
+    const { log } = world.groups.get('s1')!
+    const post = (id: number, text?: string): number =>
+      world.post(
+        leader,
+        'APPEND',
+        appendPayload('ann', 'bob', id, text),
+        world.sessionHeader('ann', 'bob')
+      )
+    let before = log.length
+    for (let i = 1; i <= 25; i++) post(i)
+    world.settle()
+    expect(log.length - before).toBe(3)
+    before = log.length
+    for (let i = 101; i <= 104; i++) post(i, 'x'.repeat(600))
+    world.settle()
+    expect(log.length - before).toBe(2)
+  })
+
+  it('refuses with OVERLOADED past the bound, and serves again once outcomes are known', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'], { limits: { pendingCommands: 4 } })
+    const group = world.groups.get('s1')!
+    group.stuck = true
+    const post = (id: number): number =>
+      world.post(
+        leader,
+        'APPEND',
+        appendPayload('ann', 'bob', id),
+        world.sessionHeader('ann', 'bob')
+      )
+    const taken = [1, 2, 3, 4].map(post)
+    world.settle()
+    const refused = world.answer(post(5))
+    expect(codeOf(refused)).toBe('OVERLOADED')
+    expect(refused.payload).toMatchObject({ retryAfterMs: 50 })
+    group.stuck = false
+    world.settle()
+    expect(taken.map(one => codeOf(world.answer(one)))).toEqual(['OK', 'OK', 'OK', 'OK'])
+    expect(codeOf(world.append(leader, 'ann', 'bob', 5))).toBe('OK')
+  })
+
+  it('bounds what is pending in bytes too', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'], { limits: { pendingBytes: 3_000 } })
+    world.groups.get('s1')!.stuck = true
+    const header = world.sessionHeader('ann', 'bob')
+    const codes = [1, 2, 3, 4, 5].map(id => {
+      const payload = appendPayload('ann', 'bob', id, 'x'.repeat(900))
+      const sequence = world.post(leader, 'APPEND', payload, header)
+      world.settle()
+      return world.outside.some(one => one.packet.sequence === sequence) ? 'refused' : 'pending'
+    })
+    expect(codes).toEqual(['pending', 'pending', 'pending', 'pending', 'refused'])
+  })
+
+  it('answers a lost proposal with an unknown outcome; the retry elsewhere takes effect once', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    world.append(leader, 'ann', 'bob', 1)
+    world.groups.get('s1')!.stuck = true
+    const header = world.sessionHeader('ann', 'bob')
+    const lost = world.post(leader, 'APPEND', appendPayload('ann', 'bob', 2), header)
+    world.settle()
+    world.groups.get('s1')!.stuck = false
+    world.lead('s1', 2)
+    expect(codeOf(world.answer(lost))).toBe('PROPOSAL_DROPPED')
+    expect(world.append('router/s1/2', 'ann', 'bob', 2).payload).toMatchObject({
+      msgid: 2,
+      duplicate: false
+    })
+    expect(world.append('router/s1/2', 'ann', 'bob', 1).payload).toMatchObject({
+      msgid: 1,
+      duplicate: true
+    })
+  })
+
+  it('answers what the replica refuses as not done', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const { replica } = world.leader('s1')
+    replica.refuseWith = 'overloaded'
+    expect(codeOf(world.append(leader, 'ann', 'bob', 1))).toBe('OVERLOADED')
+    replica.refuseWith = 'transferring'
+    expect(codeOf(world.append(leader, 'ann', 'bob', 1))).toBe('NO_LEADER')
+    replica.refuseWith = undefined
+    expect(codeOf(world.append(leader, 'ann', 'bob', 1))).toBe('OK')
+  })
+})
+
+describe('reads', () => {
+  const world = new RouterWorld(oneSetTable(), ['s1'], { limits: { pageBytes: 2_000 } })
+  for (let i = 1; i <= 30; i++) world.append(leader, 'ann', 'bob', i, `text ${i}`)
+  for (let i = 1; i <= 3; i++) world.append(leader, 'cid', 'ann', i)
+  const session = p2pSession('ann', 'bob')
+  const bob = route({ deviceId: 'tablet' })
+  world.register(leader, 'bob', bob)
+
+  it('LOOKUP tells the routes of each user', () => {
+    const answer = world.ask(leader, 'LOOKUP', { uids: ['bob', 'ann'] }, world.routedBy('bob'))
+    expect(answer.payload).toEqual({
+      users: [
+        { uid: 'bob', routes: [bob] },
+        { uid: 'ann', routes: [] }
+      ]
+    })
+    expect(codeOf(world.ask(leader, 'LOOKUP', { uids: [] }, world.routedBy('bob')))).toBe(
+      'BAD_PACKET'
+    )
+    expect(codeOf(world.ask(follower, 'LOOKUP', { uids: ['bob'] }, world.routedBy('bob')))).toBe(
+      'NOT_LEADER'
+    )
+  })
+
+  it('LATEST tells the newest msgid, 0 for an unknown session', () => {
+    const unknown = p2pSession('ann', 'nobody')
+    const answer = world.ask(
+      leader,
+      'LATEST',
+      { sessions: [session, unknown] },
+      world.sessionHeader('ann', 'bob')
+    )
+    expect(answer.payload).toEqual({
+      cursors: [
+        { session, msgid: 30 },
+        { session: unknown, msgid: 0 }
+      ]
+    })
+  })
+
+  const history = (uid: string, from: number, limit: number) =>
+    world.ask(leader, 'HISTORY_READ', { uid, session, from, limit }, world.routedBy(uid))
+
+  it('HISTORY_READ gives a bounded run of messages to members only', () => {
+    const page = history('bob', 3, 2)
+    expect(page.payload).toMatchObject({
+      session,
+      first: 1,
+      latest: 30,
+      messages: [{ msgid: 3 }, { msgid: 4 }]
+    })
+    const bounded = history('ann', 1, 1_000) as Packet<'HISTORY_READ_OK'>
+    expect(bounded.payload.messages.length).toBeGreaterThan(5)
+    expect(bounded.payload.messages.length).toBeLessThan(12)
+    expect(codeOf(history('eve', 1, 10))).toBe('FORBIDDEN')
+    expect(codeOf(history('e\nve', 1, 10))).toBe('BAD_UID')
+    expect((history('ann', 31, 10) as Packet<'HISTORY_READ_OK'>).payload.messages).toEqual([])
+  })
+
+  const sync = (full: boolean, cursors: { session: string; msgid: number }[]) =>
+    world.ask(leader, 'SYNC', { uid: 'ann', deviceId: 'd', full, cursors }, world.routedBy('ann'))
+      .payload as Packet<'SYNC_OK'>['payload']
+
+  it('SYNC sends what is missing, page by page, until nothing is', () => {
+    const held = new Map<string, number>()
+    let rounds = 0
+    for (let more = true; more; rounds++) {
+      const cursors = [...held].map(([one, msgid]) => ({ session: one, msgid }))
+      const answer = sync(true, cursors)
+      more = answer.more
+      for (const { session: one, messages } of answer.pages) {
+        for (const { msgid } of messages) {
+          expect(msgid).toBe((held.get(one) ?? 0) + 1)
+          held.set(one, msgid)
+        }
+      }
+    }
+    expect(held).toEqual(
+      new Map([
+        [session, 30],
+        [p2pSession('ann', 'cid'), 3]
+      ])
+    )
+    expect(rounds).toBeGreaterThan(2)
+  })
+
+  it('SYNC compares only what is reported unless it is full, and never rolls back', () => {
+    expect(sync(false, [{ session, msgid: 29 }])).toMatchObject({
+      pages: [{ session, messages: [{ msgid: 30 }] }],
+      more: false
+    })
+    expect(sync(false, [{ session, msgid: 31 }])).toEqual({ pages: [], more: false })
+    const foreign = [
+      { session: p2pSession('bob', 'cid'), msgid: 0 },
+      { session: 'nonsense', msgid: 0 }
+    ]
+    expect(sync(false, foreign)).toEqual({ pages: [], more: false })
+  })
+
+  it('reads of a turn share one confirmation, and are refused when it never comes', () => {
+    const { replica } = world.leader('s1')
+    const confirms: ((confirmed: boolean) => void)[] = []
+    const read = replica.read.bind(replica)
+    replica.read = done => {
+      confirms.push(done)
+      return undefined
+    }
+    const asked = [1, 2, 3].map(() =>
+      world.post(leader, 'LOOKUP', { uids: ['bob'] }, world.routedBy('bob'))
+    )
+    world.settle()
+    expect(confirms).toHaveLength(1)
+    expect(() => world.answer(asked[0]!)).toThrow('no answer')
+    confirms[0]!(false)
+    world.settle()
+    expect(asked.map(one => codeOf(world.answer(one)))).toEqual(Array(3).fill('NO_LEADER'))
+    replica.read = read
+  })
+})
+
+describe('sequences', () => {
+  it('hands out every number once, also across a change of leader', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const seen = new Set<number>()
+    const draw = (to: string, count: number): void => {
+      const answer = world.ask(to, 'SEQUENCE', { name: 'ids', count }, world.routedBy('ids'))
+      const { first } = (answer as Packet<'SEQUENCE_OK'>).payload
+      for (let i = first; i < first + count; i++) {
+        expect(seen.has(i)).toBe(false)
+        seen.add(i)
+      }
+    }
+    for (let i = 0; i < 5; i++) draw(leader, 3_000)
+    world.lead('s1', 2)
+    for (let i = 0; i < 5; i++) draw('router/s1/2', 3_000)
+    world.lead('s1', 1)
+    draw(leader, 200_000)
+    expect(seen.size).toBe(230_000)
+  })
+
+  it('raises the ceiling rarely', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const { log } = world.groups.get('s1')!
+    const before = log.length
+    for (let i = 0; i < 1_000; i++) {
+      world.ask(leader, 'SEQUENCE', { name: 'ids', count: 1 }, world.routedBy('ids'))
+    }
+    expect(log.length - before).toBe(1)
+  })
+
+  it.each([
+    ['', 1],
+    ['ids', 0],
+    ['ids', 1_000_001]
+  ])('refuses name "%s" with count %i', (name, count) => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const answer = world.ask(leader, 'SEQUENCE', { name, count }, world.routedBy(name))
+    expect(codeOf(answer)).toBe('BAD_PACKET')
+  })
+})
+
+describe('leaving and reporting', () => {
+  it('hands leadership over before it is done stopping', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const { router, replica } = world.leader('s1')
+    expect(router.stopping()).toBe(false)
+    expect(replica.transfersAsked).toBe(1)
+    expect(world.node('s1', 2).router.stopping()).toBe(true)
+    world.lead('s1', 2)
+    expect(router.stopping()).toBe(true)
+  })
+
+  it('gives up handing over after a bounded time', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const { router } = world.leader('s1')
+    expect(router.stopping()).toBe(false)
+    world.pass(3_100)
+    expect(router.stopping()).toBe(true)
+  })
+
+  it('announces itself to the arbiters of the table', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    world.pass(50)
+    const mine = world.take('ANNOUNCE').filter(one => one.payload.id === 's1/1')
+    expect(mine[0]).toMatchObject({
+      to: 'arbiter/1',
+      payload: { role: 'router', setId: 's1', stopping: false }
+    })
+  })
+
+  it('counts users, sessions, slots and messages', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    world.append(leader, 'ann', 'bob', 1)
+    world.append(leader, 'ann', 'cid', 1)
+    const { router, replica } = world.leader('s1')
+    const raft = { commit: 5, applied: 5, quarantined: false }
+    Object.assign(replica, { status: () => raft })
+    expect(router.status()).toMatchObject({
+      leading: true,
+      leader: 1,
+      commit: 5,
+      slots: 64,
+      users: 3,
+      sessions: 2,
+      messages: 2,
+      outboxes: []
+    })
+  })
+})
+
+it('takes the slots of the first table once, and only its own', () => {
+  const table = routerTable(
+    1,
+    [
+      { first: 0, count: 10, setId: 's1', slotEpoch: 1 },
+      { first: 10, count: 54, setId: 's2', slotEpoch: 1 }
+    ],
+    ['s1', 's2']
+  )
+  const world = new RouterWorld(table, ['s1'])
+  const { log } = world.groups.get('s1')!
+  expect(log).toHaveLength(1)
+  world.lead('s1', 2)
+  world.adopt(table)
+  world.pass(100)
+  expect(log).toHaveLength(1)
+  const [mine] = uidsOf(table, 's1', 1) as [string]
+  const asked = world.ask('router/s1/2', 'LOOKUP', { uids: [mine] }, world.routedBy(mine))
+  expect(asked.kind).toBe('LOOKUP_OK')
+})
