@@ -48,7 +48,7 @@ export type Verdict = 'pass' | 'fail' | 'unknown'
 export interface JudgeOptions {
   /** Judges to leave out, for a workload that does not record what they need. */
   readonly without?: readonly JudgeName[]
-  /** Steps of a linearizability search over one key before it answers `unknown`. Default 500,000: about a second. */
+  /** Steps of a linearizability search over one key before it answers `unknown`. Default 2,000,000: a few seconds. */
   readonly stepsPerKey?: number
   /** The same over all keys. Default 20,000,000. */
   readonly stepsTotal?: number
@@ -90,7 +90,7 @@ class Court {
   #time = 0
 
   constructor(options: JudgeOptions) {
-    const { stepsPerKey = 500_000, stepsTotal = 20_000_000 } = options
+    const { stepsPerKey = 2_000_000, stepsTotal = 20_000_000 } = options
     this.#state = new ReplicatedState({ stepsPerKey, stepsTotal })
   }
 

@@ -31,7 +31,7 @@ const line: fc.Arbitrary<HistoryLine> = fc.record(
 
 function* cut(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
   // One buffer for all chunks, as a reader of files would.
-  const buffer = new Uint8Array(64)
+  const buffer = Buffer.alloc(64)
   let at = 0
   for (let turn = 0; at < bytes.length; turn++) {
     const piece = bytes.subarray(at, at + (sizes[turn % sizes.length] ?? 1))

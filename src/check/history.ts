@@ -62,8 +62,8 @@ export function* parseHistory(chunks: Iterable<Uint8Array>): Generator<HistoryLi
       }
       if (end < 0) {
         pendingBytes += piece.length
-        // The reader may use its buffer again.
-        if (piece.length > 0) pending.push(piece.slice())
+        // The reader may use its buffer again, and slice() of a Buffer would not copy.
+        if (piece.length > 0) pending.push(new Uint8Array(piece))
         break
       }
       number++

@@ -284,6 +284,9 @@ class Searcher<State, Input> {
   }
 }
 
+/** How many ways to one point are remembered. Forgetting one costs time, never correctness. */
+const waysMax = 32
+
 /** The points the search has left without success, so that it need not return to one. */
 class SeenPoints {
   readonly #used = new Map<string, Uint32Array[]>()
@@ -299,7 +302,7 @@ class SeenPoints {
     if (before?.some(words => unknown.includes(words))) return false
     if (!unknown.equals(this.#last)) this.#last = unknown.copy()
     if (before === undefined) this.#used.set(point, [this.#last])
-    else before.push(this.#last)
+    else if (before.length < waysMax) before.push(this.#last)
     return true
   }
 }

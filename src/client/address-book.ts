@@ -22,7 +22,9 @@ export class AddressBook {
   }
 
   redirected(addresses: readonly string[]): void {
-    if (addresses.length > 0) this.#prefer(addresses)
+    if (addresses.length === 0) return
+    this.#prefer(addresses)
+    this.#failures = 0
   }
 
   /** A newer table: the transfers of the set that owns the user, where any is up. */

@@ -25,6 +25,7 @@ import { clientTicker } from './ticker.ts'
 
 /** Ids made safe at once in the store. */
 const idBlock = 10_000
+const listenerPatienceMs = 2_000
 const noState: DeviceState = { deviceId: undefined, nextClientMsgId: 1, connSeq: 0, cursors: [] }
 
 /**
@@ -45,6 +46,9 @@ export class ImClient {
   #deviceId = ''
   #connecting: Promise<void> | undefined
   #raising = false
+  #closing = false
+  /** Deliveries whose listener has not finished. */
+  readonly #listening = new Set<Promise<void>>()
   #closed: RingsetError | undefined
   /** Sent before `connect` had loaded the store. */
   #early: Outgoing[] = []
@@ -154,12 +158,18 @@ export class ImClient {
     })
   }
 
-  /** Leaves for good: says BYE, rejects what is unacknowledged with CANCELLED, and saves the cursors. */
+  /**
+   * Leaves for good: lets the message listener finish what it has begun (for 2 s at most), says BYE, rejects what is unacknowledged
+   * with CANCELLED, and saves the cursors.
+   */
   async close(): Promise<void> {
+    this.#closing = true
+    await this.#listenersDone()
     this.#end(new RingsetError('CANCELLED', 'the client was closed'))
     await this.#store?.flush()
   }
 
+  /** Driven by the process's one timer; not for applications. */
   tick(): void {
     this.#core?.tick()
     this.#saveCursors()
@@ -281,22 +291,37 @@ export class ImClient {
   #deliver(session: string, message: Message): 'done' | 'pending' | 'failed' {
     const listener = this.#messageListener
     if (!listener) return 'done'
+    if (this.#closing) return 'failed'
     try {
       const result = listener(new ImMessage(session, message))
       if (result === undefined) return 'done'
       const inbox = this.#inbox
-      result.then(
-        () => inbox.settled(session, true),
-        error => {
-          this.#listenerFailed(session, message, error)
-          inbox.settled(session, false)
-        }
-      )
+      const settled = result
+        .then(
+          () => inbox.settled(session, true),
+          error => {
+            this.#listenerFailed(session, message, error)
+            inbox.settled(session, false)
+          }
+        )
+        .finally(() => this.#listening.delete(settled))
+      this.#listening.add(settled)
       return 'pending'
     } catch (error) {
       this.#listenerFailed(session, message, error)
       return 'failed'
     }
+  }
+
+  #listenersDone(): Promise<void> {
+    if (this.#listening.size === 0) return Promise.resolve()
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, listenerPatienceMs)
+      void Promise.all(this.#listening).then(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
   }
 
   #listenerFailed(session: string, { msgid }: Message, error: unknown): void {

@@ -161,6 +161,7 @@ export class Inbox {
     if (state.ahead.has(msgid)) return
     if (msgid === state.cursor + 1 && !state.busy && !state.failed) {
       this.#offer(state, message)
+      if (state.ahead.size > 0) this.#drain(state)
       return
     }
     const { aheadPerSession, ahead } = this.#options

@@ -204,6 +204,8 @@ export class Outbox {
       } else {
         item.phase = 'due'
         this.#due.push(item)
+        // There may be no connection to send it on before its deadline.
+        this.#wheel.schedule(item, item.deadlineAtMs)
       }
     })
     return this.#due.length > 0 || this.#ready.size > 0

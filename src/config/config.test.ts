@@ -83,7 +83,7 @@ describe('a bad file', () => {
       'f:13:9: nodes[0].roles[1].set is missing [required]',
       'f:13:25: nodes[0].roles[1].sett is unknown; did you mean set? [unknown-field]',
       'f:13:44: nodes[0].roles[1].replica must be at most 255 [too-big]',
-      'f:14:55: nodes[0].roles[2].tcpPort must be number [invalid-type]'
+      'f:14:53: nodes[0].roles[2].tcpPort must be number [invalid-type]'
     ])
   })
 
@@ -104,11 +104,9 @@ describe('a bad file', () => {
     )
     expect(problemsOf('')).toEqual(['f:1:1: must be object [invalid-type]'])
     expect(problemsOf('- 1')[0]).toContain('must be object')
-    expect(problemsOf(single.replace('logic', 'magic'))).toEqual(
-      [
-        'f:14:15: nodes[0].roles[3].role must be router, transfer, logic or arbiter [invalid-union]'
-      ].map(line => line.replace('14:15', '15:17'))
-    )
+    expect(problemsOf(single.replace('logic', 'magic'))).toEqual([
+      'f:13:17: nodes[0].roles[3].role must be router, transfer, logic or arbiter [invalid-union]'
+    ])
     const bomb = `a: &a [1,1,1,1,1,1,1,1,1]\n${Array.from({ length: 9 }, (_, i) => {
       const [now, before] = [String.fromCharCode(98 + i), String.fromCharCode(97 + i)]
       return `${now}: &${now} [${Array(9).fill(`*${before}`).join(',')}]`

@@ -1,5 +1,8 @@
+const maxLength = 64
+
 /** The candidate that a mistyped `name` most likely meant; undefined when none is near. */
 export function nearest(name: string, candidates: readonly string[]): string | undefined {
+  if (name.length > maxLength) return undefined
   const limit = Math.max(2, Math.floor(name.length / 3))
   let best: string | undefined
   let bestDistance = limit + 1
@@ -13,10 +16,8 @@ export function nearest(name: string, candidates: readonly string[]): string | u
   return best
 }
 
-/** Damerau–Levenshtein in its optimal string alignment form; inputs over 64 characters are cut. */
-function editDistance(from: string, to: string): number {
-  const a = from.slice(0, 64)
-  const b = to.slice(0, 64)
+/** Damerau–Levenshtein in its optimal string alignment form. */
+function editDistance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)]
   for (let i = 1; i <= a.length; i++) {
     const row = [i]

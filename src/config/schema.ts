@@ -19,7 +19,6 @@ export const configSchema = z.strictObject({
 export type ClusterConfig = z.output<typeof configSchema>
 /** What a file may say: defaulted fields may be missing. */
 export type ClusterConfigInput = z.input<typeof configSchema>
-export type SetConfig = ClusterConfig['sets'][number]
 export type NodeConfig = ClusterConfig['nodes'][number]
 export type RoleConfig = NodeConfig['roles'][number]
 /** The settings of one kind of role. */

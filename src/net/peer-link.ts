@@ -127,6 +127,8 @@ export class PeerLink implements StreamOwner {
   /** Another link to the same process came up: this one must prove within half a second that it still works. */
   suspect(): void {
     this.#suspectedAtMs = this.#host.nowMs()
+    // Only what comes from now on is a sign of life.
+    this.#bytesRead = this.stream.socket.bytesRead
     this.sendBare(packet('LINK_PING', {}))
   }
 

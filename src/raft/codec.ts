@@ -134,7 +134,8 @@ function writeEntries(writer: ByteWriter, entries: readonly Entry[]): void {
 }
 
 /**
- * Reads one message. Everything that outlives the call (entries' data, a snapshot chunk) is copied out of `input`.
+ * Reads one message. Everything that outlives the call (entries' data, a snapshot chunk) is copied
+ * out of `input`.
  * @throws BAD_PACKET for anything malformed.
  */
 export function decodeRaftMessage(input: Buffer): RaftMessage {

@@ -20,7 +20,10 @@ export function campaign(state: RaftState): void {
   startRound(state, state.config.preVote ? 'preVote' : 'vote', false)
 }
 
-/** The leader asks this replica to take over: no pre-vote, and voters ignore that they hear a leader. */
+/**
+ * The leader asks this replica to take over: no pre-vote, and voters ignore that they hear a
+ * leader.
+ */
 export function handleTimeoutNow(state: RaftState): void {
   if (!state.promotable() || state.role === 'leader') return
   if (hasUnappliedChange(state)) state.campaignWhenApplied = true
@@ -68,7 +71,8 @@ function startRound(state: RaftState, type: 'preVote' | 'vote', force: boolean):
     state.answerTo = 0
     state.voteFor(state.id)
     term = state.term
-    // Its own vote counts like any other: once it is on disk, with the write that the next Ready hands out.
+    // Its own vote counts like any other: once it is on disk, with the write that the next Ready
+    // hands out.
     state.ownVoteSequence = state.log.sequence + 1
   }
   for (const member of state.progress.values()) {
@@ -164,7 +168,8 @@ export function handleVoteRequest(state: RaftState, request: VoteRequest): void 
     state.quarantine === undefined &&
     request.term >= state.term &&
     state.log.isUpToDate(request.lastIndex, request.lastTerm)
-  // A grant names the candidate's term; a pre-vote does not change ours. A refusal names ours, to be learned from.
+  // A grant names the candidate's term; a pre-vote does not change ours. A refusal names ours, to
+  // be learned from.
   const term = granted ? request.term : state.term
   const from = state.id
   const to = request.from
@@ -211,7 +216,10 @@ export function handleVoteAnswer(state: RaftState, answer: VoteAnswer): void {
   decide(state)
 }
 
-/** The leader is known to be gone: vote for others at once, and stand after `afterTicks`. A word from the leader undoes it. */
+/**
+ * The leader is known to be gone: vote for others at once, and stand after `afterTicks`. A word
+ * from the leader undoes it.
+ */
 export function forgetLeader(state: RaftState, afterTicks: number): void {
   if (state.role !== 'follower') return
   state.leader = 0

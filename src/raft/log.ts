@@ -17,8 +17,9 @@ export interface LogWrite {
 }
 
 /**
- * The store's log plus the tail that has not been handed to it yet. Three marks run over it: `stableIndex` (durable here),
- * `commit`, and `handed` (given out to be applied); handed ≤ min(commit, stableIndex).
+ * The store's log plus the tail that has not been handed to it yet. Three marks run over it:
+ * `stableIndex` (durable here), `commit`, and `handed` (given out to be applied); handed ≤
+ * min(commit, stableIndex).
  */
 export class RaftLog {
   readonly #reader: LogReader
@@ -100,8 +101,9 @@ export class RaftLog {
   }
 
   /**
-   * The largest index ≤ `index` whose term is ≤ `term`: where a log that ends so can agree with this one at best. Terms never
-   * fall along a log, hence the binary search. Stops at the compaction point.
+   * The largest index ≤ `index` whose term is ≤ `term`: where a log that ends so can agree with
+   * this one at best. Terms never fall along a log, hence the binary search. Stops at the
+   * compaction point.
    */
   lastIndexAtTerm(index: number, term: number): number {
     let low = Math.max(this.firstIndex() - 1, 0)
@@ -115,7 +117,10 @@ export class RaftLog {
     return low
   }
 
-  /** Entries from ≤ index ≤ last, at least one if there is one; may stop early at the hand-over point. */
+  /**
+   * Entries from ≤ index ≤ last, at least one if there is one; may stop early at the hand-over
+   * point.
+   */
   entries(from: number, maxBytes: number): readonly Entry[] {
     if (from > this.#lastIndex) return []
     const unstableFirst = this.#unstableFirst()
@@ -143,8 +148,8 @@ export class RaftLog {
   }
 
   /**
-   * Takes over a leader's entries; the first follows a matching one. What is here already stays: only a conflict truncates
-   * (§3.5), for a late or repeated append must not remove newer entries.
+   * Takes over a leader's entries; the first follows a matching one. What is here already stays:
+   * only a conflict truncates (§3.5), for a late or repeated append must not remove newer entries.
    */
   merge(entries: readonly Entry[]): void {
     let at = 0
@@ -183,7 +188,10 @@ export class RaftLog {
     return this.#unstable.length > 0 || this.#truncateFrom > 0
   }
 
-  /** Hands the tail over; from here on the store's reads see it. Every call is one write with its own sequence number. */
+  /**
+   * Hands the tail over; from here on the store's reads see it. Every call is one write with its
+   * own sequence number.
+   */
   take(): LogWrite {
     const truncateFrom = this.#truncateFrom
     let entries = noEntries
@@ -208,8 +216,9 @@ export class RaftLog {
   }
 
   /**
-   * A write and all before it are durable. An ack of a write that a later one truncated tells nothing about the present log
-   * (the same index and term may be under way a second time): the later write's ack will.
+   * A write and all before it are durable. An ack of a write that a later one truncated tells
+   * nothing about the present log (the same index and term may be under way a second time): the
+   * later write's ack will.
    */
   stableTo(ack: AppendAck): void {
     assert(ack.sequence <= this.#sequence, 'an ack of a write that was never handed over')

@@ -15,9 +15,11 @@ export interface MembershipTarget {
 const nobody: readonly ReplicaId[] = []
 
 /**
- * A membership takes effect when its entry is *applied* (as in etcd). Safe because only one change is under way at a time, a leader starts none before an
- * entry of its own term is committed (Ongaro's erratum to single-server changes), and whoever holds the next change's entry knows the previous one
- * committed: the append that carries it carries that commit index, and both are stored in one write.
+ * A membership takes effect when its entry is *applied* (as in etcd). Safe because only one change
+ * is under way at a time, a leader starts none before an entry of its own term is committed
+ * (Ongaro's erratum to single-server changes), and whoever holds the next change's entry knows the
+ * previous one committed: the append that carries it carries that commit index, and both are
+ * stored in one write.
  */
 export function proposeMembership(state: RaftState, target: MembershipTarget): Refusal | undefined {
   if (state.role !== 'leader') return 'notLeader'
@@ -32,7 +34,8 @@ export function proposeMembership(state: RaftState, target: MembershipTarget): R
   if (changed + learnersChanged === 0) return undefined
   appendMembership(state, {
     voters: target.voters,
-    // Two majorities that differ by one voter always meet; any other change goes through both (§4.3).
+    // Two majorities that differ by one voter always meet; any other change goes through both
+    // (§4.3).
     outgoing: changed > 1 ? voters : nobody,
     learners: target.learners
   })

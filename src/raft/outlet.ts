@@ -140,7 +140,8 @@ export class Outlet {
     }
     if (write.truncateFrom > 0) append.truncateFrom = write.truncateFrom
     if (identityChanged) this.#identitySequence = append.ack.sequence
-    // The commit index travels with the entries: who holds a membership change must know the one before it committed.
+    // The commit index travels with the entries: who holds a membership change must know the one
+    // before it committed.
     if (identityChanged || this.#handedHardState.commit !== state.log.commit) {
       const hardState = { term: state.term, vote: state.vote, commit: state.log.commit }
       this.#handedHardState = hardState

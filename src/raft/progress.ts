@@ -57,8 +57,9 @@ export class Inflight {
 export type ProgressState = 'probe' | 'replicate' | 'snapshot'
 
 /**
- * What the leader knows about one member. `probe`: its log's end is a guess, one append at a time. `replicate`: appends are
- * pipelined, `next` runs ahead of `match`. `snapshot`: it needs a snapshot, nothing is appended.
+ * What the leader knows about one member. `probe`: its log's end is a guess, one append at a time.
+ * `replicate`: appends are pipelined, `next` runs ahead of `match`. `snapshot`: it needs a
+ * snapshot, nothing is appended.
  */
 export class Progress {
   readonly id: ReplicaId
@@ -78,7 +79,9 @@ export class Progress {
   sentCommit = 0
   /** Highest read round that it answered. */
   round = 0
-  /** Its log failed its checks at start: it holds what it acknowledges but counts for no majority. */
+  /**
+   * Its log failed its checks at start: it holds what it acknowledges but counts for no majority.
+   */
   quarantined = false
 
   constructor(id: ReplicaId, limitMessages: number, limitBytes: number) {
@@ -138,7 +141,8 @@ export class Progress {
 
   /**
    * A rejected append at `rejected`; `hint` is the last index that may match.
-   * @returns false when the answer is stale: an index that is known to match, or a probe that is not the one outstanding.
+   * @returns false when the answer is stale: an index that is known to match, or a probe that is
+   * not the one outstanding.
    */
   rejectedAt(rejected: number, hint: number): boolean {
     if (rejected <= this.match) return false

@@ -1,8 +1,9 @@
 import type { ReplicaId } from './types.ts'
 
 /**
- * The largest value that a majority of `members` has reached; `Infinity` without members, so that the empty half of a membership
- * never limits. Quadratic on purpose: sets are tiny and nothing is allocated or sorted.
+ * The largest value that a majority of `members` has reached; `Infinity` without members, so that
+ * the empty half of a membership never limits. Quadratic on purpose: sets are tiny and nothing is
+ * allocated or sorted.
  */
 export function majorityValue<T>(members: readonly T[], read: (member: T) => number): number {
   const needed = (members.length >> 1) + 1

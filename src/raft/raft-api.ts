@@ -27,8 +27,9 @@ export interface LogReader {
 }
 
 /**
- * What must happen next, in this order: hand `append` to the disk · send `now` · when `append` is durable call `appended(append.ack)` and send
- * `afterAppend` · apply `committed` in order and call `applied` · answer `reads` once `applied ≥ index`.
+ * What must happen next, in this order: hand `append` to the disk · send `now` · when `append` is
+ * durable call `appended(append.ack)` and send `afterAppend` · apply `committed` in order and call
+ * `applied` · answer `reads` once `applied ≥ index`.
  */
 export interface Ready {
   /** Present when role, leader or term changed since the last Ready. */
@@ -38,7 +39,10 @@ export interface Ready {
     readonly truncateFrom?: number
     readonly entries: readonly Entry[]
     readonly mustSync: boolean
-    /** Identifies this write to `appended`: an ack of an older term must not mark anything stable (etcd's ABA race). */
+    /**
+     * Identifies this write to `appended`: an ack of an older term must not mark anything stable
+     * (etcd's ABA race).
+     */
     readonly ack: AppendAck
   }
   readonly now: readonly RaftMessage[]
@@ -86,10 +90,16 @@ export interface RaftStatus {
 
 export interface RaftConfig {
   readonly id: ReplicaId
-  /** Ticks of 10 ms by default. A follower campaigns after a random electionTicks … 2 × electionTicks − 1. */
+  /**
+   * Ticks of 10 ms by default. A follower campaigns after a random electionTicks … 2 ×
+   * electionTicks − 1.
+   */
   readonly electionTicks: number
   readonly heartbeatTicks: number
-  /** After a lost or split round: campaigns again after a random recampaignTicks … 3 × recampaignTicks. */
+  /**
+   * After a lost or split round: campaigns again after a random recampaignTicks … 3 ×
+   * recampaignTicks.
+   */
   readonly recampaignTicks: number
   readonly checkQuorumTicks: number
   readonly transferTicks: number
@@ -101,31 +111,44 @@ export interface RaftConfig {
   readonly checkQuorum: boolean
 }
 
-/** The pure core; `Raft` in raft.ts implements it. Messages are handed in by `step`, time by `tick`. */
+/**
+ * The pure core; `Raft` in raft.ts implements it. Messages are handed in by `step`, time by
+ * `tick`.
+ */
 export interface RaftCore {
   tick(): void
   step(message: RaftMessage): void
   /** Appends one normal entry per item. The first gets `index`. */
   propose(data: readonly Buffer[]): { readonly index: number; readonly term: number } | Refusal
-  /** Starts a membership change (joint when it touches more than one voter; leaves the joint state by itself). */
+  /**
+   * Starts a membership change (joint when it touches more than one voter; leaves the joint state
+   * by itself).
+   */
   proposeMembership(target: {
     voters: readonly ReplicaId[]
     learners: readonly ReplicaId[]
   }): Refusal | undefined
-  /** Asks for a linearizable read; answered in `Ready.reads` or `Ready.droppedReads`. Tokens are the caller's, never sent to decide freshness. */
+  /**
+   * Asks for a linearizable read; answered in `Ready.reads` or `Ready.droppedReads`. Tokens are
+   * the caller's, never sent to decide freshness.
+   */
   readIndex(token: number): Refusal | undefined
   transferLeadership(to: ReplicaId): Refusal | undefined
   /** Campaign now (tests, single-replica groups). */
   campaign(): void
-  /** Evidence that the leader is gone: forget it, so that this replica votes and campaigns (pre-vote first) after `afterTicks`. */
+  /**
+   * Evidence that the leader is gone: forget it, so that this replica votes and campaigns (pre-
+   * vote first) after `afterTicks`.
+   */
   forgetLeader(afterTicks: number): void
   reportUnreachable(peer: ReplicaId): void
   /** A snapshot stream to `peer` ended; `ok` = it reported itself installed at `index`. */
   reportSnapshot(peer: ReplicaId, ok: boolean, index: number): void
   /**
-   * Is this snapshot worth installing? Not when all of it is committed here, nor when the log holds its last entry: installing it would remove entries
-   * that were acknowledged; then only the commit index advances. To be asked right before `finishInstall`; from there to `restored` no message
-   * may be stepped.
+   * Is this snapshot worth installing? Not when all of it is committed here, nor when the log
+   * holds its last entry: installing it would remove entries that were acknowledged; then only the
+   * commit index advances. To be asked right before `finishInstall`; from there to `restored` no
+   * message may be stepped.
    */
   needsSnapshot(meta: SnapshotMeta): boolean
   /** A snapshot was installed here and is durable: the log now starts after `meta.index`. */

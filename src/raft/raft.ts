@@ -48,8 +48,10 @@ import {
 } from './types.ts'
 
 /**
- * One replica's Raft core (Ongaro's dissertation; the interface follows etcd's). Pure and synchronous: messages and ticks go in, `ready()` says what to
- * write, send and apply. Nothing leaves before `ready()`, so that whatever came in during a turn shares one append per follower, one answer and one write.
+ * One replica's Raft core (Ongaro's dissertation; the interface follows etcd's). Pure and
+ * synchronous: messages and ticks go in, `ready()` says what to write, send and apply. Nothing
+ * leaves before `ready()`, so that whatever came in during a turn shares one append per follower,
+ * one answer and one write.
  */
 export class Raft implements RaftCore {
   readonly #state: RaftState
@@ -114,7 +116,10 @@ export class Raft implements RaftCore {
     return true
   }
 
-  /** A sender that is behind must learn of this term, or it could neither lead nor follow (etcd's stuck candidate). */
+  /**
+   * A sender that is behind must learn of this term, or it could neither lead nor follow (etcd's
+   * stuck candidate).
+   */
   #answerOldTerm(state: RaftState, message: RaftMessage): void {
     if (isFromLeader(message)) {
       state.send({

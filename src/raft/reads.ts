@@ -22,9 +22,10 @@ export interface ConfirmedRead {
 }
 
 /**
- * ReadIndex (§6.4) by rounds: reads that arrive together share the leader's next round number, which its heartbeats carry. Answers
- * to round r from a majority confirm every read of a round ≤ r. The number is the leader's own and never repeats within a
- * term, so that a late answer to an earlier round cannot confirm a later read, whatever tokens the callers choose.
+ * ReadIndex (§6.4) by rounds: reads that arrive together share the leader's next round number,
+ * which its heartbeats carry. Answers to round r from a majority confirm every read of a round ≤
+ * r. The number is the leader's own and never repeats within a term, so that a late answer to an
+ * earlier round cannot confirm a later read, whatever tokens the callers choose.
  */
 export class Reads {
   #round = 0
@@ -53,7 +54,10 @@ export class Reads {
     return true
   }
 
-  /** Starts a round for all that wait. `index`: the leader's commit, which covers an entry of its own term. */
+  /**
+   * Starts a round for all that wait. `index`: the leader's commit, which covers an entry of its
+   * own term.
+   */
   open(index: number): void {
     this.#round++
     this.#batches.push({ round: this.#round, index, reads: this.#arrived })

@@ -22,7 +22,10 @@ export function appendOwn(state: RaftState, kind: EntryKind, data: Buffer): numb
   return index
 }
 
-/** Sends every follower what it may get now: entries while its window has room, else the commit index if it does not know it. */
+/**
+ * Sends every follower what it may get now: entries while its window has room, else the commit
+ * index if it does not know it.
+ */
 export function pump(state: RaftState): void {
   state.pumpDue = false
   for (const member of state.progress.values()) {
@@ -46,7 +49,10 @@ function pumpTo(state: RaftState, member: Progress): void {
   }
 }
 
-/** @returns false when nothing was sent: the follower needs a snapshot, or is not there to take one. */
+/**
+ * @returns false when nothing was sent: the follower needs a snapshot, or is not there to take
+ * one.
+ */
 function sendAppend(state: RaftState, member: Progress): boolean {
   const { log, config } = state
   const prevIndex = member.next - 1
@@ -105,7 +111,10 @@ export function broadcastHeartbeat(state: RaftState): void {
   }
 }
 
-/** Commits what a majority of disks holds, but counts only entries of the own term (§3.6.2, Figure 3.7). */
+/**
+ * Commits what a majority of disks holds, but counts only entries of the own term (§3.6.2, Figure
+ * 3.7).
+ */
 export function advanceCommit(state: RaftState): void {
   const index = jointValue(state.voters, state.outgoing, countedMatch)
   if (index < state.termStart || index > state.log.lastIndex) return
@@ -136,12 +145,17 @@ export function quorumActive(state: RaftState): boolean {
   return active
 }
 
+function distrust(state: RaftState, member: Progress): void {
+  member.quarantine()
+  member.becomeProbe(state.log.lastIndex + 1)
+  state.pumpDue = true
+}
+
 /** Any answer proves life; its flag tells whether its acks may be counted. */
 function hear(state: RaftState, member: Progress, quarantined: boolean): void {
   member.active = true
   if (quarantined && !member.quarantined) {
-    member.quarantine()
-    member.becomeProbe(state.log.lastIndex + 1)
+    distrust(state, member)
   } else if (!quarantined && member.quarantined) {
     member.quarantined = false
     advanceCommit(state)
@@ -149,13 +163,13 @@ function hear(state: RaftState, member: Progress, quarantined: boolean): void {
 }
 
 /**
- * Only a damaged replica asks, to learn what it must catch up with. Its old acks are void from here on, so that nothing is committed
- * through them after the index that it gets.
+ * Only a damaged replica asks, once or more in each of its lives. Whatever it acknowledged before
+ * is void from here on, so that nothing is committed through it after the index that it gets.
  */
 export function readForPeer(state: RaftState, request: MessageOf<'readIndex'>): void {
   const member = state.progress.get(request.from)
   if (member === undefined) return
-  hear(state, member, true)
+  distrust(state, member)
   state.reads.add(request.token, request.from)
 }
 
@@ -226,9 +240,9 @@ export function reportSnapshot(
 ): void {
   const member = state.progress.get(peer)
   if (state.role !== 'leader' || member?.state !== 'snapshot') return
-  if (ok && index <= state.log.commit) {
-    member.accepted(index)
-    member.becomeProbe(member.match + 1)
+  if (ok && index <= state.log.lastIndex) {
+    // Only its answer to an append, which waits for its disk, moves `match`.
+    member.becomeProbe(index + 1)
     state.pumpDue = true
   } else {
     member.becomeProbe(member.match + 1)

@@ -13,11 +13,16 @@ export interface RaftInitial {
   readonly applied: number
   /** As of `applied`. */
   readonly membership: Membership
-  /** The log failed its checks: no vote, no campaign, no counted ack until caught up from a leader. */
+  /**
+   * The log failed its checks: no vote, no campaign, no counted ack until caught up from a leader.
+   */
   readonly quarantined: boolean
 }
 
-/** A damaged replica's way back: a read through the leader, then everything up to its index on disk. */
+/**
+ * A damaged replica's way back: a read through the leader, then everything up to its index on
+ * disk.
+ */
 export interface Quarantine {
   /** Token of the read that is out; 0 = none. */
   token: number
@@ -28,8 +33,8 @@ export interface Quarantine {
 }
 
 /**
- * Everything one replica holds in memory, and the few changes that every rule needs. The rules themselves are functions over it, one file a topic.
- * Nothing outside `src/raft` sees it.
+ * Everything one replica holds in memory, and the few changes that every rule needs. The rules
+ * themselves are functions over it, one file a topic. Nothing outside `src/raft` sees it.
  */
 export class RaftState {
   readonly id: ReplicaId
@@ -50,7 +55,9 @@ export class RaftState {
   voters: Progress[] = []
   outgoing: Progress[] = []
 
-  /** Ticks since the leader was heard or a vote granted; since the last check-quorum while leading. */
+  /**
+   * Ticks since the leader was heard or a vote granted; since the last check-quorum while leading.
+   */
   elapsed = 0
   timeoutTicks = 0
   heartbeatElapsed = 0
@@ -142,7 +149,9 @@ export class RaftState {
     this.timeoutTicks = electionTicks + this.random.below(electionTicks)
   }
 
-  /** After a round without a winner: a short random wait, for the long one has been waited already. */
+  /**
+   * After a round without a winner: a short random wait, for the long one has been waited already.
+   */
   restartLostRoundTimer(): void {
     const { recampaignTicks } = this.config
     this.elapsed = 0
@@ -165,8 +174,9 @@ export class RaftState {
   }
 
   /**
-   * A follower of `leader` (0 = unknown) from now on. The election timer restarts only for a leader that was heard or when another role ends:
-   * a term learned from a candidate that is then rejected must not keep this replica from campaigning (cockroach #142994).
+   * A follower of `leader` (0 = unknown) from now on. The election timer restarts only for a
+   * leader that was heard or when another role ends: a term learned from a candidate that is then
+   * rejected must not keep this replica from campaigning (cockroach #142994).
    */
   becomeFollower(term: number, leader: ReplicaId): void {
     const lost = this.role === 'candidate' || this.role === 'preCandidate'

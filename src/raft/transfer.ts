@@ -3,7 +3,10 @@ import type { Refusal } from './raft-api.ts'
 import type { RaftState } from './state.ts'
 import type { ReplicaId } from './types.ts'
 
-/** Hands leadership to `to` once it holds the whole log (§3.10); proposals are refused until it did or the transfer timed out. */
+/**
+ * Hands leadership to `to` once it holds the whole log (§3.10); proposals are refused until it did
+ * or the transfer timed out.
+ */
 export function startTransfer(state: RaftState, to: ReplicaId): Refusal | undefined {
   if (state.role !== 'leader') return 'notLeader'
   if (to === state.id) {

@@ -1,11 +1,11 @@
 import type { ErrorCode } from '../base/error-codes.ts'
-import type { WheelEntry } from '../base/timer-wheel.ts'
+import type { PendingEntry } from '../base/pending-table.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import type { Packet } from '../protocol/packet.ts'
 import type { RequestKind, RouteResult } from './route-types.ts'
 
 /** One request of a route client, from `request` to `onDone`. */
-export class Pending implements WheelEntry {
+export class Pending implements PendingEntry {
   wakeAtMs = 0
   wakeTick = -1
   readonly sequence: number

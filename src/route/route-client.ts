@@ -1,6 +1,6 @@
 import { type ErrorCode, errorCodeOf, errorCodes } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
-import { TimerWheel } from '../base/timer-wheel.ts'
+import { PendingTable } from '../base/pending-table.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import type { LeaderHint, PayloadOf } from '../protocol/kinds.ts'
 import { noSlot, type Packet, packet } from '../protocol/packet.ts'
@@ -28,8 +28,7 @@ import {
 export class RouteClient {
   readonly #env: RouteEnv
   readonly #options: RouteOptions
-  readonly #pending = new Map<number, Pending>()
-  readonly #wheel: TimerWheel<Pending>
+  readonly #pending: PendingTable<Pending>
   readonly #leaders = new LeaderCache()
   readonly #budget: RetryBudget
   readonly #down = new Set<EndpointId>()
@@ -41,9 +40,9 @@ export class RouteClient {
   constructor(env: RouteEnv, options: Partial<RouteOptions> = {}) {
     this.#env = env
     this.#options = { ...defaultRouteOptions, ...options }
-    const { retryShare, retryFloorPerSecond, retryBurst } = this.#options
+    const { retryShare, retryFloorPerSecond, retryBurst, firstAttemptMs } = this.#options
     const now = env.nowMs()
-    this.#wheel = new TimerWheel<Pending>(now)
+    this.#pending = new PendingTable<Pending>(now, firstAttemptMs)
     this.#budget = new RetryBudget(now, retryShare, retryFloorPerSecond, retryBurst)
   }
 
@@ -81,7 +80,7 @@ export class RouteClient {
       this.#env.nowMs() + options.deadlineMs,
       options.onDone as (result: RouteResult<RequestKind>) => void
     )
-    this.#pending.set(pending.sequence, pending)
+    this.#pending.add(pending)
     this.#budget.sent()
     this.#attempt(pending)
   }
@@ -122,7 +121,7 @@ export class RouteClient {
     }
     if (!peer.startsWith('router/')) return
     this.#down.add(peer)
-    for (const pending of [...this.#pending.values()]) {
+    for (const pending of this.#pending.values()) {
       if (pending.phase !== 'sent' || pending.sentTo !== peer) continue
       this.#leaders.forget(pending.sentSet, pending.sentReplica)
       pending.maybeDone = true
@@ -135,7 +134,7 @@ export class RouteClient {
   /** Call after a newer table was adopted. */
   onTable(): void {
     const view = this.#env.table()
-    for (const pending of [...this.#pending.values()]) {
+    for (const pending of this.#pending.values()) {
       if (pending.phase !== 'waiting' || pending.sentEpoch >= view.epoch) continue
       const moved =
         pending.setId === undefined && view.owner(pending.slot)?.setId !== pending.sentSet
@@ -144,12 +143,12 @@ export class RouteClient {
   }
 
   tick(): void {
-    this.#wheel.advance(this.#env.nowMs(), this.#due)
+    this.#pending.advance(this.#env.nowMs(), this.#due)
   }
 
   /** Ends everything with CANCELLED (outcome unknown). */
   cancelAll(): void {
-    for (const pending of [...this.#pending.values()]) {
+    for (const pending of this.#pending.values()) {
       this.#finish(pending, new RingsetError('CANCELLED'))
     }
   }
@@ -267,10 +266,9 @@ export class RouteClient {
     pending.sentAtMs = now
     pending.sentTerm = term
     const { firstAttemptMs, maxAttemptMs } = this.#options
-    this.#wake(
-      pending,
-      now + Math.min(firstAttemptMs * 2 ** Math.min(pending.failures, 16), maxAttemptMs)
-    )
+    const patienceMs = firstAttemptMs * 2 ** Math.min(pending.failures, 16)
+    if (pending.failures === 0 && left > firstAttemptMs) this.#pending.wakeFirst(pending, now)
+    else this.#wake(pending, now + Math.min(patienceMs, maxAttemptMs))
     return true
   }
 
@@ -331,7 +329,7 @@ export class RouteClient {
 
   /** A new leader is known: whoever waits for one or hangs at an older one goes there, once per term, outside the budget. */
   #guide(setId: string, replicaId: number, term: number): void {
-    for (const pending of [...this.#pending.values()]) {
+    for (const pending of this.#pending.values()) {
       if (pending.sentSet !== setId) continue
       if (pending.phase === 'waiting') {
         if (!waitsForLeader.has(pending.code)) continue
@@ -360,12 +358,10 @@ export class RouteClient {
   }
 
   #wake(pending: Pending, atMs: number): void {
-    this.#wheel.schedule(pending, Math.min(atMs, pending.deadlineAtMs))
+    this.#pending.wake(pending, Math.min(atMs, pending.deadlineAtMs))
   }
 
   #finish(pending: Pending, result: RouteResult<RequestKind>): void {
-    if (!this.#pending.delete(pending.sequence)) return
-    this.#wheel.cancel(pending)
-    pending.onDone(result)
+    if (this.#pending.delete(pending)) pending.onDone(result)
   }
 }

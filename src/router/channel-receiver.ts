@@ -1,11 +1,11 @@
 import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
-import { type Packet, packet } from '../protocol/packet.ts'
+import { type Packet, type PacketHeader, packet } from '../protocol/packet.ts'
 import type { Admission, RouterParts } from './admission.ts'
 import { type ImportItem, isCommandError, writeImport } from './commands.ts'
 import type { Proposals } from './proposals.ts'
-import type { Replies } from './replies.ts'
+import { headerOf, type Replies } from './replies.ts'
 import type { ImportResult } from './router-machine.ts'
 import type { SessionRoutes } from './session-routes.ts'
 
@@ -15,7 +15,7 @@ interface Inlet {
   /** Everything up to here is applied or proposed by this leader. */
   proposed: number
   /** Repeats of batches that are proposed already. */
-  waiting: { from: EndpointId; request: ChannelPacket }[]
+  waiting: { from: EndpointId; header: PacketHeader }[]
 }
 
 /** A batch is at most so many items and bytes, whatever the frame limit allows. */
@@ -85,7 +85,7 @@ export class ChannelReceiver {
       return
     }
     if (last <= inlet.proposed) {
-      if (inlet.waiting.length < waitingMax) inlet.waiting.push({ from, request })
+      if (inlet.waiting.length < waitingMax) inlet.waiting.push({ from, header: headerOf(request) })
       return
     }
     this.#propose(inlet, from, request)
@@ -135,15 +135,15 @@ export class ChannelReceiver {
     const { waiting } = inlet
     if (waiting.length === 0) return
     inlet.waiting = []
-    for (const { from, request } of waiting) {
-      this.#replies.ok(from, request, 'CHANNEL_OK', { position })
+    for (const { from, header } of waiting) {
+      this.#replies.ok(from, header, 'CHANNEL_OK', { position })
     }
   }
 
   #refuseWaiting(inlet: Inlet, code: ErrorCode): void {
     const { waiting } = inlet
     inlet.waiting = []
-    for (const { from, request } of waiting) this.#replies.error(from, request, code)
+    for (const { from, header } of waiting) this.#replies.error(from, header, code)
   }
 
   #applied(sourceSet: string): number {

@@ -14,6 +14,9 @@ const answerMs = 1_000
 const trimItems = 4_096
 const trimMs = 1_000
 
+/** Refusals of a replica that leads nevertheless. */
+const leadsStill = new Set<ErrorCode>(['OVERLOADED', 'ROUTER_BEHIND', 'PROPOSAL_DROPPED'])
+
 interface Outlet {
   readonly channel: OutgoingChannel
   trimmedAtMs: number
@@ -165,11 +168,12 @@ export class ChannelSender {
       }
     }
     env.log.debug('channel_refused', { targetSet: channel.targetSet, from, code })
-    this.#fail(channel)
+    this.#fail(channel, !leadsStill.has(code))
   }
 
-  #fail(channel: OutgoingChannel): void {
-    this.#parts.hints.failed(channel.targetSet)
+  /** @param elsewhere whether another replica is to be tried. */
+  #fail(channel: OutgoingChannel, elsewhere = true): void {
+    if (elsewhere) this.#parts.hints.failed(channel.targetSet)
     channel.failed(this.#parts.env.nowMs())
     this.#dropStale(channel)
   }

@@ -4,7 +4,7 @@ import { packet } from '../protocol/packet.ts'
 import type { RouterParts } from './admission.ts'
 import type { SessionRoutes } from './session-routes.ts'
 import type { SessionRow } from './sessions.ts'
-import { decodeMessage } from './timelines.ts'
+import { decodeMessage, getMessage } from './timelines.ts'
 import { instanceId } from './transfers.ts'
 
 /** One DELIVER holds about so many bytes and items at most. */
@@ -15,13 +15,15 @@ const recentMax = 1_024
 const recentMs = 2_000
 
 interface Arrivals {
-  readonly row: SessionRow
+  readonly slot: number
+  readonly session: string
   readonly messages: Buffer[]
 }
 
 interface Recent {
-  readonly row: SessionRow
-  readonly message: Buffer
+  readonly slot: number
+  readonly session: string
+  readonly msgid: number
   readonly atMs: number
 }
 
@@ -49,18 +51,20 @@ export class Delivery {
   }
 
   /** A message entered a timeline. @param leads whether this replica is the one to hand it out. */
-  appended(row: SessionRow, message: Buffer, leads: boolean): void {
-    if (leads) this.#arrived(row, message)
-    else this.#remember(row, message)
+  appended(row: SessionRow, msgid: number, message: Buffer, leads: boolean): void {
+    if (leads) this.#arrived(row.slot, row.session, message)
+    else this.#remember(row.slot, row.session, msgid)
   }
 
   /** This replica was elected: what the former leader may have failed to hand out goes out (again). */
   onElected(): void {
-    const sinceMs = this.#parts.env.nowMs() - recentMs
+    const { env, rows } = this.#parts
+    const sinceMs = env.nowMs() - recentMs
     const { length } = this.#recent
     for (let i = 0; i < length; i++) {
-      const one = this.#recent[(this.#recentNext + i) % length]!
-      if (one.atMs >= sinceMs) this.#arrived(one.row, one.message)
+      const { slot, session, msgid, atMs } = this.#recent[(this.#recentNext + i) % length]!
+      const message = atMs < sinceMs ? undefined : getMessage(rows, slot, session, msgid)
+      if (message !== undefined) this.#arrived(slot, session, message)
     }
     this.#recent = []
     this.#recentNext = 0
@@ -75,22 +79,23 @@ export class Delivery {
     for (const one of outgoing.values()) this.#send(one)
   }
 
-  #arrived(row: SessionRow, message: Buffer): void {
-    const known = this.#arrivals.get(row.session)
-    if (known === undefined) this.#arrivals.set(row.session, { row, messages: [message] })
+  #arrived(slot: number, session: string, message: Buffer): void {
+    const known = this.#arrivals.get(session)
+    if (known === undefined) this.#arrivals.set(session, { slot, session, messages: [message] })
     else known.messages.push(message)
   }
 
-  #remember(row: SessionRow, message: Buffer): void {
-    const one = { row, message, atMs: this.#parts.env.nowMs() }
+  #remember(slot: number, session: string, msgid: number): void {
+    const one = { slot, session, msgid, atMs: this.#parts.env.nowMs() }
     if (this.#recent.length < recentMax) this.#recent.push(one)
     else this.#recent[this.#recentNext] = one
     this.#recentNext = (this.#recentNext + 1) % recentMax
   }
 
-  #route({ row, messages }: Arrivals, outgoing: Map<string, Outgoing>): void {
+  #route({ slot, session, messages }: Arrivals, outgoing: Map<string, Outgoing>): void {
     const { machine, rows } = this.#parts
-    const { members, memberSlots } = this.#routes.route(row.session)
+    const row = machine.sessions.get(rows, slot, session)
+    const { members, memberSlots } = this.#routes.route(session)
     let pages: { page: Page; bytes: number }[] | undefined
     for (let i = 0; i < members.length; i++) {
       if ((row.localMembers & (1 << i)) === 0) continue

@@ -55,6 +55,7 @@ export class Leases {
 
   onLeadership(leading: boolean): void {
     this.#leases.clear()
+    this.#lastTickMs = this.#parts.env.nowMs()
     if (!leading) return
     const { machine, rows } = this.#parts
     for (const { transferId, transferBootId, alive } of machine.transfers.all(rows)) {

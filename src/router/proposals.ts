@@ -56,13 +56,14 @@ export class Proposals {
   /** A writer placed where the next command goes, or undefined when too much is pending already. */
   open(): ByteWriter | undefined {
     const { limits, env } = this.#options
+    const open = this.#open
+    const openBytes = open === undefined ? 0 : this.#writer.length
     if (
       this.#pendingCommands >= limits.pendingCommands ||
-      this.#pendingBytes + this.#writer.length >= limits.pendingBytes
+      this.#pendingBytes + openBytes >= limits.pendingBytes
     ) {
       return undefined
     }
-    const open = this.#open
     if (open === undefined) {
       beginEntry(this.#writer, env.wallMs(), env.table().table?.slotCount ?? 0)
       this.#open = { askers: [], requests: [], dones: [], bytes: 0 }

@@ -65,3 +65,10 @@ export class Replies {
     })
   }
 }
+
+/** The header alone, for an answer that comes later: it does not keep the request's payload in memory. */
+export function headerOf(request: PacketHeader): PacketHeader {
+  const { hop, priority, bootId, sequence, deadlineMs, clusterTag } = request
+  const { epoch, slot, slotEpoch, term } = request
+  return { hop, priority, bootId, sequence, deadlineMs, clusterTag, epoch, slot, slotEpoch, term }
+}

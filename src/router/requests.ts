@@ -6,7 +6,6 @@ import { type Packet, packet } from '../protocol/packet.ts'
 import { checkUid } from '../protocol/session.ts'
 import type { Admission, RouterParts } from './admission.ts'
 import { commandKinds, isCommandError, writeAppend, writeConnection } from './commands.ts'
-import { evictions } from './evictions.ts'
 import type { Leases } from './leases.ts'
 import type { RouterLimits } from './limits.ts'
 import type { Proposals } from './proposals.ts'
@@ -90,7 +89,7 @@ export class Requests {
         replies.ok(asker, request, 'APPEND_OK', result as PayloadOf<'APPEND_OK'>)
         break
       case 'REGISTER':
-        this.#registered(request, result)
+        this.#registered(request)
         replies.ok(asker, request, 'REGISTER_OK', {})
         break
       case 'UNREGISTER':
@@ -101,10 +100,9 @@ export class Requests {
     }
   }
 
-  #registered(request: Packet<'REGISTER'>, result: unknown): void {
+  #registered(request: Packet<'REGISTER'>): void {
     const { route } = request.payload
     this.#with.leases.registered(route.transferId, route.transferBootId)
-    for (const [to, evict] of evictions(route, result)) this.#with.parts.env.send(to, evict)
   }
 
   /** Refuses what must not be executed here; see the status matrix in docs/routing.md. */

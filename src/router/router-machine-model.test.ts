@@ -27,7 +27,7 @@ import { decodeMessage, getMessage } from './timelines.ts'
 const table = oneSetTable()
 const tiny: CacheSizes = { sessions: 1, dedup: 1, presence: 1, users: 1 }
 const machineOf = (sizes?: CacheSizes): RouterMachine =>
-  new RouterMachine({ appended() {}, queued() {} }, sizes)
+  new RouterMachine({ appended() {}, queued() {}, replaced() {} }, sizes)
 
 interface Send {
   readonly from: string

@@ -29,7 +29,8 @@ class Bench {
   readonly queued: string[] = []
   readonly machine = new RouterMachine({
     appended: (row, msgid) => this.seen.push(`${row.session} ${msgid}`),
-    queued: (targetSet, position) => this.queued.push(`${targetSet} ${position}`)
+    queued: (targetSet, position) => this.queued.push(`${targetSet} ${position}`),
+    replaced() {}
   })
   #index = 0
 

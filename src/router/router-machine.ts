@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { crc32OfString } from '../base/crc32.ts'
 import { RingsetError } from '../base/errors.ts'
-import { hardLimits, route as routeField } from '../protocol/kinds.ts'
+import { hardLimits, type Route, route as routeField } from '../protocol/kinds.ts'
 import { parseSession } from '../protocol/session.ts'
 import type { Rows, StateMachine } from '../raft/state-machine.ts'
 import { Channels } from './channels.ts'
@@ -45,11 +45,13 @@ export interface SequenceRange {
   readonly last: number
 }
 
-/** Watches messages enter timelines while entries are applied. Must not change rows. */
-export interface TimelineListener {
+/** Watches entries being applied. Must not change rows. */
+export interface MachineListener {
   /** @param message the timeline row, owned by nobody: keep it freely, never change it. */
   appended(row: SessionRow, msgid: number, message: Buffer): void
   queued(targetSet: string, position: number, row: SessionRow, message: Buffer): void
+  /** The connections `old` gave way to `by`. */
+  replaced(by: Route, old: readonly Route[]): void
 }
 
 /** Decoded rows kept per table; at most twice as many are held. */
@@ -80,12 +82,12 @@ export class RouterMachine implements StateMachine {
   readonly sequences: Sequences
   readonly counters = new CountersTable()
 
-  readonly #listener: TimelineListener
+  readonly #listener: MachineListener
   readonly #writer = new ByteWriter(4_096)
   #slotCount = 0
   #wallMs = 0
 
-  constructor(listener: TimelineListener, sizes: CacheSizes = defaultCacheSizes) {
+  constructor(listener: MachineListener, sizes: CacheSizes = defaultCacheSizes) {
     this.#listener = listener
     this.sessions = new Sessions(sizes.sessions)
     this.dedup = new Dedup(sizes.dedup)
@@ -261,7 +263,11 @@ export class RouterMachine implements StateMachine {
     const route = routeField.read(reader)
     const refusal = this.ownership.refusal(rows, slot, slotEpoch)
     if (refusal !== undefined) return commandError(refusal)
-    return this.presence.register(rows, slot, uid, route)
+    const registration = this.presence.register(rows, slot, uid, route)
+    if ('replaced' in registration && registration.replaced.length > 0) {
+      this.#listener.replaced(route, registration.replaced)
+    }
+    return registration
   }
 
   #unregister(reader: ByteReader, rows: Rows): { removed: boolean } | CommandError {

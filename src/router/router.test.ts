@@ -236,7 +236,9 @@ describe('batching', () => {
       )
     const taken = [1, 2, 3, 4].map(post)
     world.settle()
-    const refused = world.answer(post(5))
+    const fifth = post(5)
+    world.settle()
+    const refused = world.answer(fifth)
     expect(codeOf(refused)).toBe('OVERLOADED')
     expect(refused.payload).toMatchObject({ retryAfterMs: 50 })
     group.stuck = false
@@ -387,6 +389,9 @@ describe('reads', () => {
       { session: 'nonsense', msgid: 0 }
     ]
     expect(sync(false, foreign)).toEqual({ pages: [], more: false })
+    const eve = { uid: 'eve', deviceId: 'd', full: true, cursors: [{ session, msgid: 0 }] }
+    const answer = world.ask(leader, 'SYNC', eve, world.routedBy('eve'))
+    expect(answer.payload).toEqual({ pages: [], more: false })
   })
 
   it('reads of a turn share one confirmation, and are refused when it never comes', () => {
@@ -411,16 +416,16 @@ describe('reads', () => {
 })
 
 describe('sequences', () => {
-  it('hands out every number once, also across a change of leader', () => {
+  it('hands out every number once and in rising order, also across a change of leader', () => {
     const world = new RouterWorld(oneSetTable(), ['s1'])
     const seen = new Set<number>()
+    let highest = 0
     const draw = (to: string, count: number): void => {
       const answer = world.ask(to, 'SEQUENCE', { name: 'ids', count }, world.routedBy('ids'))
       const { first } = (answer as Packet<'SEQUENCE_OK'>).payload
-      for (let i = first; i < first + count; i++) {
-        expect(seen.has(i)).toBe(false)
-        seen.add(i)
-      }
+      expect(first).toBeGreaterThan(highest)
+      highest = first + count - 1
+      for (let i = first; i <= highest; i++) seen.add(i)
     }
     for (let i = 0; i < 5; i++) draw(leader, 3_000)
     world.lead('s1', 2)
@@ -428,6 +433,29 @@ describe('sequences', () => {
     world.lead('s1', 1)
     draw(leader, 200_000)
     expect(seen.size).toBe(230_000)
+  })
+
+  it('hands out nothing from memory before it is sure to lead still', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const draw = () =>
+      world.send(leader, 'SEQUENCE', { name: 'ids', count: 1 }, world.routedBy('ids'))
+    draw()
+    world.settle()
+    const replica = world.groups.get('s1')!.replicas.get(1)!
+    const read = replica.read
+    const confirms: ((confirmed: boolean) => void)[] = []
+    replica.read = done => {
+      confirms.push(done)
+      return undefined
+    }
+    const asked = [draw(), draw()]
+    world.settle()
+    expect(confirms).toHaveLength(1)
+    expect(() => world.answer(asked[0]!)).toThrow('no answer')
+    confirms[0]!(false)
+    world.settle()
+    expect(asked.map(one => codeOf(world.answer(one)))).toEqual(['NO_LEADER', 'NO_LEADER'])
+    replica.read = read
   })
 
   it('raises the ceiling rarely', () => {

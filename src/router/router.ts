@@ -11,6 +11,7 @@ import { Admission, type RouterParts } from './admission.ts'
 import { ChannelReceiver } from './channel-receiver.ts'
 import { ChannelSender } from './channel-sender.ts'
 import { Delivery } from './delivery.ts'
+import { evictions } from './evictions.ts'
 import { HolePuller } from './hole-puller.ts'
 import { LeaderHints } from './leader-hints.ts'
 import { Leases } from './leases.ts'
@@ -64,12 +65,16 @@ export class Router implements Role {
     const { setId, replicaId } = options
     this.#machine = new RouterMachine(
       {
-        appended: (row, _msgid, message) => {
+        appended: (row, msgid, message) => {
           this.#messages++
-          this.#delivery.appended(row, message, this.#replica.leader() === replicaId)
+          this.#delivery.appended(row, msgid, message, this.#isLeader())
         },
         queued: (targetSet, position, row, message) => {
           if (this.#ledTerm !== 0) this.#sender.queued(targetSet, position, row.session, message)
+        },
+        replaced: (by, old) => {
+          if (!this.#isLeader()) return
+          for (const [to, evict] of evictions(by, old)) env.send(to, evict)
         }
       },
       options.cacheSizes ?? defaultCacheSizes
@@ -174,6 +179,7 @@ export class Router implements Role {
   flush(): void {
     this.#proposals.flush()
     this.#reads.flush()
+    this.#sequences.flush()
     this.#replica.flush()
     this.#followLeadership()
     this.#delivery.flush()
@@ -187,7 +193,7 @@ export class Router implements Role {
       this.#stoppingSinceMs = nowMs
       this.#announcer.announceNow()
     }
-    if (this.#replica.leader() !== this.#options.replicaId) return true
+    if (!this.#isLeader()) return true
     if (nowMs - this.#stoppingSinceMs > handOverMs) return true
     const refusal = this.#replica.transferLeadership()
     return refusal === 'unsafe' || refusal === 'notMember'
@@ -286,7 +292,7 @@ export class Router implements Role {
   #followLeadership(): void {
     const replica = this.#replica
     if (replica === undefined) return
-    const elected = replica.leader() === this.#options.replicaId
+    const elected = this.#isLeader()
     if (elected && !this.#elected) this.#delivery.onElected()
     this.#elected = elected
     const ledTerm = replica.leading() ? replica.term() : 0
@@ -300,6 +306,11 @@ export class Router implements Role {
     this.#receiver.onLeadership()
     this.#puller.onLeadership()
     this.#slots.onLeadership(leading)
+  }
+
+  /** Also while entries of former terms are still being applied, before it serves. */
+  #isLeader(): boolean {
+    return this.#replica.leader() === this.#options.replicaId
   }
 
   #arbiters(): readonly EndpointId[] {

@@ -1,12 +1,18 @@
+import type { ErrorCode } from '../base/error-codes.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import type { Packet } from '../protocol/packet.ts'
 import type { RouterParts } from './admission.ts'
 import { type CommandError, isCommandError, writeRaiseSequence } from './commands.ts'
-import type { Proposals } from './proposals.ts'
+import { type Proposals, refusalCode } from './proposals.ts'
 import type { Replies } from './replies.ts'
 import type { SequenceRange } from './router-machine.ts'
 
 type SequencePacket = Packet<'SEQUENCE'>
+
+interface Asked {
+  readonly from: EndpointId
+  readonly request: SequencePacket
+}
 
 interface Dispenser {
   readonly name: string
@@ -17,7 +23,7 @@ interface Dispenser {
   step: number
   raisedAtMs: number
   raising: boolean
-  waiting: { from: EndpointId; request: SequencePacket }[]
+  waiting: Asked[]
   waitingNumbers: number
 }
 
@@ -32,13 +38,17 @@ const waitingMax = 10_000
 
 /**
  * Hands out numbers below ceilings that this leader itself raised through the log. Ranges die with the leadership: the next leader starts above the ceiling,
- * so numbers may jump and never repeat.
+ * so numbers may jump and never repeat. Before it hands out from memory a leader makes sure that it still leads: its successor's
+ * numbers are higher already, and a lower one must not come after them.
  */
 export class SequenceDispenser {
   readonly #parts: RouterParts
   readonly #proposals: Proposals
   readonly #replies: Replies
   readonly #dispensers = new Map<string, Dispenser>()
+  /** What the ranges in memory are enough for, until leadership is confirmed. */
+  #unconfirmed: Asked[] = []
+  /** Requests without an answer, in `#unconfirmed` included. */
   #waiting = 0
 
   constructor(parts: RouterParts, proposals: Proposals, replies: Replies) {
@@ -62,14 +72,54 @@ export class SequenceDispenser {
       this.#replies.error(from, request, 'OVERLOADED')
       return
     }
-    if (dispenser.waiting.length === 0 && dispenser.next + count - 1 <= dispenser.last) {
-      this.#hand(dispenser, from, request)
-      return
-    }
-    dispenser.waiting.push({ from, request })
-    dispenser.waitingNumbers += count
     this.#waiting++
-    if (!dispenser.raising) this.#raise(dispenser, request.slotEpoch)
+    if (this.#suffices(dispenser, count)) this.#unconfirmed.push({ from, request })
+    else this.#await(dispenser, { from, request })
+  }
+
+  /** Requests of one turn share one ReadIndex round. */
+  flush(): void {
+    if (this.#unconfirmed.length === 0) return
+    const batch = this.#unconfirmed
+    this.#unconfirmed = []
+    const { replica } = this.#parts
+    const term = replica.term()
+    const refusal = replica.read(confirmed => {
+      const leads = confirmed && replica.leading() && replica.term() === term
+      for (const asked of batch) {
+        if (leads) this.#serve(asked)
+        else this.#answerError(asked, 'NO_LEADER')
+      }
+    })
+    if (refusal === undefined) return
+    for (const asked of batch) this.#answerError(asked, refusalCode(refusal))
+  }
+
+  #serve(asked: Asked): void {
+    const { name, count } = asked.request.payload
+    const dispenser = this.#dispenser(name, asked.request.slot)
+    if (dispenser === undefined) this.#answerError(asked, 'OVERLOADED')
+    else if (!this.#suffices(dispenser, count)) this.#await(dispenser, asked)
+    else {
+      this.#waiting--
+      this.#hand(dispenser, asked.from, asked.request)
+    }
+  }
+
+  #suffices({ waiting, next, last }: Dispenser, count: number): boolean {
+    return waiting.length === 0 && next + count - 1 <= last
+  }
+
+  /** For a raise, which confirms leadership by itself. */
+  #await(dispenser: Dispenser, asked: Asked): void {
+    dispenser.waiting.push(asked)
+    dispenser.waitingNumbers += asked.request.payload.count
+    if (!dispenser.raising) this.#raise(dispenser, asked.request.slotEpoch)
+  }
+
+  #answerError({ from, request }: Asked, code: ErrorCode): void {
+    this.#waiting--
+    this.#replies.error(from, request, code)
   }
 
   #dispenser(name: string, slot: number): Dispenser | undefined {

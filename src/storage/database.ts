@@ -133,7 +133,7 @@ class LevelDatabase implements Database {
       { level, meta, sweeper, log, metrics, superWindowBytes, fail: error => this.#stop(error) },
       recovered.sequence
     )
-    this.#parts = { level, writer, meta, sweeper, damaged: error => this.#stop(error) }
+    this.#parts = { level, writer, meta, sweeper, fail: error => this.#stop(error) }
     await this.#writeBase(recovered)
     meta.clearDamaged()
     this.#noteDurable()

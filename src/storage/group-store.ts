@@ -1,13 +1,13 @@
 import { assert, RingsetError } from '../base/errors.ts'
 import type { GroupStore, GroupWrite, RecoveredGroup, SnapshotSource } from '../raft/store.ts'
 import type { Entry, HardState, Membership, SnapshotMeta } from '../raft/types.ts'
-import type { BatchSource, DiskWriter } from './disk-writer.ts'
+import { type BatchSource, type DiskWriter, diskFailed } from './disk-writer.ts'
 import { GroupDigest } from './group-digest.ts'
 import type { GroupLog } from './group-log.ts'
 import type { GroupKeys } from './keys.ts'
 import type { MetaFile } from './meta-file.ts'
 import { deletedRow, RowOverlay } from './row-overlay.ts'
-import { seal, unseal } from './seal.ts'
+import { rowDamaged, seal, unseal } from './seal.ts'
 import { readChunk } from './snapshot-chunk.ts'
 import { LevelSnapshotSource } from './snapshot-source.ts'
 import {
@@ -42,8 +42,8 @@ export interface GroupStoreParts {
   readonly writer: DiskWriter
   readonly meta: MetaFile
   readonly sweeper: Sweeper
-  /** Rows or log cannot be read back: stops the process. */
-  damaged(error: RingsetError): void
+  /** Stops the process. */
+  fail(error: RingsetError): void
 }
 
 interface Dirty {
@@ -134,9 +134,9 @@ export class LevelGroupStore implements GroupStore, BatchSource {
       if (stored === undefined) return undefined
       value = unseal(rowKey, stored)
     } catch (error) {
-      throw this.#rowDamaged(key, error)
+      throw this.#unreadable(error as Error)
     }
-    if (value === undefined) throw this.#rowDamaged(key)
+    if (value === undefined) throw this.#unreadable(rowDamaged(key))
     return value
   }
 
@@ -190,7 +190,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
       range: keys.rowRange(generation, generation + 1),
       prefixBytes: keys.rowPrefix(generation).length,
       waiting: this.#rows.copy(),
-      damaged: cause => void this.#rowDamaged(undefined, cause),
+      unreadable: error => void this.#unreadable(error),
       closed: () => this.#snapshots.delete(source)
     })
     this.#snapshots.add(source)
@@ -323,16 +323,19 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     return new RowOverlay(generation, this.#state.keys.rowPrefix(generation))
   }
 
-  /** The next opening starts this group from empty rows, which a leader's snapshot fills. */
-  #rowDamaged(key: string | undefined, cause?: unknown): RingsetError {
-    const error = new RingsetError(
-      'DATA_DAMAGED',
-      'a row of the database fails its checksum',
-      { group: this.#state.name, key },
-      cause
-    )
-    this.#parts.meta.markRowsDamaged(this.#state.name)
-    this.#parts.damaged(error)
-    return error
+  /**
+   * Stops the process. After damage the next opening starts this group from empty rows, which a leader's snapshot fills. A database
+   * that is merely closed is the caller's mistake.
+   */
+  #unreadable(error: Error & { code?: string }): Error {
+    if (error.code === 'LEVEL_DATABASE_NOT_OPEN') return error
+    const { name } = this.#state
+    const damaged = error.code === 'LEVEL_CORRUPTION' || error.code === 'DATA_DAMAGED'
+    const failure = damaged
+      ? new RingsetError('DATA_DAMAGED', 'rows cannot be read back', { group: name }, error)
+      : diskFailed(error)
+    if (damaged) this.#parts.meta.markRowsDamaged(name)
+    this.#parts.fail(failure)
+    return failure
   }
 }

@@ -78,18 +78,39 @@ describe('the meta file', () => {
     expect(readMetaFile(path)).toBe('damaged')
   })
 
-  it('makes one write of all that waits, each seeing what was set before it', async () => {
+  it('makes one write of all that waits, none of it later than its callback', async () => {
     const meta = create()
-    const order: number[] = []
-    meta.setVote('g', 1, 1)
-    const first = written(meta).then(() => order.push(found().groups.get('g')!.term))
-    meta.setVote('g', 2, 1)
-    const second = written(meta).then(() => order.push(2))
-    meta.setVote('g', 3, 1)
-    const third = written(meta).then(() => order.push(found().groups.get('g')!.term))
-    await Promise.all([first, second, third])
-    expect(order).toEqual([1, 2, 3])
+    const onDisk: [number, number][] = []
+    const last = new Promise<void>(resolve => {
+      for (let term = 1; term <= 5; term++) {
+        meta.setVote('g', term, 1)
+        meta.write(() => {
+          onDisk.push([term, found().groups.get('g')!.term])
+          if (term === 5) resolve()
+        })
+      }
+    })
+    await last
+    expect(onDisk).toEqual([
+      [1, 1],
+      [2, 5],
+      [3, 5],
+      [4, 5],
+      [5, 5]
+    ])
     await meta.close()
+  })
+
+  it('closes after the write under way', async () => {
+    const meta = create()
+    meta.setVote('g', 8, 1)
+    let written = false
+    meta.write(() => {
+      written = true
+    })
+    await meta.close()
+    expect(written).toBe(true)
+    expect(found().groups.get('g')!.term).toBe(8)
   })
 
   it('remembers damage until it is cleared', async () => {

@@ -1,5 +1,4 @@
 import {
-  close,
   closeSync,
   constants,
   fdatasync,
@@ -73,7 +72,8 @@ export class MetaFile {
   #version: number
   #writing = false
   #waiting: (() => void)[] = []
-  #scratch = new ByteWriter(4096)
+  #idle: (() => void)[] = []
+  readonly #scratch = new ByteWriter(4096)
 
   /** Writes both slots durably, creating the file if need be, before it returns. @param fail a write failed: stop the process. */
   constructor(path: string, state: MetaState, version: number, fail: (error: Error) => void) {
@@ -130,10 +130,11 @@ export class MetaFile {
     fdatasyncSync(this.#file)
   }
 
-  close(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      close(this.#file, error => (error ? reject(error) : resolve()))
-    })
+  /** After the write under way, for its descriptor may belong to another file by then. */
+  async close(): Promise<void> {
+    this.#waiting = []
+    if (this.#writing) await new Promise<void>(resolve => this.#idle.push(resolve))
+    closeSync(this.#file)
   }
 
   #writeNext(): void {
@@ -143,15 +144,22 @@ export class MetaFile {
     const slot = Buffer.from(this.#encode())
     write(this.#file, slot, 0, slot.length, this.#offset(), (writeError, written) => {
       if (writeError || written !== slot.length) {
-        return this.#fail(writeError ?? new Error('short write to the meta file'))
+        return this.#failed(writeError ?? new Error('short write to the meta file'))
       }
       fdatasync(this.#file, syncError => {
-        if (syncError) return this.#fail(syncError)
-        this.#writing = false
+        if (syncError) return this.#failed(syncError)
         for (const done of served) done()
-        if (this.#waiting.length > 0 && !this.#writing) this.#writeNext()
+        this.#writing = false
+        if (this.#waiting.length > 0) this.#writeNext()
+        else for (const resolve of this.#idle.splice(0)) resolve()
       })
     })
+  }
+
+  #failed(error: Error): void {
+    this.#writing = false
+    for (const resolve of this.#idle.splice(0)) resolve()
+    this.#fail(error)
   }
 
   #offset(): number {

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { RingsetError } from '../base/errors.ts'
 
 const sealBytes = 4
 
@@ -16,4 +17,8 @@ export function unseal(key: Buffer, value: Buffer): Buffer | undefined {
   if (end < 0) return undefined
   const body = value.subarray(0, end)
   return crc32(body, crc32(key)) === value.readUInt32BE(end) ? body : undefined
+}
+
+export function rowDamaged(key: string): RingsetError {
+  return new RingsetError('DATA_DAMAGED', 'a row of the database fails its checksum', { key })
 }

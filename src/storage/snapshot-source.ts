@@ -3,7 +3,7 @@ import type { SnapshotSource } from '../raft/store.ts'
 import type { SnapshotMeta } from '../raft/types.ts'
 import type { KeyRange } from './keys.ts'
 import { deletedRow } from './row-overlay.ts'
-import { unseal } from './seal.ts'
+import { rowDamaged, unseal } from './seal.ts'
 import { ChunkWriter } from './snapshot-chunk.ts'
 import type { Level } from './write-batch.ts'
 
@@ -18,8 +18,8 @@ export interface LevelSnapshotParts {
   readonly prefixBytes: number
   /** Rows that were not in the database yet when the snapshot was opened; they hide what the database has. */
   readonly waiting: ReadonlyMap<string, Buffer>
-  /** Rows cannot be read back. */
-  damaged(cause: unknown): void
+  /** Rows cannot be read back; stops the process. */
+  unreadable(error: Error): void
   closed(): void
 }
 
@@ -53,7 +53,7 @@ export class LevelSnapshotSource implements SnapshotSource {
         if (!this.#closed) done({ data: writer.finish(), last })
       },
       error => {
-        if (!this.#closed) this.#parts.damaged(error)
+        if (!this.#closed) this.#parts.unreadable(error)
       }
     )
   }
@@ -106,7 +106,7 @@ export class LevelSnapshotSource implements SnapshotSource {
     const key = rowKey.subarray(this.#parts.prefixBytes)
     if (this.#parts.waiting.size > 0 && this.#parts.waiting.has(key.toString('utf8'))) return
     const value = unseal(rowKey, sealed)
-    if (value === undefined) throw new Error(`row ${key.toString('utf8')} fails its checksum`)
+    if (value === undefined) throw rowDamaged(key.toString('utf8'))
     this.#rows.push([key, value])
   }
 }

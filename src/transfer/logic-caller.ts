@@ -1,6 +1,6 @@
 import { type ErrorCode, errorCodeOf, errorCodes } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
-import { TimerWheel, type WheelEntry } from '../base/timer-wheel.ts'
+import { type PendingEntry, PendingTable } from '../base/pending-table.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import type { PayloadOf } from '../protocol/kinds.ts'
 import { type Packet, packet } from '../protocol/packet.ts'
@@ -31,7 +31,7 @@ const minBackoffMs = 20
 const maxBackoffMs = 1_000
 
 /** One entry of the retry queue. */
-class Call implements WheelEntry {
+class Call implements PendingEntry {
   wakeAtMs = 0
   wakeTick = -1
   readonly sequence: number
@@ -69,8 +69,7 @@ export class LogicCaller {
   readonly #env: RoleEnv
   readonly #options: LogicCallerOptions
   readonly #picker: LogicPicker
-  readonly #calls = new Map<number, Call>()
-  readonly #wheel: TimerWheel<Call>
+  readonly #calls: PendingTable<Call>
   readonly #budget: RetryBudget
   #sequence = 0
 
@@ -78,7 +77,7 @@ export class LogicCaller {
     this.#env = env
     this.#options = options
     this.#picker = new LogicPicker(env, options.setId, options.nodeId)
-    this.#wheel = new TimerWheel<Call>(env.nowMs())
+    this.#calls = new PendingTable<Call>(env.nowMs(), options.attemptMs)
     this.#budget = new RetryBudget(env.nowMs(), 0.1, 50, 2_000)
   }
 
@@ -104,7 +103,7 @@ export class LogicCaller {
       this.#env.nowMs() + deadlineMs,
       onDone as (result: LogicResult<LogicRequest>) => void
     )
-    this.#calls.set(call.sequence, call)
+    this.#calls.add(call)
     this.#budget.sent()
     this.#attempt(call)
   }
@@ -125,7 +124,7 @@ export class LogicCaller {
   onPeer(peer: EndpointId, up: boolean): void {
     this.#picker.onPeer(peer, up)
     if (up) return
-    for (const call of [...this.#calls.values()]) {
+    for (const call of this.#calls.values()) {
       if (call.sentTo !== peer) continue
       call.maybeDone = true
       call.code = 'TIMEOUT'
@@ -139,7 +138,7 @@ export class LogicCaller {
   }
 
   tick(): void {
-    this.#wheel.advance(this.#env.nowMs(), this.#due)
+    this.#calls.advance(this.#env.nowMs(), this.#due)
   }
 
   readonly #due = (call: Call): void => {
@@ -182,7 +181,8 @@ export class LogicCaller {
     }
     if (call.failures > 0) this.#env.metrics.count('transfer_logic_retries_total')
     call.sentTo = to
-    this.#wake(call, now + patienceMs)
+    if (patienceMs === attemptMs) this.#calls.wakeFirst(call, now)
+    else this.#wake(call, now + patienceMs)
   }
 
   #onError(call: Call, from: EndpointId, received: Packet<'ERROR'>): void {
@@ -208,12 +208,10 @@ export class LogicCaller {
   }
 
   #wake(call: Call, atMs: number): void {
-    this.#wheel.schedule(call, Math.min(atMs, call.deadlineAtMs))
+    this.#calls.wake(call, Math.min(atMs, call.deadlineAtMs))
   }
 
   #finish(call: Call, result: LogicResult<LogicRequest>): void {
-    if (!this.#calls.delete(call.sequence)) return
-    this.#wheel.cancel(call)
-    call.onDone(result)
+    if (this.#calls.delete(call)) call.onDone(result)
   }
 }

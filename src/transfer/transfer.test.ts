@@ -50,7 +50,7 @@ class Bench {
   }
 
   open(): number {
-    this.transfer.onClientOpen(++this.#lastConnId, '127.0.0.1:1')
+    this.transfer.onClientOpen(++this.#lastConnId)
     return this.#lastConnId
   }
 

@@ -12,9 +12,12 @@ import {
   writeSync
 } from 'node:fs'
 import { join } from 'node:path'
+import { ClassicLevel } from 'classic-level'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RingsetError } from '../../src/base/errors.ts'
+import type { GroupWrite } from '../../src/raft/store.ts'
 import type { Database } from '../../src/storage/database.ts'
+import { GroupKeys, maxIndex } from '../../src/storage/keys.ts'
 import { openAt, runAsync, TestFolder } from './level-harness.ts'
 import { rows } from './store-contract.ts'
 import {
@@ -61,7 +64,7 @@ type Outcome = 'whole' | 'quarantined'
 
 /** Opens and demands the truth: the whole of it, or a quarantine that lasts until it is ended, in every group. */
 async function judge(directory: string, end: number): Promise<Outcome> {
-  const outcomes = new Set<Outcome>()
+  const quarantined: string[] = []
   let database = await openAt(directory)
   for (const name of workloadGroups) {
     const store = await database.group(name)
@@ -74,15 +77,16 @@ async function judge(directory: string, end: number): Promise<Outcome> {
       expect(applied).toBe(end - 2)
       expect(hardState.vote).toBe(expected.vote)
     }
-    outcomes.add(quarantine === undefined ? 'whole' : 'quarantined')
+    if (quarantine !== undefined) quarantined.push(name)
   }
   await database.close()
-  if (outcomes.has('quarantined')) {
+  if (quarantined.length > 0) {
     database = await openAt(directory)
     for (const name of workloadGroups) {
       const store = await database.group(name)
       expect(liesOf(name, store)).toEqual([])
-      if (store.recovered.quarantine === undefined) continue
+      expect(store.recovered.quarantine !== undefined).toBe(quarantined.includes(name))
+      if (!quarantined.includes(name)) continue
       const last = store.lastIndex()
       const entries = [workloadEntry(name, last + 1)]
       const hardState = { ...store.recovered.hardState, term: 99 }
@@ -99,7 +103,7 @@ async function judge(directory: string, end: number): Promise<Outcome> {
     }
     await database.close()
   }
-  return outcomes.has('quarantined') ? 'quarantined' : 'whole'
+  return quarantined.length > 0 ? 'quarantined' : 'whole'
 }
 
 describe('a damaged write-ahead log', () => {
@@ -133,6 +137,50 @@ describe('a damaged write-ahead log', () => {
       }
     }, 60_000)
   }
+
+  it('a hole where there are rows only does not go unnoticed', async () => {
+    const directory = folder.sub()
+    const database = await openAt(directory)
+    const store = await database.group('set-1')
+    const count = 1000
+    const log = Array.from({ length: count }, (_, i) => workloadEntry('set-1', i + 1))
+    const hardState = workloadHardState(count, 0)
+    const write = (it: GroupWrite): Promise<unknown> =>
+      runAsync(done => store.write(it, () => done(true)))
+    await write({ hardState, entries: log, sync: true })
+    const rowsFrom = statSync(newestLog(directory)).size
+    for (let index = 1; index <= count; index++) {
+      const row = `row ${index % 7}`
+      await write({ rows: rows([row, `as of ${index}`]), applied: index, sync: false })
+    }
+    await database.close()
+    const rowsTo = statSync(newestLog(directory)).size
+    expect(rowsTo - rowsFrom).toBeGreaterThan(3 * 32 * 1024)
+    flipBit(newestLog(directory), Math.floor((rowsFrom + rowsTo) / 2))
+    const again = await openAt(directory)
+    const damaged = await again.group('set-1')
+    expect(damaged.recovered.quarantine).toMatch(/missing/)
+    expect(damaged.recovered.applied).toBe(0)
+    expect(damaged.lastIndex()).toBe(count)
+    expect(liesOf('set-1', damaged)).toEqual([])
+    await again.close()
+  })
+
+  it('a log record that vanished without a trace shows in the digest', async () => {
+    const directory = folder.copy(original)
+    const level = new ClassicLevel<Buffer, Buffer>(join(directory, 'level'), {
+      keyEncoding: 'buffer',
+      valueEncoding: 'buffer'
+    })
+    const keys = await level.keys(new GroupKeys('set-1').logRange(0, maxIndex)).all()
+    await level.del(keys.at(-1)!, { sync: true })
+    await level.close()
+    const database = await openAt(directory)
+    const { quarantine } = (await database.group('set-1')).recovered
+    expect(quarantine).toBeDefined()
+    await database.close()
+    expect(await judge(directory, end)).toBe('quarantined')
+  })
 
   it('a lost newest log file quarantines', async () => {
     const directory = folder.copy(original)
@@ -294,10 +342,10 @@ describe('damaged table files', () => {
     expect(check(original, end)).toBe('whole')
     const tables = files(original, '.ldb')
     const seen = new Set<string>()
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 8; i++) {
       const directory = folder.copy(original)
       const file = files(directory, '.ldb')[i % tables.length]!
-      flipBit(file, Math.floor(statSync(file).size * ((i + 0.5) / 12)))
+      flipBit(file, Math.floor(statSync(file).size * ((i + 0.5) / 8)))
       const outcome = check(directory, end)
       seen.add(outcome)
       expect(outcome).not.toBe('lies')

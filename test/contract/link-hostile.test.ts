@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type ErrorCode, errorCodes } from '../../src/base/error-codes.ts'
 import { logicClientSecret } from '../../src/net/handshake.ts'
+import type { PayloadOf } from '../../src/protocol/kinds.ts'
 import { packet } from '../../src/protocol/packet.ts'
 import { fakeTable } from '../support/fake-table-keeper.ts'
 import {
@@ -219,20 +220,25 @@ describe('a process after its handshake', () => {
     const under = await start({ limits: { queueBytes } })
     const raw = await enter(under)
     raw.socket.pause()
-    const data = Buffer.alloc(64 * 1024)
+    const numbered = (sequence: number) =>
+      packet('RAFT', { data: Buffer.alloc(64 * 1024, sequence) }, { sequence })
     let accepted = 0
     await until('backpressure', () => {
-      for (let i = 0; i < 50; i++) {
-        if (!under.network.send('router/s/1', 'logic/raw', packet('RAFT', { data }))) return true
+      for (let i = 0; i < 3; i++) {
+        if (!under.network.send('router/s/1', 'logic/raw', numbered(accepted))) return true
         accepted++
       }
       return false
     })
     expect(under.counts.get('link_dropped_total')).toBe(1)
     raw.socket.resume()
-    await until('all that was accepted', () => {
-      return raw.frames.filter(frame => frame.packet.kind === 'RAFT').length === accepted
+    const arrived = () => raw.frames.filter(frame => frame.packet.kind === 'RAFT')
+    await until('all that was accepted', () => arrived().length === accepted)
+    const intact = arrived().map(({ packet: got }, i) => {
+      const { data } = got.payload as PayloadOf<'RAFT'>
+      return got.sequence === i && data.equals(numbered(i).payload.data)
     })
+    expect(intact).not.toContain(false)
     expect(under.network.send('router/s/1', 'logic/raw', request(1))).toBe(true)
   })
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { packet } from '../../src/protocol/packet.ts'
+import { type Packet, packet } from '../../src/protocol/packet.ts'
 import { fakeTable } from '../support/fake-table-keeper.ts'
 import {
   type NetworkTestOptions,
@@ -74,6 +74,38 @@ describe('packets between processes', () => {
     }
   })
 
+  it('go on over the link that opened first, until that proves dead; then over the other', async () => {
+    const limits = { suspectMs: 300, linkTimeoutMs: 100_000 }
+    const a = await start({ nodeId: 'a', endpoints: ['x'], limits })
+    const silent = new SilentNode('y')
+    a.network.learn('y', await silent.listen())
+    a.network.interest('y')
+    await until('up', () => a.peers.length === 1)
+    const raw = new RawPeer(portOf(a))
+    const endpoints = [{ index: 0, id: 'y' }]
+    raw.write(await helloFrame(raw, { nodeId: 'silent', bootId: 4, endpoints }))
+    await raw.first('WELCOME')
+    a.network.send('x', 'y', numbered(1))
+    await until('on the first', () => silent.frames.some(f => f.packet.sequence === 1))
+    await until('told that something may be lost', () => a.peers.length === 3)
+    expect(a.peers).toEqual(['y up', 'y down', 'y up'])
+    a.network.send('x', 'y', numbered(2))
+    expect((await raw.first('LOOKUP')).sequence).toBe(2)
+    raw.socket.destroy()
+    silent.close()
+  })
+
+  it('may be large once the handshake is through', async () => {
+    const [a, b] = await pair()
+    const data = Buffer.alloc(3_000_000, 7)
+    a.network.send('x', 'y', packet('RAFT', { data }))
+    await until('delivered', () => b.received.length === 1)
+    b.network.send('y', 'x', packet('RAFT', { data }))
+    await until('answered', () => a.received.length === 1)
+    const { payload } = a.received[0]!.packet as Packet<'RAFT'>
+    expect(payload.data.equals(data)).toBe(true)
+  })
+
   it('share one link whatever endpoints they are for', async () => {
     const [a, b] = await pair({ endpoints: ['x', 'x2'] }, { endpoints: ['y', 'y2'] })
     a.network.learn('y2', b.address)
@@ -97,6 +129,9 @@ describe('packets between processes', () => {
     await until('up', () => a.peers.length === 1)
     const data = Buffer.alloc(1_000)
     expect(a.network.send('x', 'y', packet('RAFT', { data }))).toBe(false)
+    expect(a.network.send('x', 'y', numbered(9))).toBe(true)
+    await until('all but the large one', () => b.received.length === 4)
+    expect(sequences(b)).toEqual([1, 1, 1, 9])
     await b.network.close()
     await until('refused', () => a.peers.length === 2)
     await until('dropped while it waits to dial again', () => {
@@ -157,6 +192,26 @@ describe('what is told about a peer', () => {
     await start({ nodeId: 'b', endpoints: ['y'], port: portOf(b) })
     await until('up again', () => a.peers.length === 3)
     expect(a.peers).toEqual(['y up', 'y refused', 'y up'])
+  })
+
+  it('is down and up again when only the connection broke and is back at once', async () => {
+    const a = await start({ nodeId: 'a', endpoints: ['x'] })
+    const silent = new SilentNode('y')
+    a.network.learn('y', await silent.listen())
+    const enter = async () => {
+      const raw = new RawPeer(portOf(a))
+      raw.write(await helloFrame(raw, { endpoints: [{ index: 0, id: 'y' }] }))
+      await raw.first('WELCOME')
+      return raw
+    }
+    const first = await enter()
+    first.socket.destroy()
+    await until('noticed', () => a.network.links === 0)
+    const second = await enter()
+    await until('up again', () => a.peers.length >= 3)
+    expect(a.peers).toEqual(['y up', 'y down', 'y up'])
+    second.socket.destroy()
+    silent.close()
   })
 
   it('is nothing before it was ever up', async () => {

@@ -240,6 +240,20 @@ export function describeStore(name: string, open: () => Promise<StoreHarness>): 
         expect(text('b')).toBe('3')
       })
 
+      it('shows them while they are being written, too', async () => {
+        let written = false
+        store.write({ rows: rows(['a', '1'], ['b', '2']), applied: 1, sync: true }, () => {
+          written = true
+        })
+        for (let i = 0; i < 5; i++) await Promise.resolve()
+        expect(written).toBe(false)
+        expect([text('a'), text('b')]).toEqual(['1', '2'])
+        store.write({ rows: rows(['a', undefined]), applied: 2, sync: true }, () => {})
+        expect([text('a'), text('b')]).toEqual([undefined, '2'])
+        await write({ sync: true })
+        expect([text('a'), text('b')]).toEqual([undefined, '2'])
+      })
+
       it('keeps rows and applied index over a reopening', async () => {
         const keys = ['plain', 'ключ', '鍵', '\u0000\u0001', 'x'.repeat(3000)]
         await write({

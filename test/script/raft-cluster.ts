@@ -12,6 +12,7 @@ import {
 } from '../../src/raft/types.ts'
 import { type DiskWrite, type MachineState, MemoryDisk } from './raft-disk.ts'
 import { Invariants } from './raft-invariants.ts'
+import { printMessage, printReady } from './raft-print.ts'
 
 export const defaultConfig: Omit<RaftConfig, 'id'> = {
   electionTicks: 10,
@@ -83,6 +84,8 @@ export class Cluster {
   wire: RaftMessage[] = []
   /** `from>to` of links that lose everything. */
   readonly cut = new Set<string>()
+  /** Told every move, to explain a failing walk. */
+  trace: ((line: string) => void) | undefined
   readonly #options: ClusterOptions
 
   constructor(options: ClusterOptions) {
@@ -104,6 +107,7 @@ export class Cluster {
   }
 
   start(node: Node): void {
+    this.trace?.(`${node.id} starts`)
     node.life++
     node.rows = node.disk.rows
     node.raft = new Raft(
@@ -122,6 +126,7 @@ export class Cluster {
 
   /** @param kept so many of the waiting writes still reach the disk. */
   crash(node: Node, kept: number): void {
+    this.trace?.(`${node.id} crashes, ${kept} of ${node.waiting.length} writes kept`)
     node.raft = undefined
     node.disk.crash(kept)
     node.waiting = []
@@ -148,6 +153,7 @@ export class Cluster {
   /** Takes one Ready and does what it says, short of syncing and applying. */
   processReady(node: Node): Ready {
     const ready = node.core.ready()
+    this.trace?.([`> ${node.id} ready`, ...printReady(ready)].join('\n  '))
     const { append } = ready
     if (append !== undefined) {
       const write: DiskWrite = {
@@ -184,6 +190,7 @@ export class Cluster {
   processAppend(node: Node): void {
     const waiting = node.waiting.shift()
     if (waiting === undefined) return
+    this.trace?.(`> ${node.id} write ${waiting.ack?.sequence ?? 'of rows'} durable`)
     node.disk.syncOne()
     if (waiting.ack !== undefined) node.core.appended(waiting.ack)
     this.#send(node, waiting.gated)
@@ -240,6 +247,7 @@ export class Cluster {
   }
 
   deliver(message: RaftMessage): void {
+    this.trace?.(printMessage(message))
     const node = this.nodes.get(message.to)
     if (node?.raft === undefined || node.installing) return
     const received = this.#options.encode ? decodeRaftMessage(encodeRaftMessage(message)) : message
@@ -289,7 +297,10 @@ export class Cluster {
     })
   }
 
-  /** Everything a healthy machine does in one turn, for all replicas; @returns whether anything happened. */
+  /**
+   * Everything a healthy machine does in one turn, for all replicas; @returns whether anything
+   * happened.
+   */
   turn(): boolean {
     let busy = false
     for (const node of this.alive()) {

@@ -74,7 +74,9 @@ class View {
   }
 }
 
-/** A disk that forgets at a crash what was not yet synced: reads see every write, durable or not. */
+/**
+ * A disk that forgets at a crash what was not yet synced: reads see every write, durable or not.
+ */
 export class MemoryDisk implements LogReader {
   #live: View
   #durable: View
@@ -152,7 +154,10 @@ export class MemoryDisk implements LogReader {
     this.#live = this.#durable.clone()
   }
 
-  /** Would an entry survive a crash now? A compacted one did; one lost to damage was held when it was acknowledged. */
+  /**
+   * Would an entry survive a crash now? A compacted one did; one lost to damage was held when it
+   * was acknowledged.
+   */
   holds(index: number, term: number): boolean {
     return (
       index <= this.#durable.baseIndex ||

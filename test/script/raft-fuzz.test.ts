@@ -9,12 +9,16 @@ interface Plan {
   readonly damage: boolean
 }
 
-/** A random walk over everything that can happen to a group, then a quiet time in which it must recover. */
+/**
+ * A random walk over everything that can happen to a group, then a quiet time in which it must
+ * recover.
+ */
 class Walk {
   readonly #random: Prng
   readonly #cluster: Cluster
   readonly #plan: Plan
   readonly #seed: number
+  readonly #trace: string[] = []
   #token = 0
   #value = 0
 
@@ -23,6 +27,8 @@ class Walk {
     this.#plan = plan
     this.#random = new Prng(seed, 'walk')
     this.#cluster = new Cluster({ seed, encode: true })
+    // RAFT_TRACE=1 RAFT_FIRST_SEED=617 RAFT_SEEDS=1 shows how a seed fails.
+    if (process.env.RAFT_TRACE === '1') this.#cluster.trace = line => this.#trace.push(line)
     const voters = Array.from({ length: plan.replicas }, (_, i) => i + 1)
     const spare = plan.changes ? [plan.replicas + 1, plan.replicas + 2] : []
     for (const id of [...voters, ...spare]) {
@@ -43,9 +49,11 @@ class Walk {
       for (let i = 0; i < this.#plan.steps; i++) this.#step()
       this.#recover()
     } catch (error) {
-      throw new Error(`seed ${this.#seed} ${JSON.stringify(this.#plan)}: ${String(error)}`, {
-        cause: error
-      })
+      const trace = this.#trace.slice(-400).join('\n')
+      throw new Error(
+        `seed ${this.#seed} ${JSON.stringify(this.#plan)}: ${String(error)}\n${trace}`,
+        { cause: error }
+      )
     }
   }
 

@@ -14,7 +14,10 @@ interface Marks {
   verified: number
 }
 
-/** Raft's safety properties (Figure 3.2), and the ones our bugs would break first, judged from outside the core. */
+/**
+ * Raft's safety properties (Figure 3.2), and the ones our bugs would break first, judged from
+ * outside the core.
+ */
 export class Invariants {
   readonly #leaderOf = new Map<number, ReplicaId>()
   /** Terms whose leader's log has been compared. */
@@ -64,7 +67,8 @@ export class Invariants {
   appended(node: Node, entries: readonly Entry[]): void {
     for (const entry of entries) {
       const key = `${entry.index}/${entry.term}`
-      const content = `${node.disk.term(entry.index - 1)} ${entry.kind} ${entry.data.toString('latin1')}`
+      const before = node.disk.term(entry.index - 1)
+      const content = `${before} ${entry.kind} ${entry.data.toString('latin1')}`
       const known = this.#written.get(key)
       demand(known === undefined || known === content, `two entries ${key}`)
       this.#written.set(key, content)

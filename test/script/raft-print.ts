@@ -35,12 +35,18 @@ function printBody(message: RaftMessage): string {
   switch (message.type) {
     case 'preVote':
     case 'vote':
-      return ` last=${message.lastTerm}/${message.lastIndex}${printCommit(message)}${message.force ? ' force' : ''}`
+      return (
+        ` last=${message.lastTerm}/${message.lastIndex}${printCommit(message)}` +
+        `${message.force ? ' force' : ''}`
+      )
     case 'preVoteAnswer':
     case 'voteAnswer':
       return `${message.granted ? ' granted' : ' refused'}${printCommit(message)}`
     case 'append':
-      return ` prev=${message.prevTerm}/${message.prevIndex} commit=${message.commit} ${printEntries(message.entries)}`
+      return (
+        ` prev=${message.prevTerm}/${message.prevIndex} commit=${message.commit}` +
+        ` ${printEntries(message.entries)}`
+      )
     case 'appendAnswer':
       return `${printAppendAnswer(message)}${message.quarantined ? ' quarantined' : ''}`
     case 'heartbeat':
@@ -48,7 +54,10 @@ function printBody(message: RaftMessage): string {
     case 'heartbeatAnswer':
       return ` round=${message.round}${message.quarantined ? ' quarantined' : ''}`
     case 'snapshot':
-      return ` meta=${message.meta.term}/${message.meta.index} ${printMembership(message.meta.membership)}`
+      return (
+        ` meta=${message.meta.term}/${message.meta.index}` +
+        ` ${printMembership(message.meta.membership)}`
+      )
     case 'snapshotAnswer':
       return message.installed ? ` installed=${message.index}` : ` next=${message.nextChunk}`
     case 'timeoutNow':
@@ -100,7 +109,8 @@ export function printStatus(status: RaftStatus): string[] {
   const transfer = status.transferringTo === 0 ? '' : ` transferringTo=${status.transferringTo}`
   return [
     `${id} ${role} term=${term} vote=${vote} leader=${leader} commit=${commit} applied=${applied}` +
-      ` last=${lastIndex} stable=${stableIndex} ${printMembership(status.membership)}${flags}${transfer}`,
+      ` last=${lastIndex} stable=${stableIndex}` +
+      ` ${printMembership(status.membership)}${flags}${transfer}`,
     ...status.progress.map(
       member =>
         `  ${member.id} ${member.state} match=${member.match} next=${member.next}` +

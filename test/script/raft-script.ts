@@ -346,7 +346,10 @@ export class RaftScript {
     throw new Error('does not come to rest')
   }
 
-  /** `run 50`: so many ticks for everybody who is up, coming to rest after each; `ids=(1 2)` ticks only those. */
+  /**
+   * `run 50`: so many ticks for everybody who is up, coming to rest after each; `ids=(1 2)` ticks
+   * only those.
+   */
   #runTicks(command: Command): void {
     const loud = !this.#quiet
     this.#quiet = true

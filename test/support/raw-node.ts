@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { helloMac, welcomeMac } from '../../src/net/handshake.ts'
 import type { LinkPurpose } from '../../src/net/peer-link.ts'
-import { decodeFrame, FrameReader } from '../../src/protocol/frame.ts'
+import { decodeFrame, type Frame, FrameReader } from '../../src/protocol/frame.ts'
 import type { PayloadOf } from '../../src/protocol/kinds.ts'
 import { packet } from '../../src/protocol/packet.ts'
 import { testSecret } from './peer-network-harness.ts'
@@ -34,12 +34,14 @@ export async function helloFrame(raw: RawPeer, claims: Claims): Promise<Buffer> 
   return frameOf(packet('HELLO', hello), { clusterTag, epoch })
 }
 
-/** Listens like a node with one endpoint, greets the first that dials, and says nothing more to anybody. */
+/** Listens like node `silent` with boot id 4 and one endpoint, greets the first that dials, and says nothing more to anybody. */
 export class SilentNode {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #endpoint: string
   readonly #secret: Buffer
+  /** What the others sent after the greeting. */
+  readonly frames: Frame[] = []
   #greeted = false
 
   constructor(endpoint: string, secret = testSecret) {
@@ -68,7 +70,8 @@ export class SilentNode {
       reader.push(chunk)
       while (reader.next()) {
         const frame = decodeFrame(reader.buffer, reader.start, reader.end)
-        if (frame.packet.kind === 'HELLO') this.#welcome(socket, nonce, frame.packet.payload.nonce)
+        if (frame.packet.kind !== 'HELLO') this.frames.push(frame)
+        else this.#welcome(socket, nonce, frame.packet.payload.nonce)
       }
     })
     socket.write(frameOf(packet('CHALLENGE', { nonce })))

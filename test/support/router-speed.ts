@@ -40,7 +40,7 @@ class ForgetfulMap extends Map<string, Buffer> {
 
 function measureApply(): void {
   const rows = new MapRows(new ForgetfulMap())
-  const machine = new RouterMachine({ appended() {}, queued() {} })
+  const machine = new RouterMachine({ appended() {}, queued() {}, replaced() {} })
   const writer = new ByteWriter(1 << 16)
   beginEntry(writer, 1_700_000_000_000, 64)
   writeOwn(writer, [{ first: 0, count: 64, slotEpoch: 1 }])

@@ -121,16 +121,16 @@ export class RouterWorld {
   #carry(): boolean {
     let moved = false
     for (const { endpoint, env } of this.nodes.values()) {
-      for (const { to, packet: sent } of env.take()) {
+      for (const { to, packet: sent, epoch } of env.take()) {
         const target = this.nodes.get(to)
         if (target === undefined) {
-          this.outside.push({ from: endpoint, to, packet: sent })
+          this.outside.push({ from: endpoint, to, packet: sent, epoch })
           continue
         }
         moved = true
         if (this.cut.has(endpoint) || this.cut.has(to)) continue
-        this.carried.push({ from: endpoint, to, packet: sent })
-        target.router.onPacket(endpoint, sent)
+        this.carried.push({ from: endpoint, to, packet: sent, epoch })
+        target.router.onPacket(endpoint, { ...sent, epoch })
       }
     }
     return moved

@@ -1,0 +1,275 @@
+import { CommanderError } from 'commander'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { RingsetError } from '../src/base/errors.ts'
+import { ImMessage } from '../src/client/im-types.ts'
+import type { ClusterStatus } from '../src/control/cluster-status.ts'
+import { StatusResponse } from '../src/gen/ringset/control/v1/control.ts'
+import type { RoutingTable } from '../src/table/table.ts'
+import { clusterEvents } from './cluster-events.ts'
+import { cutLine } from './cut-line.ts'
+import { reportFailure } from './failure.ts'
+import { messageJson, messageLine } from './message-text.ts'
+import { seconds, wholeNumber } from './options.ts'
+import { pictureOf } from './rates.ts'
+import { tableChanges } from './table-changes.ts'
+import { bytesText, clean, durationText, tableLines } from './terminal.ts'
+
+afterEach(() => vi.restoreAllMocks())
+
+function failed(error: unknown, json = false): { exitCode: number; text: string } {
+  let text = ''
+  vi.spyOn(process.stderr, 'write').mockImplementation(chunk => {
+    text += chunk
+    return true
+  })
+  return { exitCode: reportFailure(error, json), text }
+}
+
+describe('failures', () => {
+  it('are one line with code and remedy, and an exit code by kind', () => {
+    const { exitCode, text } = failed(new RingsetError('NOT_LEADER', 'replica 2 follows'))
+    expect(exitCode).toBe(1)
+    expect(text).toBe('error NOT_LEADER: replica 2 follows. The reply names the leader; ask it.\n')
+    expect(failed(new RingsetError('UNREACHABLE')).exitCode).toBe(3)
+    expect(failed(new RingsetError('TIMEOUT')).exitCode).toBe(3)
+    expect(failed(new RingsetError('USAGE')).exitCode).toBe(2)
+    expect(failed(new CommanderError(1, 'commander.unknownOption', 'error: no')).text).toMatch(
+      /^error USAGE: no\./
+    )
+    expect(failed(new CommanderError(0, 'commander.helpDisplayed', '')).exitCode).toBe(0)
+  })
+
+  it('never show a stack, not even of a bug, nor steer the terminal', () => {
+    const { exitCode, text } = failed(new TypeError('x is not\na function'))
+    expect([exitCode, text.split('\n')[0]]).toEqual([
+      1,
+      expect.stringMatching(/^error INTERNAL: x is not\./)
+    ])
+    expect(text).not.toContain('at ')
+    const hostile = failed(new RingsetError('BAD_UID', 'bad \u001b[2J\u0007uid')).text
+    expect(hostile).toContain('bad  [2J uid')
+  })
+
+  it('are an object for programs', () => {
+    const { text } = failed(new RingsetError('TIMEOUT', 'late', { ms: 5 }), true)
+    expect(JSON.parse(text)).toMatchObject({
+      error: { code: 'TIMEOUT', text: 'late', outcome: 'unknown', facts: { ms: 5 } }
+    })
+  })
+
+  it('with several problems are a list and a closing line', () => {
+    const lines = failed(new RingsetError('CONFIG_INVALID', 'f:1: a\nf:2: b'))
+      .text.trimEnd()
+      .split('\n')
+    expect(lines.slice(0, 2)).toEqual(['f:1: a', 'f:2: b'])
+    expect(lines[2]).toMatch(/^error CONFIG_INVALID: 2 problems\./)
+  })
+})
+
+describe('terminal', () => {
+  it('aligns tables: words left, numbers right', () => {
+    expect(
+      tableLines(
+        ['id', 'count'],
+        [
+          ['a', 5],
+          ['longer', 12_345]
+        ]
+      )
+    ).toEqual(['id      count', 'a           5', 'longer  12345'])
+  })
+
+  it('lets no foreign text steer it, and cuts lines by what is seen', () => {
+    expect(clean('a\u001b[2Jb\u0000c\nd\u009be')).toBe('a [2Jb c d e')
+    expect(cutLine('\u001b[31mred\u001b[0m and more', 5)).toBe('\u001b[31mred\u001b[0m a')
+    expect(cutLine('short', 80)).toBe('short')
+  })
+
+  it('speaks of sizes and times', () => {
+    expect([bytesText(0), bytesText(1536), bytesText(150 * 2 ** 20)]).toEqual([
+      '0 B',
+      '1.5 KiB',
+      '150 MiB'
+    ])
+    expect([5.4, 1500, 90_000, 600_000, 1e7, 2e8].map(durationText)).toEqual([
+      '5 ms',
+      '1.5 s',
+      '90 s',
+      '10 min',
+      '2.8 h',
+      '2.3 d'
+    ])
+  })
+
+  it('prints messages for people and programs', () => {
+    const message = {
+      msgid: 7,
+      from: 'ann',
+      deviceId: 'd',
+      clientMsgId: 3,
+      type: 0,
+      atMs: 0,
+      body: Buffer.from('hi\u001b[2J')
+    }
+    expect(messageLine(new ImMessage('p2p/ann/bob', message))).toMatch(/#7 ann: hi \[2J$/)
+    expect(messageJson(new ImMessage('p2p/ann/bob', message))).toMatchObject({
+      session: 'p2p/ann/bob',
+      msgid: 7,
+      body: 'hi\u001b[2J',
+      at: '1970-01-01T00:00:00.000Z'
+    })
+    const bytes = messageJson(new ImMessage('s', { ...message, type: 1, body: Buffer.from([255]) }))
+    expect(bytes).toMatchObject({ type: 1, bodyBase64: '/w==' })
+    expect(bytes).not.toHaveProperty('body')
+  })
+})
+
+describe('options', () => {
+  it('take numbers in range and nothing else', () => {
+    const small = wholeNumber(1, 10)
+    expect(small('10')).toBe(10)
+    for (const bad of ['0', '11', '1.5', '-1', '', 'x', '1e1']) expect(() => small(bad)).toThrow()
+    expect(seconds('0.5')).toBe(0.5)
+    for (const bad of ['0', '-1', 'x', '', 'Infinity']) expect(() => seconds(bad)).toThrow()
+  })
+})
+
+const entry = {
+  nodeId: 'n1',
+  bootId: 1,
+  address: 'h:1',
+  state: 'up' as const,
+  version: '1',
+  weight: 1
+}
+const base: RoutingTable = {
+  clusterId: '0000000000aa',
+  epoch: 1,
+  slotCount: 16,
+  runs: [{ first: 0, count: 16, setId: 's1', slotEpoch: 1 }],
+  pins: [],
+  arbiters: [],
+  sets: [
+    {
+      id: 's1',
+      zone: 'z',
+      state: 'active',
+      weight: 1,
+      transfers: [],
+      logics: [{ id: 'l1', ...entry }],
+      routers: []
+    }
+  ]
+}
+
+describe('table changes', () => {
+  it('are none between equal tables', () => {
+    expect(tableChanges(base, { ...base, epoch: 2 })).toEqual([])
+  })
+
+  it('name moved slots as runs, and every process that came, went or changed', () => {
+    const after: RoutingTable = {
+      ...base,
+      runs: [
+        { first: 0, count: 4, setId: 's1', slotEpoch: 1 },
+        { first: 4, count: 1, setId: 's2', slotEpoch: 2 },
+        { first: 5, count: 3, setId: 's1', slotEpoch: 1 },
+        { first: 8, count: 8, setId: 's2', slotEpoch: 2 }
+      ],
+      pins: [{ match: 'uid', value: 'ann', setId: 's2' }],
+      sets: [
+        {
+          ...base.sets[0]!,
+          state: 'draining',
+          logics: [
+            { id: 'l1', ...entry, bootId: 2 },
+            { id: 'l2', ...entry }
+          ]
+        }
+      ]
+    }
+    expect(tableChanges(base, after)).toEqual([
+      'slot 4: set s1 → s2',
+      'slots 8–15: set s1 → s2',
+      'set s1: state active → draining',
+      'logic l1: bootId 1 → 2',
+      'logic l2 is new',
+      'pin uid ann is new'
+    ])
+    expect(tableChanges(after, base)).toContain('logic l2 is gone')
+  })
+})
+
+const group = { leader: 'n1', term: 1, commit: 1, replicas: [] }
+const set = {
+  id: 's1',
+  state: 'active',
+  slots: 1,
+  users: 0,
+  sessions: 0,
+  appends: 0,
+  router: group,
+  logics: [],
+  transfers: []
+}
+const nodeView = {
+  id: 'n1',
+  state: 'running',
+  pid: 1,
+  epoch: 1,
+  uptimeMs: 1,
+  rssBytes: 1,
+  cpuMicros: 1,
+  eventLoopP99Ms: 1,
+  roles: [],
+  controlAddress: ''
+}
+const status: ClusterStatus = {
+  cluster: 'c',
+  clusterId: '',
+  epoch: 1,
+  arbiter: group,
+  sets: [set],
+  moves: [],
+  nodes: [nodeView]
+}
+
+describe('events and rates', () => {
+  it('tell what changed between two looks', () => {
+    expect(clusterEvents(status, status)).toEqual([])
+    const later: ClusterStatus = {
+      ...status,
+      epoch: 2,
+      sets: [{ ...set, state: 'unavailable', router: { ...group, leader: null, term: 2 } }],
+      nodes: [{ ...nodeView, pid: 2 }]
+    }
+    expect(clusterEvents(status, later)).toEqual([
+      'table epoch 1 → 2',
+      'set s1: leader n1 → none (term 2)',
+      'set s1: active → unavailable',
+      'node n1: restarted as pid 2'
+    ])
+  })
+
+  it('count per second, and not below zero when a process restarted', () => {
+    const transfers = [{ id: 't1', set: 's1', acks: 30, pushes: 5 }]
+    const sample = (atMs: number, acks: number, pushes: number) => ({
+      atMs,
+      table: undefined,
+      nodes: [
+        {
+          id: 'n1',
+          controlAddress: '',
+          error: undefined,
+          status: StatusResponse.fromPartial({ transfers: [{ ...transfers[0]!, acks, pushes }] })
+        }
+      ]
+    })
+    const first = pictureOf(sample(1000, 30, 5))
+    expect(first.perSecond.get('s1')).toEqual({ acks: 0, pushes: 0 })
+    expect(pictureOf(sample(3000, 130, 1), first).perSecond.get('s1')).toEqual({
+      acks: 50,
+      pushes: 0
+    })
+  })
+})

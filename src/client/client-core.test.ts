@@ -1,0 +1,397 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type ErrorCode, errorCodes } from '../base/error-codes.ts'
+import { RingsetError } from '../base/errors.ts'
+import { Prng } from '../base/prng.ts'
+import type { KindName, Message, Page, PayloadOf } from '../protocol/kinds.ts'
+import { answer, type Packet, packet } from '../protocol/packet.ts'
+import { AddressBook } from './address-book.ts'
+import { ClientCore, type ClientState, type DialEvents } from './client-core.ts'
+import { Inbox } from './inbox.ts'
+import { defaultOutboxOptions, Outbox, Outgoing } from './outbox.ts'
+
+interface Dialed {
+  readonly address: string
+  readonly events: DialEvents
+  readonly sent: Packet[]
+  closed: boolean
+}
+
+/** A client core whose connections end in the hands of the test. */
+class Bench {
+  now = 1_000
+  readonly dialed: Dialed[] = []
+  readonly states: [ClientState, ErrorCode | undefined][] = []
+  readonly got: number[] = []
+  token: string | RingsetError = 'token'
+  readonly inbox: Inbox
+  readonly outbox: Outbox
+  readonly core: ClientCore
+
+  constructor(freshTokens = false, seed = 1) {
+    const random = new Prng(seed)
+    this.inbox = new Inbox((_, { msgid }) => {
+      this.got.push(msgid)
+      return 'done'
+    })
+    this.outbox = new Outbox(this.now, 1, 1_000_000, defaultOutboxOptions)
+    const options = { deviceId: 'd', class: 'desktop' as const, connSeq: 0, freshTokens }
+    const book = new AddressBook('ann', ['tcp://one:1', 'tcp://two:1'], random)
+    const env = {
+      nowMs: () => this.now,
+      wallMs: () => 5_000,
+      random,
+      dial: (address: string, events: DialEvents) => {
+        this.dialed.push({ address, events, sent: [], closed: false })
+      },
+      token: (done: (token: string | RingsetError) => void) => done(this.token),
+      onState: (state: ClientState, error: RingsetError | undefined) => {
+        this.states.push([state, error?.code])
+      }
+    }
+    this.core = new ClientCore(env, options, book, this.inbox, this.outbox)
+    this.core.start()
+  }
+
+  get last(): Dialed {
+    return this.dialed.at(-1)!
+  }
+
+  /** Establishes the latest connection, up to CONNECT. */
+  open(): Dialed {
+    const { last } = this
+    last.events.onOpen({
+      send: one => {
+        if (!last.closed) last.sent.push({ ...one })
+        return !last.closed
+      },
+      close: () => {
+        last.closed = true
+      }
+    })
+    return last
+  }
+
+  online(): Dialed {
+    const link = this.open()
+    const bounds = { heartbeatMinMs: 1_000, heartbeatMaxMs: 60_000 }
+    const welcome = { bootId: 1, connId: 1, serverTimeMs: 1, bodyLimitBytes: 99, ...bounds }
+    link.events.onPacket(packet('CONNECTED', welcome))
+    return link
+  }
+
+  take<K extends KindName>(link: Dialed, kind: K): Packet<K>[] {
+    const taken = link.sent.filter(one => one.kind === kind)
+    for (const one of taken) link.sent.splice(link.sent.indexOf(one), 1)
+    return taken as Packet<K>[]
+  }
+
+  pong(link: Dialed, ping: Packet, more = false): void {
+    link.events.onPacket(answer(ping, 'PONG', { serverTimeMs: 1, more }))
+  }
+
+  push(link: Dialed, ...pages: Page[]): void {
+    link.events.onPacket(packet('PUSH', { pages }))
+  }
+
+  error(link: Dialed, request: Packet, code: ErrorCode, retryAfterMs = 0): void {
+    const payload = { code: errorCodes[code].number, text: '', retryAfterMs, hint: undefined }
+    link.events.onPacket(answer(request, 'ERROR', payload))
+  }
+
+  pass(ms: number): void {
+    for (const end = this.now + ms; this.now < end; ) {
+      this.now += 100
+      this.core.tick()
+    }
+  }
+}
+
+const page = (from: number, to: number): Page => ({
+  session: 's',
+  first: 1,
+  latest: to,
+  messages: Array.from(
+    { length: to - from + 1 },
+    (_, i): Message => ({
+      msgid: from + i,
+      from: 'a',
+      deviceId: 'd',
+      clientMsgId: from + i,
+      type: 0,
+      atMs: 0,
+      body: Buffer.alloc(0)
+    })
+  )
+})
+
+describe('staying connected', () => {
+  it('introduces itself with a growing connSeq, and asks for everything it lacks', () => {
+    const bench = new Bench()
+    const link = bench.online()
+    const [connect] = bench.take(link, 'CONNECT')
+    expect(connect!.payload).toMatchObject({ token: 'token', deviceId: 'd', connSeq: 5_000 })
+    const [ping] = bench.take(link, 'PING')
+    expect(ping!.payload).toMatchObject({ full: true, cursors: [], intervalMs: 30_000 })
+    link.events.onClose(new RingsetError('UNREACHABLE'))
+    bench.pass(300)
+    expect(bench.take(bench.open(), 'CONNECT')[0]!.payload.connSeq).toBe(5_001)
+    expect(bench.states.map(([state]) => state)).toEqual([
+      'connecting',
+      'connected',
+      'waiting',
+      'connecting'
+    ])
+  })
+
+  it('tries all addresses, slower and slower', () => {
+    const bench = new Bench()
+    for (let i = 0; i < 12; i++) {
+      bench.last.events.onClose(new RingsetError('UNREACHABLE'))
+      while (bench.dialed.length < i + 2) bench.pass(100)
+    }
+    expect(bench.dialed).toHaveLength(13)
+    expect(new Set(bench.dialed.map(({ address }) => address)).size).toBe(2)
+    bench.last.events.onClose(new RingsetError('UNREACHABLE'))
+    bench.pass(4_900)
+    expect(bench.dialed).toHaveLength(13)
+  })
+
+  it('gives an attempt up that goes nowhere, and ignores what it does later', () => {
+    const bench = new Bench()
+    const stuck = bench.open()
+    bench.pass(9_000)
+    expect(stuck.closed).toBe(true)
+    expect(bench.dialed.length).toBeGreaterThan(1)
+    const states = bench.states.length
+    stuck.events.onPacket(packet('KICK', { reason: '', by: '' }))
+    stuck.events.onClose(undefined)
+    expect(bench.states).toHaveLength(states)
+  })
+
+  it('follows REDIRECT at once, but not in circles', () => {
+    const bench = new Bench()
+    for (let i = 0; i < 3; i++) {
+      const addresses = [`tcp://next${i}:1`]
+      bench.open().events.onPacket(packet('REDIRECT', { setId: 's2', addresses }))
+      expect(bench.last.address).toBe(`tcp://next${i}:1`)
+    }
+    bench.open().events.onPacket(packet('REDIRECT', { setId: 's1', addresses: [] }))
+    expect(bench.states.at(-1)).toEqual(['waiting', 'MOVED'])
+  })
+
+  it('leaves within the time it is given', () => {
+    const bench = new Bench()
+    const link = bench.online()
+    link.events.onPacket(packet('RECONNECT', { withinMs: 2_000 }))
+    bench.pass(2_100)
+    expect(link.closed).toBe(true)
+    expect(bench.dialed).toHaveLength(2)
+  })
+
+  it.each(['BAD_TOKEN', 'TOKEN_EXPIRED'] as const)(
+    '%s ends it unless tokens can be fresh',
+    code => {
+      const fixed = new Bench()
+      fixed.error(fixed.open(), packet('CONNECT', {} as PayloadOf<'CONNECT'>), code)
+      expect(fixed.states.at(-1)).toEqual(['failed', code])
+      const fresh = new Bench(true)
+      fresh.error(fresh.open(), packet('CONNECT', {} as PayloadOf<'CONNECT'>), code)
+      expect(fresh.states.at(-1)).toEqual(['waiting', code])
+      fresh.pass(1_000)
+      expect(fresh.dialed).toHaveLength(2)
+    }
+  )
+
+  it('goes on without a token for now', () => {
+    const bench = new Bench(true)
+    bench.last.events.onClose(undefined)
+    bench.token = new RingsetError('UNREACHABLE')
+    bench.pass(2_000)
+    expect(bench.dialed).toHaveLength(1)
+    bench.token = 'again'
+    bench.pass(5_000)
+    expect(bench.dialed.length).toBeGreaterThan(1)
+  })
+
+  it('does not come back when it was kicked', () => {
+    const bench = new Bench()
+    const link = bench.online()
+    const ends: unknown[] = []
+    bench.outbox.add(new Outgoing('s', 0, Buffer.alloc(0), 90_000, end => ends.push(end)))
+    bench.core.pump()
+    bench.core.history({ session: 's', from: 1, limit: 1 }, 1_000, end => ends.push(end))
+    link.events.onPacket(packet('KICK', { reason: 'elsewhere', by: 'x' }))
+    bench.pass(30_000)
+    expect(bench.states.at(-1)).toEqual(['kicked', 'KICKED'])
+    expect(bench.dialed).toHaveLength(1)
+    expect(ends).toHaveLength(2)
+  })
+
+  it('says BYE', () => {
+    const bench = new Bench()
+    const link = bench.online()
+    bench.core.close()
+    expect(bench.take(link, 'BYE')).toHaveLength(1)
+    expect(link.closed).toBe(true)
+    bench.pass(20_000)
+    expect(bench.dialed).toHaveLength(1)
+  })
+})
+
+describe('heartbeats', () => {
+  it('come in the interval, which grows while it is survived', () => {
+    const bench = new Bench()
+    const link = bench.online()
+    bench.pong(link, bench.take(link, 'PING')[0]!)
+    const intervals: number[] = []
+    for (let i = 0; i < 4; i++) {
+      const startMs = bench.now
+      let ping: Packet<'PING'> | undefined
+      while (!ping) {
+        bench.pass(100)
+        ping = bench.take(link, 'PING')[0]
+      }
+      intervals.push(Math.round((bench.now - startMs) / 1_000))
+      bench.pong(link, ping)
+    }
+    expect(intervals).toEqual([30, 45, 60, 60])
+  })
+
+  it('without an answer end the connection, and shrink', () => {
+    const bench = new Bench()
+    const link = bench.online()
+    bench.pong(link, bench.take(link, 'PING')[0]!)
+    bench.pass(30_100)
+    expect(bench.take(link, 'PING')).toHaveLength(1)
+    bench.pass(10_100)
+    expect(link.closed).toBe(true)
+    bench.pass(1_000)
+    const [ping] = bench.take(bench.online(), 'PING')
+    expect(ping!.payload.intervalMs).toBe(24_000)
+  })
+
+  it('go on at once while there is more, and slowly without progress', () => {
+    const bench = new Bench()
+    const link = bench.online()
+    const [first] = bench.take(link, 'PING')
+    bench.push(link, page(1, 3))
+    bench.pong(link, first!, true)
+    const [second] = bench.take(link, 'PING')
+    expect(second!.payload).toMatchObject({ full: true, cursors: [{ session: 's', msgid: 3 }] })
+    bench.pong(link, second!, true)
+    expect(bench.take(link, 'PING')).toEqual([])
+    bench.pass(400)
+    expect(bench.take(link, 'PING')).toHaveLength(1)
+  })
+
+  it('are sent at once for a gap, and are repeated after a refusal', () => {
+    const bench = new Bench()
+    const link = bench.online()
+    bench.pong(link, bench.take(link, 'PING')[0]!)
+    bench.push(link, page(3, 3))
+    const [ping] = bench.take(link, 'PING')
+    expect(ping!.payload).toMatchObject({ full: false, cursors: [{ session: 's', msgid: 0 }] })
+    bench.push(link, page(4, 4))
+    expect(bench.take(link, 'PING')).toEqual([])
+    bench.error(link, ping!, 'TIMEOUT', 500)
+    bench.pass(400)
+    expect(bench.take(link, 'PING')).toEqual([])
+    bench.pass(300)
+    const [again] = bench.take(link, 'PING')
+    bench.push(link, page(1, 4))
+    bench.pong(link, again!)
+    expect(bench.got).toEqual([1, 2, 3, 4])
+    bench.pass(20_000)
+    expect(bench.take(link, 'PING')).toEqual([])
+  })
+})
+
+describe('requests', () => {
+  it('history survives a reconnect, and its deadline', () => {
+    const bench = new Bench()
+    const results: (Page | RingsetError)[] = []
+    bench.core.history({ session: 's', from: 1, limit: 5 }, 5_000, one => results.push(one))
+    const link = bench.online()
+    expect(bench.take(link, 'HISTORY')).toHaveLength(1)
+    link.events.onClose(undefined)
+    bench.pass(300)
+    const next = bench.online()
+    const [again] = bench.take(next, 'HISTORY')
+    next.events.onPacket(answer(again!, 'HISTORY_OK', page(1, 2)))
+    next.events.onPacket(answer(again!, 'HISTORY_OK', page(1, 2)))
+    expect(results).toHaveLength(1)
+    bench.core.history({ session: 's', from: 1, limit: 5 }, 5_000, one => results.push(one))
+    bench.error(next, bench.take(next, 'HISTORY')[0]!, 'FORBIDDEN')
+    bench.core.history({ session: 's', from: 1, limit: 5 }, 5_000, one => results.push(one))
+    bench.pass(5_100)
+    expect(results.slice(1).map(one => (one as RingsetError).code)).toEqual([
+      'FORBIDDEN',
+      'TIMEOUT'
+    ])
+  })
+
+  it('acknowledges pushes in batches', () => {
+    const bench = new Bench()
+    const link = bench.online()
+    bench.push(link, page(1, 2))
+    bench.push(link, page(3, 3))
+    bench.pass(100)
+    const acks = bench.take(link, 'PUSH_ACK')
+    expect(acks.map(({ payload }) => payload.cursors)).toEqual([[{ session: 's', msgid: 3 }]])
+    bench.pass(1_000)
+    expect(bench.take(link, 'PUSH_ACK')).toEqual([])
+  })
+})
+
+describe('against a gateway that loses, doubles, reorders and dies', () => {
+  const event = fc.oneof(
+    fc.record({ op: fc.constant('store' as const), push: fc.boolean() }),
+    fc.record({
+      op: fc.constant('push' as const),
+      from: fc.integer({ min: 1, max: 30 }),
+      length: fc.integer({ min: 1, max: 6 })
+    }),
+    fc.record({ op: fc.constant('serve' as const), pageSize: fc.integer({ min: 1, max: 4 }) }),
+    fc.constant({ op: 'die' as const }),
+    fc.record({ op: fc.constant('pass' as const), ms: fc.integer({ min: 100, max: 15_000 }) })
+  )
+
+  it('everything stored is delivered exactly once, in order', () => {
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 50 }), fc.nat(), (events, seed) => {
+        const bench = new Bench(false, seed)
+        let stored = 0
+        let link = bench.online()
+        const served = (pageSize: number): void => {
+          if (bench.core.state === 'connecting' && bench.last !== link) link = bench.online()
+          for (const ping of bench.take(link, 'PING')) {
+            const cursor = ping.payload.cursors[0]?.msgid ?? 0
+            const to = Math.min(stored, cursor + pageSize)
+            if (to > cursor) bench.push(link, page(cursor + 1, to))
+            bench.pong(link, ping, to < stored)
+          }
+        }
+        for (const one of events) {
+          if (one.op === 'store') {
+            stored++
+            if (one.push) bench.push(link, page(stored, stored))
+          } else if (one.op === 'push') {
+            const to = Math.min(one.from + one.length - 1, stored)
+            if (one.from <= to) bench.push(link, page(one.from, to))
+          } else if (one.op === 'serve') served(one.pageSize)
+          else if (one.op === 'die') link.events.onClose(new RingsetError('UNREACHABLE'))
+          else bench.pass(one.ms)
+          expect(bench.got).toEqual(Array.from({ length: bench.got.length }, (_, i) => i + 1))
+        }
+        // Two minutes of good weather: at least one heartbeat.
+        for (let i = 0; i < 1_200; i++) {
+          bench.pass(100)
+          served(3)
+        }
+        expect(bench.got).toEqual(Array.from({ length: stored }, (_, i) => i + 1))
+      }),
+      { numRuns: 40 }
+    )
+  })
+})

@@ -1,0 +1,122 @@
+import { describe, expect, it } from 'vitest'
+import { StatusResponse } from '../gen/ringset/control/v1/control.ts'
+import type { RoutingTable } from '../table/table.ts'
+import type { ClusterSample, NodeSample } from './cluster-control.ts'
+import { clusterStatus } from './cluster-status.ts'
+
+const table: RoutingTable = {
+  clusterId: '0000000000aa',
+  epoch: 9,
+  slotCount: 16,
+  runs: [
+    { first: 0, count: 10, setId: 's1', slotEpoch: 1 },
+    { first: 10, count: 6, setId: 's2', slotEpoch: 1 }
+  ],
+  pins: [],
+  arbiters: [{ replicaId: 1, nodeId: 'n1', address: '' }],
+  sets: ['s1', 's2'].map(id => ({
+    id,
+    zone: 'default',
+    state: 'active',
+    weight: 1,
+    logics: [],
+    transfers: [
+      {
+        id: `${id}-t`,
+        nodeId: 'n2',
+        bootId: 1,
+        address: '',
+        state: 'up',
+        version: '',
+        weight: 1,
+        clientAddresses: ['tcp://x:1']
+      }
+    ],
+    routers: [1, 2].map(replicaId => ({
+      replicaId,
+      nodeId: `n${replicaId}`,
+      address: '',
+      role: 'voter' as const,
+      bootId: 1,
+      state: 'up' as const
+    }))
+  }))
+}
+
+type Raft = {
+  replica: number
+  role: string
+  term: number
+  commit?: number
+  lastIndex?: number
+  peers?: object[]
+}
+
+function node(id: string, routers: { set: string; users?: number; raft: Raft }[]): NodeSample {
+  const status = StatusResponse.fromPartial({ nodeId: id, state: 'running', cluster: 'c', routers })
+  return { id, controlAddress: '', status, error: undefined }
+}
+
+const silent: NodeSample = {
+  id: 'n2',
+  controlAddress: '',
+  status: undefined,
+  error: 'UNREACHABLE'
+}
+const sample = (...nodes: NodeSample[]): ClusterSample => ({ atMs: 0, nodes, table })
+
+describe('cluster status', () => {
+  it('puts the leader’s view of each replica and the table together', () => {
+    const peers = [{ replica: 2, match: 40, state: 'replicate', active: true }]
+    const raft = { replica: 1, role: 'leader', term: 3, commit: 41, lastIndex: 42, peers }
+    const status = clusterStatus(sample(node('n1', [{ set: 's1', users: 5, raft }]), silent))
+    expect(status).toMatchObject({ cluster: 'c', clusterId: '0000000000aa', epoch: 9, moves: [] })
+    expect(status.sets[0]).toMatchObject({ id: 's1', state: 'active', slots: 10, users: 5 })
+    expect(status.sets[0]?.router).toEqual({
+      leader: 'n1',
+      term: 3,
+      commit: 41,
+      replicas: [
+        { id: 1, node: 'n1', role: 'leader', match: 42, applied: 0 },
+        { id: 2, node: 'n2', role: 'unreachable', match: 40, applied: 0 }
+      ]
+    })
+    expect(status.sets[0]?.transfers[0]).toMatchObject({
+      id: 's1-t',
+      node: 'n2',
+      state: 'unreachable',
+      addresses: ['tcp://x:1']
+    })
+    expect(status.nodes.map(({ state }) => state)).toEqual(['running', 'unreachable'])
+  })
+
+  it('says that a set without a leader is unavailable', () => {
+    const raft = { replica: 1, role: 'candidate', term: 4 }
+    const [first, second] = clusterStatus(sample(node('n1', [{ set: 's1', raft }]), silent)).sets
+    expect([first?.state, first?.router.leader, first?.router.term]).toEqual([
+      'unavailable',
+      null,
+      4
+    ])
+    expect(second).toMatchObject({ id: 's2', state: 'unavailable', slots: 6 })
+  })
+
+  it('believes the newer of two leaders', () => {
+    const leads = (replica: number, term: number) => ({ replica, role: 'leader', term })
+    const { sets } = clusterStatus(
+      sample(
+        node('n1', [{ set: 's1', raft: leads(1, 6) }]),
+        node('n2', [{ set: 's1', raft: leads(2, 5) }])
+      )
+    )
+    expect(sets[0]?.router).toMatchObject({ leader: 'n1', term: 6 })
+  })
+
+  it('works before there is a table, and when nobody answers', () => {
+    const raft = { replica: 1, role: 'leader', term: 1 }
+    const started = { ...sample(node('n1', [{ set: 's7', raft }])), table: undefined }
+    expect(clusterStatus(started).sets[0]).toMatchObject({ id: 's7', state: 'active', slots: 0 })
+    const dark = clusterStatus({ ...sample(silent), table: undefined })
+    expect(dark).toMatchObject({ cluster: '', epoch: 0, sets: [], arbiter: { leader: null } })
+  })
+})
