@@ -34,6 +34,27 @@ describe('PendingTable', () => {
     expect(table.delete(one)).toBe(false)
   })
 
+  it('does not let a renewed timeout hold up those behind it', () => {
+    const table = new PendingTable<Entry>(0, 100)
+    const woken: [number, number][] = []
+    const [one, two] = [entry(1), entry(2)]
+    table.add(one)
+    table.wakeFirst(one, 0)
+    table.add(two)
+    table.wakeFirst(two, 10)
+    table.wakeFirst(one, 50)
+    for (let now = 60; now <= 200; now += 10) {
+      table.advance(now, due => {
+        woken.push([due.sequence, now])
+        table.delete(due)
+      })
+    }
+    expect(woken).toEqual([
+      [2, 110],
+      [1, 150]
+    ])
+  })
+
   it('agrees with a naive one under any history', () => {
     const step = fc.record({
       op: fc.constantFrom('add' as const, 'wake' as const, 'delete' as const, 'pass' as const),
@@ -56,12 +77,13 @@ describe('PendingTable', () => {
             else table.wake(added, now + ms)
             naive.set(added.sequence, now + (ms % 2 === 0 ? 100 : ms))
           } else if (op === 'wake' && picked && naive.has(picked.sequence)) {
-            table.wake(picked, now + ms)
-            naive.set(picked.sequence, now + ms)
+            if (ms % 2 === 0) table.wakeFirst(picked, now)
+            else table.wake(picked, now + ms)
+            naive.set(picked.sequence, now + (ms % 2 === 0 ? 100 : ms))
           } else if (op === 'delete' && picked) {
             expect(table.delete(picked)).toBe(naive.delete(picked.sequence))
           } else if (op === 'pass') {
-            now += 10 + Math.floor(ms / 10) * 10
+            now += 10 + Math.floor(ms / 50) * 10
             const woken: number[] = []
             table.advance(now, ({ sequence }) => woken.push(sequence))
             const due = [...naive].filter(([, atMs]) => atMs <= now).map(([sequence]) => sequence)
@@ -73,7 +95,8 @@ describe('PendingTable', () => {
             expect(table.get(sequence) !== undefined).toBe(naive.has(sequence))
           }
         }
-      })
+      }),
+      { numRuns: 300 }
     )
   })
 })

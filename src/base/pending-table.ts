@@ -43,8 +43,10 @@ export class PendingTable<T extends PendingEntry> {
   /** Wakes the entry after the common timeout. */
   wakeFirst(entry: T, nowMs: number): void {
     const atMs = nowMs + this.#firstMs
-    if (this.#young.has(entry.sequence)) entry.wakeAtMs = atMs
-    else this.#wheel.schedule(entry, atMs)
+    // A second first timeout would break the order that `advance` relies on.
+    const first = entry.wakeAtMs === Number.POSITIVE_INFINITY
+    if (first && this.#young.has(entry.sequence)) entry.wakeAtMs = atMs
+    else this.wake(entry, atMs)
   }
 
   /** Wakes the entry at any other time; an earlier time set before is forgotten. */

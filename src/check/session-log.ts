@@ -96,7 +96,7 @@ function sessionLog(taken: ReadonlyMap<number, unknown>): Model<number, LogInput
           if (latest >= input.msgid) return input.fresh ? undefined : latest
           return latest + 1 === input.msgid ? input.msgid : undefined
         case 'append-unseen':
-          return latest + 1
+          return taken.has(latest + 1) ? undefined : latest + 1
       }
     },
     key: latest => `latest ${latest}`,

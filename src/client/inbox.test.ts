@@ -114,6 +114,16 @@ describe('an inbox', () => {
     expect(inbox.takeAcks(10)).toEqual([{ session: 's', msgid: 2 }])
   })
 
+  it('spends no room on what it had before', () => {
+    const listener = new Listener()
+    const inbox = new Inbox(listener.deliver, [], { aheadPerSession: 3, ahead: 3 })
+    inbox.accept(page('s', 1, 1))
+    for (let i = 0; i < 10; i++) inbox.accept(page('s', 1, 1))
+    inbox.accept(page('s', 3, 5))
+    inbox.accept(page('s', 2, 2))
+    expect(listener.of('s')).toEqual(upTo(5))
+  })
+
   it('keeps a bounded number of early messages and fetches the rest again', () => {
     const listener = new Listener()
     const inbox = new Inbox(listener.deliver, [], { aheadPerSession: 5, ahead: 7 })

@@ -10,10 +10,15 @@ import type { ProcessMeter } from '../observe/process-meter.ts'
 import { checkUid } from '../protocol/session.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
 import { explainRoute } from '../table/explain-route.ts'
-import type { NodeParts } from './node.ts'
+import type { RoutingTable } from '../table/table.ts'
+import type { TableView } from '../table/table-view.ts'
+import type { NodeParts } from './node-parts.ts'
 import type { NodeRoles } from './roles.ts'
 import { RouteDesk } from './route-desk.ts'
 import { version } from './version.ts'
+
+/** Former tables that `ringset table --diff` can be shown. */
+const tablesKept = 64
 
 interface Steering {
   state(): string
@@ -28,6 +33,8 @@ export class NodeControlSource implements ControlSource {
   readonly #steering: Steering
   readonly #desk: RouteDesk
   readonly #startedMs: number
+  /** The newest tables, oldest first. */
+  readonly #tables: RoutingTable[] = []
 
   constructor(parts: NodeParts, roles: NodeRoles, meter: ProcessMeter, steering: Steering) {
     this.#parts = parts
@@ -36,6 +43,14 @@ export class NodeControlSource implements ControlSource {
     this.#steering = steering
     this.#desk = new RouteDesk(parts)
     this.#startedMs = parts.clock.nowMs()
+    this.#keep(parts.keeper.view())
+    parts.keeper.onAdopted(view => this.#keep(view))
+  }
+
+  #keep({ table }: TableView): void {
+    if (table === undefined) return
+    this.#tables.push(table)
+    if (this.#tables.length > tablesKept) this.#tables.shift()
   }
 
   async status(): Promise<NodeStatus> {
@@ -128,10 +143,12 @@ export class NodeControlSource implements ControlSource {
   }
 
   async table(epoch: number | undefined): Promise<{ epoch: number; json: string }> {
-    const { table } = this.#parts.keeper.view()
-    if (table === undefined) throw new RingsetError('NO_TABLE')
-    if (epoch !== undefined && epoch !== table.epoch) {
-      throw new RingsetError('UNSUPPORTED', `only epoch ${table.epoch} is kept`, { epoch })
+    const newest = this.#parts.keeper.view().table
+    if (newest === undefined) throw new RingsetError('NO_TABLE')
+    const table = epoch === undefined ? newest : this.#tables.find(one => one.epoch === epoch)
+    if (table === undefined) {
+      const kept = this.#tables.map(one => one.epoch).join(', ')
+      throw new RingsetError('UNSUPPORTED', `epoch ${epoch} is not kept here, only ${kept}`)
     }
     return { epoch: table.epoch, json: JSON.stringify(table) }
   }

@@ -2,21 +2,22 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { RingsetError } from '../base/errors.ts'
-import type { Clock, Log } from '../base/ports.ts'
+import type { Log } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
 import { dataFolder } from '../config/data-folder.ts'
-import type { ClusterConfig, NodeConfig } from '../config/schema.ts'
+import type { ClusterConfig } from '../config/schema.ts'
 import { ensureSecrets } from '../config/secrets.ts'
 import { type ControlServer, startControlServer } from '../control/control-server.ts'
 import { PeerNetwork } from '../net/peer-network.ts'
 import { createLog } from '../observe/log.ts'
-import { createMetrics, type MetricsRegistry } from '../observe/metrics.ts'
+import { createMetrics } from '../observe/metrics.ts'
 import { ProcessMeter } from '../observe/process-meter.ts'
 import { type Database, openDatabase } from '../storage/database.ts'
 import { createTableKeeper } from '../table/create-table-keeper.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import { AddressBook } from './address-book.ts'
 import { NodeControlSource } from './node-control-source.ts'
+import type { NodeParts } from './node-parts.ts'
 import { RoleRunner } from './role-runner.ts'
 import { buildRoles, type NodeRoles } from './roles.ts'
 import { TableCache } from './table-cache.ts'
@@ -43,21 +44,6 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const node = new Node(options)
   await node.start()
   return node
-}
-
-/** What every part of a node is built from. */
-export interface NodeParts {
-  readonly config: ClusterConfig
-  readonly node: NodeConfig
-  /** Random per process start. */
-  readonly bootId: number
-  readonly clock: Clock
-  readonly log: Log
-  readonly metrics: MetricsRegistry
-  readonly secret: Buffer
-  readonly keeper: TableKeeper
-  readonly network: PeerNetwork
-  readonly runner: RoleRunner
 }
 
 class Node implements RunningNode {

@@ -28,7 +28,7 @@ import type { Database } from '../storage/database.ts'
 import type { ClientEvents } from '../transfer/client-links.ts'
 import { Transfer } from '../transfer/transfer.ts'
 import { defaultTransferLimits, defaultTransferTimes } from '../transfer/transfer-options.ts'
-import type { NodeParts } from './node.ts'
+import type { NodeParts } from './node-parts.ts'
 import { RoleMetrics } from './role-metrics.ts'
 import { version } from './version.ts'
 
@@ -193,6 +193,7 @@ class RoleBuilder implements NodeRoles {
           unauthenticated: limits.unauthenticatedConnections,
           handshakeTimeoutMs: limits.handshakeMs,
           unackedPerConnection: limits.unackedSendsPerConnection,
+          sendsPerSecond: limits.sendsPerSecondPerConnection,
           bodyBytes: limits.bodyBytes
         },
         times: {

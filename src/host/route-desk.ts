@@ -4,7 +4,7 @@ import type { Route } from '../protocol/kinds.ts'
 import type { Packet } from '../protocol/packet.ts'
 import type { Role } from '../protocol/role.ts'
 import { RouteClient } from '../route/route-client.ts'
-import type { NodeParts } from './node.ts'
+import type { NodeParts } from './node-parts.ts'
 
 const lookupMs = 2_000
 

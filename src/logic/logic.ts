@@ -79,6 +79,7 @@ export class Logic implements Role {
     from: EndpointId,
     request: Packet<'SUBMIT' | 'OPEN' | 'CLOSE' | 'CATCH_UP' | 'READ_PAGE'>
   ): void {
+    this.#env.metrics.count('logic_requests_total')
     if (this.#stopByMs !== undefined) {
       this.#refuse(from, request, 'UNREACHABLE')
       return

@@ -1,16 +1,44 @@
 import { connect, type Socket } from 'node:net'
 import { ByteWriter } from '../base/bytes.ts'
 import type { Random } from '../base/ports.ts'
+import type { EndpointId } from '../protocol/endpoint.ts'
 import { encodeFrame } from '../protocol/frame.ts'
 import type { Packet } from '../protocol/packet.ts'
 import { parseAddress } from './address.ts'
-import type { Endpoint } from './endpoint-table.ts'
 import type { PeerLink } from './peer-link.ts'
+import type { PeerProcess } from './peer-process.ts'
 
 const firstDelayMs = 20
 const lastDelayMs = 1_000
 /** A link that lived shorter counts as a failed attempt, so that two processes that cannot agree do not spin. */
 const provenMs = 1_000
+
+/**
+ * `unknown`: never linked · `up` · `lost`: its link closed and redialing has not told yet what became of the process · `down` ·
+ * `gone`: the process certainly ended.
+ */
+export type EndpointState = 'unknown' | 'up' | 'lost' | 'down' | 'gone'
+
+/** What this process knows about one endpoint, its own or another process's. */
+export class Endpoint {
+  readonly id: EndpointId
+  /** −1 when it lives elsewhere. */
+  localIndex = -1
+  /** Where it was learned to be. */
+  dialer: Dialer | undefined
+  /** Somebody here wants a link to it. */
+  wanted = false
+  /** The linked process it lives in. */
+  process: PeerProcess | undefined
+  /** Its index there. */
+  index = 0
+  state: EndpointState = 'unknown'
+  lostAtMs = 0
+
+  constructor(id: EndpointId) {
+    this.id = id
+  }
+}
 
 /** A packet that waits for a link under way. */
 export interface Waiting {

@@ -1,33 +1,5 @@
 import type { EndpointId } from '../protocol/endpoint.ts'
-import type { Dialer } from './dialer.ts'
-import type { PeerProcess } from './peer-process.ts'
-
-/**
- * `unknown`: never linked · `up` · `lost`: its link closed and redialing has not told yet what became of the process · `down` ·
- * `gone`: the process certainly ended.
- */
-export type EndpointState = 'unknown' | 'up' | 'lost' | 'down' | 'gone'
-
-/** What this process knows about one endpoint, its own or another process's. */
-export class Endpoint {
-  readonly id: EndpointId
-  /** −1 when it lives elsewhere. */
-  localIndex = -1
-  /** Where it was learned to be. */
-  dialer: Dialer | undefined
-  /** Somebody here wants a link to it. */
-  wanted = false
-  /** The linked process it lives in. */
-  process: PeerProcess | undefined
-  /** Its index there. */
-  index = 0
-  state: EndpointState = 'unknown'
-  lostAtMs = 0
-
-  constructor(id: EndpointId) {
-    this.id = id
-  }
-}
+import { Endpoint } from './dialer.ts'
 
 /** All endpoints by id, and how their reachability is told: each change once. */
 export class EndpointTable {

@@ -6,8 +6,10 @@ import { decodeFrame, encodeFrame, type Frame, FrameReader } from '../protocol/f
 import type { Packet } from '../protocol/packet.ts'
 import type { TableView } from '../table/table-view.ts'
 
-/** A writer that held more than this in one turn is not kept for the next. */
-const keptWriterBytes = 64 * 1024
+/** So much is written without waiting for the end of the turn: larger buffers would not make fewer system calls worth having. */
+const earlyWriteBytes = 64 * 1024
+/** A writer that held more than this is not kept for the next turn. */
+const keptWriterBytes = 2 * earlyWriteBytes
 const keptWriters = 256
 
 /**
@@ -41,8 +43,9 @@ export class WriteTurn {
     streams.length = 0
   }
 
-  takeWriter(): ByteWriter {
-    return this.#spare.pop() ?? new ByteWriter(512)
+  /** @param busy a lot is likely to be written: do not begin small. */
+  takeWriter(busy: boolean): ByteWriter {
+    return this.#spare.pop() ?? new ByteWriter(busy ? keptWriterBytes : 512)
   }
 
   giveWriter(writer: ByteWriter): void {
@@ -131,10 +134,11 @@ export class PacketStream {
   }
 
   #open(): ByteWriter {
-    if (this.#writer === undefined) {
-      this.#writer = this.#turn.takeWriter()
-      this.#turn.add(this)
-    }
+    const writer = this.#writer
+    if (writer !== undefined && writer.length < earlyWriteBytes) return writer
+    if (writer !== undefined) this.flush()
+    this.#writer = this.#turn.takeWriter(this.socket.writableLength > 0)
+    this.#turn.add(this)
     return this.#writer
   }
 

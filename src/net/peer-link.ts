@@ -5,11 +5,10 @@ import { type Frame, linkIndex } from '../protocol/frame.ts'
 import type { LeaderHint, PayloadOf } from '../protocol/kinds.ts'
 import { type Packet, packet } from '../protocol/packet.ts'
 import type { TableView } from '../table/table-view.ts'
-import type { Dialer } from './dialer.ts'
 import { helloMac, logicClientSecret, macsEqual, makeNonce, welcomeMac } from './handshake.ts'
 import { PacketStream, type StreamOwner, type WriteTurn } from './packet-stream.ts'
 import type { PeerLimits } from './peer-limits.ts'
-import type { PeerProcess } from './peer-process.ts'
+import type { PeerProcess, ProcessLink } from './peer-process.ts'
 
 /** `node`: a process of the cluster · `logic-client`: a guest that only asks routers. */
 export type LinkPurpose = 'node' | 'logic-client'
@@ -48,9 +47,8 @@ const welcomeLimitBytes = 256 * 1024
 const closingMs = 1_000
 
 /** One TCP connection to another process: the handshake, then frames. */
-export class PeerLink implements StreamOwner {
-  /** Undefined when the other side dialed. */
-  readonly dialer: Dialer | undefined
+export class PeerLink implements StreamOwner, ProcessLink {
+  readonly dialed: boolean
   readonly stream: PacketStream
   /** Set by the network once the handshake is through. */
   process: PeerProcess | undefined
@@ -74,15 +72,15 @@ export class PeerLink implements StreamOwner {
   #sentAtMs: number
   #suspectedAtMs = 0
 
-  constructor(host: LinkHost, socket: Socket, turn: WriteTurn, dialer: Dialer | undefined) {
+  constructor(host: LinkHost, socket: Socket, turn: WriteTurn, dialed: boolean) {
     this.#host = host
-    this.dialer = dialer
+    this.dialed = dialed
     this.#sinceMs = host.nowMs()
     this.#heardAtMs = this.#sinceMs
     this.#sentAtMs = this.#sinceMs
-    const limitBytes = dialer === undefined ? helloLimitBytes : welcomeLimitBytes
+    const limitBytes = dialed ? welcomeLimitBytes : helloLimitBytes
     this.stream = new PacketStream(socket, this, turn, limitBytes)
-    if (dialer === undefined) this.sendBare(packet('CHALLENGE', { nonce: this.#nonce }))
+    if (!dialed) this.sendBare(packet('CHALLENGE', { nonce: this.#nonce }))
   }
 
   get open(): boolean {
@@ -91,7 +89,7 @@ export class PeerLink implements StreamOwner {
 
   /** Whether the other end may speak for the cluster: nodes, and whatever this side dialed. */
   get trusted(): boolean {
-    return this.dialer !== undefined || this.purpose === 'node'
+    return this.dialed || this.purpose === 'node'
   }
 
   /** Sends on behalf of the link itself, never with a table. */
@@ -181,11 +179,11 @@ export class PeerLink implements StreamOwner {
       this.destroy()
     } else if (this.#otherCluster(received.clusterTag)) {
       this.fail('WRONG_CLUSTER')
-    } else if (received.kind === 'CHALLENGE' && this.dialer && this.#state === 'greeting') {
+    } else if (received.kind === 'CHALLENGE' && this.dialed && this.#state === 'greeting') {
       this.#onChallenge(received.payload.nonce)
-    } else if (received.kind === 'HELLO' && !this.dialer) {
+    } else if (received.kind === 'HELLO' && !this.dialed) {
       this.#onHello(received.payload)
-    } else if (received.kind === 'WELCOME' && this.dialer && this.#state === 'proving') {
+    } else if (received.kind === 'WELCOME' && this.dialed && this.#state === 'proving') {
       this.#onWelcome(received.payload)
     } else {
       this.fail('UNEXPECTED_PACKET')

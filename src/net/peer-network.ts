@@ -10,8 +10,8 @@ import { answer, type Packet, packet } from '../protocol/packet.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import type { TableView } from '../table/table-view.ts'
 import { type HostPort, listenOn, parseAddress } from './address.ts'
-import { type Dialer, DialerBook } from './dialer.ts'
-import { type Endpoint, EndpointTable } from './endpoint-table.ts'
+import { type Dialer, DialerBook, type Endpoint } from './dialer.ts'
+import { EndpointTable } from './endpoint-table.ts'
 import { LocalQueue } from './local-queue.ts'
 import { WriteTurn } from './packet-stream.ts'
 import { defaultPeerLimits, type PeerLimits } from './peer-limits.ts'
@@ -70,8 +70,8 @@ export class PeerNetwork implements LinkHost {
   readonly #local: LocalQueue
   readonly #dialers: DialerBook
   readonly #processes = new Map<string, PeerProcess>()
-  /** Every connection, in whatever state. */
-  readonly #links = new Set<PeerLink>()
+  /** Every connection, in whatever state, with its dialer if it was made here. */
+  readonly #links = new Map<PeerLink, Dialer | undefined>()
   readonly #receiver: PeerReceiver
   #accepted = 0
   #handshakes = 0
@@ -198,10 +198,10 @@ export class PeerNetwork implements LinkHost {
   async #close(): Promise<void> {
     this.#local.stop()
     this.#dialers.stop()
-    const closed = [...this.#links].map(
+    const closed = [...this.#links.keys()].map(
       link => new Promise<void>(resolve => link.stream.socket.once('close', () => resolve()))
     )
-    for (const link of this.#links) link.finish()
+    for (const link of this.#links.keys()) link.finish()
     const server = this.#server
     if (server !== undefined) {
       closed.push(new Promise<void>(resolve => server.close(() => resolve())))
@@ -234,8 +234,8 @@ export class PeerNetwork implements LinkHost {
     hints: readonly LeaderHint[]
   ): void {
     if (this.#closing !== undefined) return
-    this.#log.info('link_open', { nodeId: link.nodeId, bootId: link.bootId, dialed: !!link.dialer })
-    if (link.dialer === undefined) this.#handshakes--
+    this.#log.info('link_open', { nodeId: link.nodeId, bootId: link.bootId, dialed: link.dialed })
+    if (!link.dialed) this.#handshakes--
     link.process = this.#join(link)
     link.process.carrier.heard(link.shownEpoch)
     if (hints.length > 0) this.#options.onHints?.(hints)
@@ -248,13 +248,13 @@ export class PeerNetwork implements LinkHost {
     if (known !== undefined && known.bootId === link.bootId) {
       // A process keeps one link of its own making: an older one from the same side is dead, one from the other side may be.
       for (const other of [...known.links]) {
-        if ((other.dialer === undefined) === (link.dialer === undefined)) other.destroy()
+        if (other.dialed === link.dialed) other.destroy()
         else other.suspect()
       }
       known.links.push(link)
       return known
     }
-    const process = new PeerProcess(key, link, this)
+    const process = new PeerProcess(key, link.bootId, link, this)
     this.#processes.set(key, process)
     // A new boot of the node proves that the old process is gone.
     if (known !== undefined) this.#drop(known, true)
@@ -295,9 +295,10 @@ export class PeerNetwork implements LinkHost {
   }
 
   onLinkClosed(link: PeerLink): void {
+    const { process } = link
+    const dialer = this.#links.get(link)
     this.#links.delete(link)
-    const { process, dialer } = link
-    if (dialer === undefined) {
+    if (!link.dialed) {
       this.#accepted--
       if (link.openedAtMs === 0) this.#handshakes--
     }
@@ -382,8 +383,8 @@ export class PeerNetwork implements LinkHost {
   }
 
   #openLink(socket: Socket, dialer: Dialer | undefined): PeerLink {
-    const link = new PeerLink(this, socket, this.#turn, dialer)
-    this.#links.add(link)
+    const link = new PeerLink(this, socket, this.#turn, dialer !== undefined)
+    this.#links.set(link, dialer)
     return link
   }
 
@@ -392,7 +393,7 @@ export class PeerNetwork implements LinkHost {
     const lateMs = nowMs - this.#sweepAtMs - sweepMs
     this.#sweepAtMs = nowMs
     const graceMs = lateMs > sweepMs ? lateMs : 0
-    for (const link of this.#links) link.sweep(nowMs, graceMs)
+    for (const link of this.#links.keys()) link.sweep(nowMs, graceMs)
     if (this.#closing === undefined) this.#endpoints.sweep(nowMs, this.limits.lostMs)
   }
 }

@@ -4,8 +4,8 @@ import type { EndpointId } from '../protocol/endpoint.ts'
 import { linkIndex } from '../protocol/frame.ts'
 import type { Packet } from '../protocol/packet.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
+import type { PacketStream } from './packet-stream.ts'
 import type { PeerLimits } from './peer-limits.ts'
-import type { PeerLink } from './peer-link.ts'
 
 /** What sending needs of its network. */
 export interface SendContext {
@@ -15,6 +15,17 @@ export interface SendContext {
   readonly carry: CarryMode
 }
 
+/** A connection as its process sees it. */
+export interface ProcessLink {
+  /** This side made it. */
+  readonly dialed: boolean
+  readonly open: boolean
+  readonly stream: PacketStream
+  process: PeerProcess | undefined
+  suspect(): void
+  destroy(): void
+}
+
 /**
  * Another process, as long as there is a link to it. There are two links when both sides dialed at once; then each side goes on
  * sending on the one that opened first for it, so that packets stay in order, and listens on both.
@@ -22,16 +33,16 @@ export interface SendContext {
 export class PeerProcess {
   readonly key: string
   readonly bootId: number
-  readonly links: PeerLink[]
+  readonly links: ProcessLink[]
   /** The other process's endpoints by its index. */
   readonly endpoints: (EndpointId | undefined)[] = []
   readonly carrier: TableCarrier
-  sending: PeerLink
+  sending: ProcessLink
   readonly #context: SendContext
 
-  constructor(key: string, link: PeerLink, context: SendContext) {
+  constructor(key: string, bootId: number, link: ProcessLink, context: SendContext) {
     this.key = key
-    this.bootId = link.bootId
+    this.bootId = bootId
     this.sending = link
     this.links = [link]
     this.#context = context

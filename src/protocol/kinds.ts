@@ -35,45 +35,49 @@ const name = text(hardLimits.nameBytes)
 const body = blob(hardLimits.bodyBytes)
 
 /** One message of a timeline. `type`: 0 text (UTF-8), 1 custom bytes, 2 media URL; 3–255 reserved. */
-export const message = struct({
-  msgid: uint(),
-  from: uid,
-  deviceId,
-  clientMsgId: uint(),
-  type: u8(),
-  /** Wall clock of the home set's leader when it accepted the message; ms since 1970. */
-  atMs: uint(),
-  body
-})
+export const message = struct(
+  {
+    msgid: uint(),
+    from: uid,
+    deviceId,
+    clientMsgId: uint(),
+    type: u8(),
+    /** Wall clock of the home set's leader when it accepted the message; ms since 1970. */
+    atMs: uint(),
+    body
+  },
+  'message'
+)
 export type Message = ValueOf<typeof message>
 
 /** Where one device of a user is connected. All four ids fence it: see docs/architecture.md, presence. */
-export const route = struct({
-  deviceId,
-  class: oneOf(deviceClasses),
-  transferId: name,
-  transferBootId: id48(),
-  connId: uint(),
-  connSeq: uint(),
-  sinceMs: uint()
-})
+export const route = struct(
+  {
+    deviceId,
+    class: oneOf(deviceClasses),
+    transferId: name,
+    transferBootId: id48(),
+    connId: uint(),
+    connSeq: uint(),
+    sinceMs: uint()
+  },
+  'route'
+)
 export type Route = ValueOf<typeof route>
 
 /** "I hold this session without a gap up to msgid." */
-export const cursor = struct({ session, msgid: uint() })
+export const cursor = struct({ session, msgid: uint() }, 'cursor')
 export type Cursor = ValueOf<typeof cursor>
 
 /** A run of messages of one session, contiguous and ascending; `first` is the oldest msgid still kept, `latest` the newest. */
-export const page = struct({
-  session,
-  first: uint(),
-  latest: uint(),
-  messages: list(message, hardLimits.listItems)
-})
+export const page = struct(
+  { session, first: uint(), latest: uint(), messages: list(message, hardLimits.listItems) },
+  'page'
+)
 export type Page = ValueOf<typeof page>
 
 /** Who leads a set's router group, as far as the sender knows. Newest term wins. */
-export const leaderHint = struct({ setId: name, replicaId: u8(), term: uint() })
+export const leaderHint = struct({ setId: name, replicaId: u8(), term: uint() }, 'leaderHint')
 export type LeaderHint = ValueOf<typeof leaderHint>
 
 const empty = struct({})

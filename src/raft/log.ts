@@ -11,7 +11,7 @@ export function entryBytes(entry: Entry): number {
 }
 
 /** What `take` hands to the disk. */
-export interface LogWrite {
+interface LogWrite {
   readonly truncateFrom: number
   readonly entries: readonly Entry[]
 }

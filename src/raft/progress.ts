@@ -54,7 +54,7 @@ export class Inflight {
   }
 }
 
-export type ProgressState = 'probe' | 'replicate' | 'snapshot'
+type ProgressState = 'probe' | 'replicate' | 'snapshot'
 
 /**
  * What the leader knows about one member. `probe`: its log's end is a guess, one append at a time.

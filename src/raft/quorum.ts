@@ -27,7 +27,7 @@ export function jointValue<T>(
   return Math.min(majorityValue(voters, read), majorityValue(outgoing, read))
 }
 
-export type VoteResult = 'won' | 'lost' | 'pending'
+type VoteResult = 'won' | 'lost' | 'pending'
 
 /** The result of an election with the votes that have come in so far; an empty set is won. */
 export function majorityVote(

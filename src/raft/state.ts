@@ -23,7 +23,7 @@ export interface RaftInitial {
  * A damaged replica's way back: a read through the leader, then everything up to its index on
  * disk.
  */
-export interface Quarantine {
+interface Quarantine {
   /** Token of the read that is out; 0 = none. */
   token: number
   /** Ticks since it was sent. */

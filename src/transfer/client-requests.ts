@@ -51,6 +51,7 @@ export class ClientRequests {
     const { uid } = connection
     const { deviceId } = connection.route!
     const submit = { session, uid, deviceId, clientMsgId, type, body }
+    this.#env.metrics.count('transfer_sends_total')
     this.#caller.request('SUBMIT', submit, times.submitDeadlineMs, result => {
       connection.inFlight--
       if (connection.phase !== 'open') return
@@ -60,6 +61,7 @@ export class ClientRequests {
       }
       const { msgid, duplicate, atMs } = result.payload
       const ack = { clientMsgId, session, msgid, duplicate, atMs }
+      this.#env.metrics.count('transfer_acks_total')
       this.#links.send(connection.connId, answer(request, 'ACK', ack))
     })
   }

@@ -15,7 +15,7 @@ export class Pushes {
   readonly #metrics: Metrics
   readonly #maxBytes: number
   #dirty: Connection[] = []
-  readonly #shared = new Map<Page, Packet>()
+  readonly #shared = new Map<Page, Packet<'PUSH'>>()
 
   constructor(links: ClientLinks, metrics: Metrics, maxBytes: number) {
     this.#links = links
@@ -86,8 +86,13 @@ export class Pushes {
     return this.#send(connection, shared)
   }
 
-  #send(connection: Connection, push: Packet): boolean {
+  #send(connection: Connection, push: Packet<'PUSH'>): boolean {
     const sent = this.#links.send(connection.connId, push)
+    if (sent) {
+      let messages = 0
+      for (const page of push.payload.pages) messages += page.messages.length
+      this.#metrics.count('transfer_pushed_messages_total', messages)
+    }
     this.#metrics.count(sent ? 'transfer_pushes_total' : 'transfer_pushes_dropped_total')
     return sent
   }

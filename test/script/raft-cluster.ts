@@ -35,7 +35,7 @@ interface WaitingWrite {
   readonly done: (() => void) | undefined
 }
 
-export interface ConfirmedRead {
+interface ConfirmedRead {
   readonly token: number
   readonly index: number
 }
@@ -70,7 +70,7 @@ export class Node {
   }
 }
 
-export interface ClusterOptions {
+interface ClusterOptions {
   readonly seed: number
   /** Every message passes the codec on its way. */
   readonly encode: boolean

@@ -103,7 +103,7 @@ export class ChatWorkload {
     const session = p2pSession(from, to)
     const home = await this.#cluster.homeOf(from, to)
     const clientMsgId = ++this.#count
-    for (const uid of [from, to]) this.#sessions(uid).add(session)
+    this.#declare(session, [from, to])
     const startMs = performance.now()
     const request = { uid: from, deviceId: 'd1', clientMsgId }
     const sent = await this.history.operation(
@@ -147,8 +147,7 @@ export class ChatWorkload {
   }
 
   /**
-   * A message of `uid` that goes past the library. Its device is none that receives, so all devices of the two users are declared
-   * members of the session.
+   * A message of `uid` that goes past the library, from a device that nothing is expected to reach.
    */
   async append(
     process: string,
@@ -171,6 +170,7 @@ export class ChatWorkload {
     this.#raise(session, msgid)
   }
 
+  /** Tells the judges who has to get the session: what is connected by now. */
   #declare(session: string, users: readonly string[]): void {
     if (this.#declared.has(session)) return
     this.#declared.add(session)

@@ -5,6 +5,8 @@ import type { TestCluster } from './test-cluster.ts'
 
 const set = 's1'
 const sequenceName = 'probe'
+/** A stopped process answers once it goes on, if at all. */
+const patience = { withinMs: 6_000 }
 
 /** Reads and writes one session and one sequence of set s1 at all three replicas at once, each asked directly, and records it all. */
 export class ReplicaProbe {
@@ -73,13 +75,14 @@ export class ReplicaProbe {
     await Promise.all([
       this.#note('append', replicaId, () =>
         this.#chat.append(process, this.#pair, clientMsgId, message =>
-          replicas.ask(at, 'APPEND', message, key, 'APPEND_OK')
+          replicas.ask(at, 'APPEND', message, key, 'APPEND_OK', patience)
         )
       ),
       this.#note('latest', replicaId, () =>
         this.#chat.latest(`${process}-latest`, session, async () => {
           const sessions = [session]
-          return (await replicas.ask(at, 'LATEST', { sessions }, key, 'LATEST_OK')).cursors
+          return (await replicas.ask(at, 'LATEST', { sessions }, key, 'LATEST_OK', patience))
+            .cursors
         })
       ),
       this.#note('sequence', replicaId, () => this.#sequence(at, process))
@@ -93,7 +96,7 @@ export class ReplicaProbe {
       'sequence.next',
       name,
       null,
-      () => this.#replicas.ask(at, 'SEQUENCE', { name, count: 1 }, name, 'SEQUENCE_OK'),
+      () => this.#replicas.ask(at, 'SEQUENCE', { name, count: 1 }, name, 'SEQUENCE_OK', patience),
       ({ first, count }) => ({ first, count })
     )
   }

@@ -7,6 +7,7 @@ import { ImClient } from '../../src/client/im-client.ts'
 import type { ImClientOptions } from '../../src/client/im-types.ts'
 import { LogicClient, type LogicClientOptions } from '../../src/client/logic-client.ts'
 import { dataFolder } from '../../src/config/data-folder.ts'
+import type { ClusterConfigInput } from '../../src/config/schema.ts'
 import { readSecrets } from '../../src/config/secrets.ts'
 import type { ClusterStatus } from '../../src/control/cluster-status.ts'
 import { startCluster } from '../../src/launch/launch.ts'
@@ -36,12 +37,12 @@ export class TestCluster {
     this.secret = readSecrets(directory).secret
   }
 
-  /** Sets of three routers, two gateways and two logics each, and three arbiters. */
-  static async start(setIds: readonly string[] = ['s1', 's2']): Promise<TestCluster> {
+  /** Sets s1 and s2 of three routers, two gateways and two logics each, and three arbiters. @param settings sections of the configuration. */
+  static async start(settings: Partial<ClusterConfigInput> = {}): Promise<TestCluster> {
     if (!existsSync(builtProgram)) throw new Error('build the program first: npm run build')
     const directory = mkdtempSync(join(tmpdir(), 'ringset-cluster-'))
     try {
-      const config = await wholeClusterConfig(setIds)
+      const config = { ...(await wholeClusterConfig(['s1', 's2'])), ...settings }
       const program = [builtProgram]
       const cluster = await startCluster({ config, dataDirectory: directory, program })
       return new TestCluster(cluster, directory)
