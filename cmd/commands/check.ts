@@ -50,7 +50,10 @@ function mark(ok: boolean | 'unknown'): string {
   return ok ? paint('ok     ', 'green') : paint('FAILED ', 'red')
 }
 
-/** Reads in turns of a fixed size, so that a history of any length fits; shows how far it is on a terminal. */
+/**
+ * Reads in turns of a fixed size, so that a history of any length fits; shows how far it is on a
+ * terminal.
+ */
 function* chunksOf(file: string): Generator<Uint8Array> {
   const handle = opened(file)
   try {

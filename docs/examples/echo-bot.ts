@@ -1,6 +1,8 @@
-// A bot that answers what it is sent. It keeps its place in a file, so a restart neither forgets nor repeats a message.
+// A bot that answers what it is sent. It keeps its place in a file, so a restart neither forgets
+// nor repeats a message.
 //
-//   ECHO_TOKEN=$(ringset token echo) npx tsx docs/examples/echo-bot.ts echo tcp://127.0.0.1:7121 [messages]
+//   export ECHO_TOKEN=$(ringset token echo)
+//   npx tsx docs/examples/echo-bot.ts echo tcp://127.0.0.1:7121 [messages]
 //
 // Ends after so many messages, or on Ctrl-C.
 import { tmpdir } from 'node:os'

@@ -1,6 +1,8 @@
-// A backend that routes for itself: it numbers orders, tells the customer, and looks who is online, asking the routers directly.
+// A backend that routes for itself: it numbers orders, tells the customer, and looks who is online,
+// asking the routers directly.
 //
-//   RINGSET_SECRET=$(cat .ringset/secret) npx tsx docs/examples/order-service.ts 127.0.0.1:7001 ann [orders]
+//   export RINGSET_SECRET=$(cat .ringset/secret)
+//   npx tsx docs/examples/order-service.ts 127.0.0.1:7001 ann [orders]
 import { LogicClient, p2pSession } from '../../src/client/client.ts'
 
 const [addresses = '127.0.0.1:7001', customer = 'ann', orders = '3'] = process.argv.slice(2)
@@ -18,7 +20,8 @@ const { first } = await client.sequence('orders', count)
 const session = p2pSession(shop, customer)
 
 for (let number = first; number < first + count; number++) {
-  // The order number is a counter, so it serves as the message id: repeating this call cannot send twice.
+  // The order number is a counter, so it serves as the message id: repeating this call cannot send
+  // twice.
   const { msgid, duplicate } = await client.append({
     session,
     uid: shop,

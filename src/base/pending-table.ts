@@ -5,8 +5,9 @@ export interface PendingEntry extends WheelEntry {
 }
 
 /**
- * Requests that wait for an answer, by sequence, each with a time to be woken at. Made for the usual case that an answer comes before
- * the first, common timeout: such an entry costs one map entry and leaves nothing behind, so it dies young.
+ * Requests that wait for an answer, by sequence, each with a time to be woken at. Made for the
+ * usual case that an answer comes before the first, common timeout: such an entry costs one map
+ * entry and leaves nothing behind, so it dies young.
  */
 export class PendingTable<T extends PendingEntry> {
   readonly #firstMs: number

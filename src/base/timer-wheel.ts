@@ -7,22 +7,29 @@ export interface WheelEntry {
 }
 
 /**
- * Hashed timing wheel (Varghese, Lauck 1987): O(1) to set, move and cancel, driven by ticks. A moved or cancelled entry leaves a
- * dead reference behind that its old bucket drops when the time comes.
+ * Hashed timing wheel (Varghese, Lauck 1987): O(1) to set, move and cancel, driven by ticks. A
+ * moved or cancelled entry leaves a dead reference behind that its old bucket drops when the time
+ * comes.
  */
 export class TimerWheel<T extends WheelEntry> {
   readonly #buckets: T[][] = []
   readonly #tickMs: number
   #tick: number
 
-  /** @param tickMs resolution. @param bucketCount times further away than `tickMs × bucketCount` go round more than once. */
+  /**
+   * @param tickMs resolution.
+   * @param bucketCount times further away than `tickMs × bucketCount` go round more than once.
+   */
   constructor(nowMs: number, tickMs = 10, bucketCount = 1024) {
     this.#tickMs = tickMs
     this.#tick = Math.floor(nowMs / tickMs)
     for (let i = 0; i < bucketCount; i++) this.#buckets.push([])
   }
 
-  /** Wakes `entry` at the first `advance` at or after `atMs`; an earlier time set before is forgotten. */
+  /**
+   * Wakes `entry` at the first `advance` at or after `atMs`; an earlier time set before is
+   * forgotten.
+   */
   schedule(entry: T, atMs: number): void {
     entry.wakeAtMs = atMs
     const wanted = Math.ceil(atMs / this.#tickMs)

@@ -48,7 +48,10 @@ function inbox(device: string): number[] {
   )
 }
 
-/** Two receives of one inbox, next to each other, of messages that were both sent before the first came. */
+/**
+ * Two receives of one inbox, next to each other, of messages that were both sent before the first
+ * came.
+ */
 function neighbours(): [number, number] {
   const own = inbox('u0/phone')
   const position = own.findIndex((index, i) => {

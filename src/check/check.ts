@@ -25,7 +25,10 @@ import {
   type UnregisterRequest
 } from './values.ts'
 
-/** The judges, in the order in which their checks are reported; docs/history-format.md says what each one demands. */
+/**
+ * The judges, in the order in which their checks are reported; docs/history-format.md says what
+ * each one demands.
+ */
 export const judgeNames = [
   'loss',
   'duplicates',
@@ -48,7 +51,10 @@ export type Verdict = 'pass' | 'fail' | 'unknown'
 export interface JudgeOptions {
   /** Judges to leave out, for a workload that does not record what they need. */
   readonly without?: readonly JudgeName[]
-  /** Steps of a linearizability search over one key before it answers `unknown`. Default 2,000,000: a few seconds. */
+  /**
+   * Steps of a linearizability search over one key before it answers `unknown`. Default 2,000,000:
+   * a few seconds.
+   */
   readonly stepsPerKey?: number
   /** The same over all keys. Default 20,000,000. */
   readonly stepsTotal?: number

@@ -10,7 +10,9 @@ export interface Check<Name extends string = string> {
   /** How many facts were looked at; 0 = the history says nothing about this. */
   readonly judged: number
   readonly detail: string
-  /** At most `examplesMax`, each at most `exampleLengthMax` long, with line numbers counted from 1. */
+  /**
+   * At most `examplesMax`, each at most `exampleLengthMax` long, with line numbers counted from 1.
+   */
   readonly examples: readonly string[]
 }
 

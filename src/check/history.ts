@@ -5,7 +5,9 @@ export type LineType = 'invoke' | 'ok' | 'fail' | 'info'
 
 /** One line of a history; docs/history-format.md says what `key` and `value` hold for each `f`. */
 export interface HistoryLine {
-  /** Nanoseconds since the start of the run; a safe integer that never goes back from line to line. */
+  /**
+   * Nanoseconds since the start of the run; a safe integer that never goes back from line to line.
+   */
   readonly time: number
   readonly process: string
   readonly type: LineType
@@ -34,7 +36,10 @@ export function invalidLine(line: number, problem: string, facts: ErrorFacts = {
   return new RingsetError('HISTORY_INVALID', `line ${line}: ${problem}`, { line, ...facts })
 }
 
-/** Whether `value` can name something: a non-empty string without control characters, at most `nameLengthMax` long. */
+/**
+ * Whether `value` can name something: a non-empty string without control characters, at most
+ * `nameLengthMax` long.
+ */
 export function isName(value: unknown): value is string {
   if (typeof value !== 'string' || value.length === 0 || value.length > nameLengthMax) return false
   for (let i = 0; i < value.length; i++) {
@@ -46,7 +51,8 @@ export function isName(value: unknown): value is string {
 
 /**
  * Reads a history from the chunks of a file, cut anywhere. Yields one object a line, in order.
- * @throws HISTORY_INVALID with fact `line` on the first line that is no valid history line (wrong UTF-8 and JSON included).
+ * @throws HISTORY_INVALID with fact `line` on the first line that is no valid history line (wrong
+ * UTF-8 and JSON included).
  */
 export function* parseHistory(chunks: Iterable<Uint8Array>): Generator<HistoryLine> {
   let pending: Uint8Array[] = []

@@ -159,7 +159,7 @@ export class Inboxes {
 }
 
 /** The two users of `p2p/A/B` (`%2F` and `%25` unescaped), nobody for other sessions. */
-export function p2pUsers(session: string): readonly string[] {
+function p2pUsers(session: string): readonly string[] {
   const parts = session.split('/')
   if (parts.length !== 3 || parts[0] !== 'p2p') return []
   const [a, b] = [unescaped(parts[1]!), unescaped(parts[2]!)]

@@ -1,13 +1,19 @@
 import { LinearizedSet } from './linearized-set.ts'
 
-/** One operation of a history. Times are positions in the history: only their order counts, and no two are the same. */
+/**
+ * One operation of a history. Times are positions in the history: only their order counts, and no
+ * two are the same.
+ */
 export interface Operation<Input> {
   readonly call: number
   /** Infinity = outcome unknown: it may take effect at any time after `call`, or never. */
   readonly return: number
   /** What was asked and answered. */
   readonly input: Input
-  /** Operations of one chain take effect in the order passed in. Those of unknown outcome must have the same input and be in order of call. */
+  /**
+   * Operations of one chain take effect in the order passed in. Those of unknown outcome must have
+   * the same input and be in order of call.
+   */
   readonly chain?: number
 }
 
@@ -18,7 +24,10 @@ export interface Model<State, Input> {
   step(state: State, input: Input): State | undefined
   /** Equal for equal states only. */
   key(state: State): string
-  /** Whether the operation, if it leaves one state as it is, would do so in every state that can follow. */
+  /**
+   * Whether the operation, if it leaves one state as it is, would do so in every state that can
+   * follow.
+   */
   staysIdle(input: Input): boolean
   /** For people. */
   show(input: Input): string
@@ -39,10 +48,11 @@ export interface Stuck {
 }
 
 /**
- * Whether some order of the operations, consistent with real time, satisfies the model. Search of Wing and Gong (1993) with Lowe's
- * cache of (linearized set, state) (2017). Three additions, all exact: an operation that is idle for good is linearized at once where
- * it fits, without alternatives; operations of unknown outcome are tried only when no other fits; and a point is not searched again
- * if the search was there before with fewer of them used up.
+ * Whether some order of the operations, consistent with real time, satisfies the model. Search of
+ * Wing and Gong (1993) with Lowe's cache of (linearized set, state) (2017). Three additions, all
+ * exact: an operation that is idle for good is linearized at once where it fits, without
+ * alternatives; operations of unknown outcome are tried only when no other fits; and a point is not
+ * searched again if the search was there before with fewer of them used up.
  * @param budget steps (calls of `model.step`) after which the answer is `unknown`.
  */
 export function linearize<State, Input>(
@@ -55,12 +65,18 @@ export function linearize<State, Input>(
 
 type Attempt = 'no' | 'done' | 'dead'
 
-/** Nodes: 0 … n − 1 are calls, n … 2n − 1 returns, 2n the head of the linked list of what is not linearized yet. */
+/**
+ * Nodes: 0 … n − 1 are calls, n … 2n − 1 returns, 2n the head of the linked list of what is not
+ * linearized yet.
+ */
 class Searcher<State, Input> {
   readonly #operations: readonly Operation<Input>[]
   readonly #model: Model<State, Input>
   readonly #budget: number
-  /** Node → position in the operations passed in. Operations of known outcome come first, each kind by call. */
+  /**
+   * Node → position in the operations passed in. Operations of known outcome come first, each kind
+   * by call.
+   */
   readonly #order: Int32Array
   readonly #known: number
   readonly #after: Int32Array
@@ -76,7 +92,9 @@ class Searcher<State, Input> {
   readonly #forced: boolean[] = []
   #state: State
   #stateKey: string
-  /** The next call to try: while `#tryUnknown`, counted down from the last one that may come next. */
+  /**
+   * The next call to try: while `#tryUnknown`, counted down from the last one that may come next.
+   */
   #cursor: number
   #tryUnknown = false
   #left: number
@@ -195,7 +213,9 @@ class Searcher<State, Input> {
     this.#stuck = { linearized, known: this.#known, state: this.#stateKey, candidates }
   }
 
-  /** The last operation of unknown outcome called before `position`; one below them all if none is. */
+  /**
+   * The last operation of unknown outcome called before `position`; one below them all if none is.
+   */
   #lastUnknownBefore(position: number): number {
     let low = this.#known - 1
     let high = this.#operations.length

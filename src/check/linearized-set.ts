@@ -1,8 +1,9 @@
 const full = 0xffff_ffff
 
 /**
- * A bitset of operations that knows its own window: words below `#low` are full, words above `#high` empty. Operations are linearized
- * roughly in call order, so the window, and with it `key`, stays small however many operations there are.
+ * A bitset of operations that knows its own window: words below `#low` are full, words above
+ * `#high` empty. Operations are linearized roughly in call order, so the window, and with it `key`,
+ * stays small however many operations there are.
  */
 export class LinearizedSet {
   readonly #words: Uint32Array

@@ -89,7 +89,10 @@ export class SessionMessages {
   }
 }
 
-/** Judges `reassigned` (one msgid, one message, everywhere) and `phantoms` (whatever is received was sent). */
+/**
+ * Judges `reassigned` (one msgid, one message, everywhere) and `phantoms` (whatever is received was
+ * sent).
+ */
 export class Messages {
   readonly #sessions = new Map<string, SessionMessages>()
   readonly #reassigned = new Findings()
@@ -170,12 +173,13 @@ export class Messages {
     const conflict = messages.assign(number, msgid)
     if (conflict === undefined) return
     const message = messages.get(number)
+    const what = `msgid ${msgid} of ${quote(messages.session)}`
     this.#reassigned.bad(() => {
       const against =
         conflict.other === message
           ? `which had msgid ${message.msgid}`
           : `but that msgid was given to ${messageName(conflict.other)}`
-      return `line ${line}: msgid ${msgid} of ${quote(messages.session)} for ${messageName(message)}, ${against}`
+      return `line ${line}: ${what} for ${messageName(message)}, ${against}`
     })
   }
 }

@@ -19,7 +19,10 @@ export interface Pending<Request> {
   readonly call: number
 }
 
-/** Pairs invocations with their ends. A process has one operation at a time; `info` or the end of the history leave it open for ever. */
+/**
+ * Pairs invocations with their ends. A process has one operation at a time; `info` or the end of
+ * the history leave it open for ever.
+ */
 export class Operations<Request> {
   readonly #pending = new Map<string, Pending<Request>>()
 

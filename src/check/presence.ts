@@ -17,9 +17,11 @@ interface Routes {
 }
 
 /**
- * One user's presence: `register` puts a device's connection in place of any with the same or a lower connSeq, and of the other device of
- * its class where the class allows one; `unregister` removes exactly that connection; `lookup` sees all at one instant. A register
- * that was answered ok became the route; an unregister that answered `removed: false` may have removed it in an earlier attempt.
+ * One user's presence: `register` puts a device's connection in place of any with the same or a
+ * lower connSeq, and of the other device of its class where the class allows one; `unregister`
+ * removes exactly that connection; `lookup` sees all at one instant. A register that was answered
+ * ok became the route; an unregister that answered `removed: false` may have removed it in an
+ * earlier attempt.
  */
 export function preparePresence(operations: readonly Operation<PresenceInput>[]): {
   readonly operations: readonly Operation<PresenceInput>[]

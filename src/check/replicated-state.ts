@@ -5,7 +5,9 @@ import { prepareSequence } from './sequence.ts'
 import { type LatestRecord, prepareSessionLog, type SendRecord } from './session-log.ts'
 import type { SequenceResult } from './values.ts'
 
-/** What a linearizability search may cost; a step is one look at one operation, about a microsecond. */
+/**
+ * What a linearizability search may cost; a step is one look at one operation, about a microsecond.
+ */
 export interface Budget {
   readonly stepsPerKey: number
   readonly stepsTotal: number
@@ -16,7 +18,10 @@ interface SessionRecords {
   readonly reads: LatestRecord[]
 }
 
-/** Judges the linearizability of the router's operations, key by key: a history is linearizable if each key's part is (Herlihy and Wing). */
+/**
+ * Judges the linearizability of the router's operations, key by key: a history is linearizable if
+ * each key's part is (Herlihy and Wing).
+ */
 export class ReplicatedState {
   readonly #sessions = new Map<string, SessionRecords>()
   readonly #users = new Map<string, Operation<PresenceInput>[]>()

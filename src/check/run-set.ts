@@ -1,5 +1,6 @@
 /**
- * A set of non-negative integers kept as ascending runs: a device that got messages 1 … n costs one run, whatever n is.
+ * A set of non-negative integers kept as ascending runs: a device that got messages 1 … n costs one
+ * run, whatever n is.
  */
 export class RunSet {
   readonly #starts: number[] = []

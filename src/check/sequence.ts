@@ -2,8 +2,9 @@ import type { Model, Operation } from './linearizability.ts'
 import type { SequenceResult } from './values.ts'
 
 /**
- * A sequence hands out numbers that never repeat, may jump, and grow in real time. So whatever order explains a history is the order of the
- * numbers, which the chain says outright. Requests of unknown outcome are left out: what they may have taken is a jump.
+ * A sequence hands out numbers that never repeat, may jump, and grow in real time. So whatever
+ * order explains a history is the order of the numbers, which the chain says outright. Requests of
+ * unknown outcome are left out: what they may have taken is a jump.
  */
 export function prepareSequence(operations: readonly Operation<SequenceResult>[]): {
   readonly operations: readonly Operation<SequenceResult>[]

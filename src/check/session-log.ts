@@ -29,12 +29,14 @@ export type Prepared<State, Input> =
   | { readonly refused: string }
 
 /**
- * One session as a log: a message is appended once, as latest + 1, however often it is sent; every send of it answers that msgid; `latest`
- * answers the last one. `duplicate: false` says that this very send appended it; `true` may be either, for a send may repeat itself inside.
+ * One session as a log: a message is appended once, as latest + 1, however often it is sent; every
+ * send of it answers that msgid; `latest` answers the last one. `duplicate: false` says that this
+ * very send appended it; `true` may be either, for a send may repeat itself inside.
  *
- * Sends of unknown outcome are what makes such histories hard, so they are reduced first, without changing the answer. A message that
- * some send got a msgid for can only be appended as that msgid. Of the others nobody ever learns the msgid, so they are
- * interchangeable, and it is enough to use them in the order of their first call. The state is then just the latest msgid.
+ * Sends of unknown outcome are what makes such histories hard, so they are reduced first, without
+ * changing the answer. A message that some send got a msgid for can only be appended as that msgid.
+ * Of the others nobody ever learns the msgid, so they are interchangeable, and it is enough to use
+ * them in the order of their first call. The state is then just the latest msgid.
  */
 export function prepareSessionLog(
   sends: readonly SendRecord[],

@@ -208,7 +208,10 @@ export function readEpoch(line: HistoryLine, number: number): TableEpoch {
   return { epoch: fields.integer('epoch', 0), ...(hash === undefined ? undefined : { hash }) }
 }
 
-/** Reads the fields of a line's `value`; anything unexpected is HISTORY_INVALID. Unknown fields are ignored. */
+/**
+ * Reads the fields of a line's `value`; anything unexpected is HISTORY_INVALID. Unknown fields are
+ * ignored.
+ */
 class Fields {
   readonly #values: Readonly<Record<string, unknown>>
   readonly #line: HistoryLine

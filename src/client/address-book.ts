@@ -4,8 +4,8 @@ import type { TableView } from '../table/table-view.ts'
 const maxPreferred = 64
 
 /**
- * Where to connect: the transfers of the user's own set first, as far as a REDIRECT or the routing table has named them, then the
- * configured addresses; each list in turn from a random start.
+ * Where to connect: the transfers of the user's own set first, as far as a REDIRECT or the routing
+ * table has named them, then the configured addresses; each list in turn from a random start.
  */
 export class AddressBook {
   readonly #configured: readonly string[]
@@ -40,7 +40,10 @@ export class AddressBook {
     this.#failures = 0
   }
 
-  /** The next address to try. After every preferred one has failed the configured ones get their turn. */
+  /**
+   * The next address to try. After every preferred one has failed the configured ones get their
+   * turn.
+   */
   next(): string {
     this.#at++
     const preferred = this.#preferred.length

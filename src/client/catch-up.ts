@@ -8,8 +8,9 @@ const minPauseMs = 200
 const maxPauseMs = 10_000
 
 /**
- * When to send PING and with which cursors. One is under way at a time: after connecting, at every heartbeat, at once when a message
- * arrived before its turn, and again while the answer says that there is more. Answers without progress slow it down.
+ * When to send PING and with which cursors. One is under way at a time: after connecting, at every
+ * heartbeat, at once when a message arrived before its turn, and again while the answer says that
+ * there is more. Answers without progress slow it down.
  */
 export class CatchUp {
   readonly #random: Random
@@ -104,7 +105,9 @@ export class CatchUp {
     return true
   }
 
-  /** @param full all cursors, so that sessions nobody has told us of come too; else those with gaps. */
+  /**
+   * @param full all cursors, so that sessions nobody has told us of come too; else those with gaps.
+   */
   #ping(nowMs: number, full: boolean): void {
     const { listItems } = hardLimits
     const everything = full && this.#inbox.sessions <= listItems

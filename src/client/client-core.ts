@@ -9,8 +9,8 @@ import type { Inbox } from './inbox.ts'
 import type { Outbox, Outgoing } from './outbox.ts'
 
 /**
- * `connecting`: an attempt is under way · `connected` · `waiting`: for the next attempt · `kicked`, `failed`, `closed`: for good. `failed`
- * means that trying again with the same options is useless.
+ * `connecting`: an attempt is under way · `connected` · `waiting`: for the next attempt · `kicked`,
+ * `failed`, `closed`: for good. `failed` means that trying again with the same options is useless.
  */
 export type ClientState = 'connecting' | 'connected' | 'waiting' | 'kicked' | 'failed' | 'closed'
 
@@ -27,7 +27,10 @@ export interface DialEvents {
   onClose(error: RingsetError | undefined): void
 }
 
-/** What the core of a client needs of the world; real sockets and timers in `ImClient`, fakes in tests. */
+/**
+ * What the core of a client needs of the world; real sockets and timers in `ImClient`, fakes in
+ * tests.
+ */
 export interface CoreEnv extends Clock {
   readonly random: Random
   dial(address: string, events: DialEvents): void
@@ -72,8 +75,9 @@ interface HistoryCall {
 }
 
 /**
- * The state machine of one client: connects, stays connected, moves messages between outbox, link and inbox. Synchronous: it is
- * driven by its link, by `tick` (every ~100 ms) and by calls of its owner.
+ * The state machine of one client: connects, stays connected, moves messages between outbox, link
+ * and inbox. Synchronous: it is driven by its link, by `tick` (every ~100 ms) and by calls of its
+ * owner.
  */
 export class ClientCore {
   readonly #env: CoreEnv
@@ -302,7 +306,8 @@ export class ClientCore {
 
   #wait(error: RingsetError): void {
     const jitter = this.#env.random.float()
-    // After a good connection soon, spread a little, as its other users come back too; then slower and slower.
+    // After a good connection soon, spread a little, as its other users come back too; then slower
+    // and slower.
     const backoffMs = Math.min(100 * 2 ** Math.min(this.#attempts - 1, 10), maxBackoffMs)
     const delayMs = this.#attempts === 0 ? this.#spreadMs * jitter : backoffMs * (0.5 + jitter / 2)
     this.#dueAtMs = this.#env.nowMs() + delayMs

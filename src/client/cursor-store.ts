@@ -10,8 +10,8 @@ export interface DeviceState {
 }
 
 /**
- * Keeps a device's state over restarts. Cursors may be written late: what they miss is delivered again after a crash. Ids are on disk
- * before they are used.
+ * Keeps a device's state over restarts. Cursors may be written late: what they miss is delivered
+ * again after a crash. Ids are on disk before they are used.
  */
 export interface CursorStore {
   load(): Promise<DeviceState>
@@ -23,7 +23,9 @@ export interface CursorStore {
   flush(): Promise<void>
 }
 
-/** Forgets with the process; for tests, and for handing one device's state from client to client. */
+/**
+ * Forgets with the process; for tests, and for handing one device's state from client to client.
+ */
 export class MemoryStore implements CursorStore {
   #deviceId: string | undefined
   #nextClientMsgId = 1

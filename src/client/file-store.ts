@@ -16,8 +16,8 @@ interface StoredFile {
 }
 
 /**
- * One JSON file per device, replaced by write, fsync and rename, so that a crash leaves the old one or the new one. Cursors are
- * written at most twice a second. One client at a time.
+ * One JSON file per device, replaced by write, fsync and rename, so that a crash leaves the old one
+ * or the new one. Cursors are written at most twice a second. One client at a time.
  */
 export class FileStore implements CursorStore {
   readonly #path: string

@@ -3,8 +3,9 @@ const growth = 1.5
 const shrink = 0.8
 
 /**
- * The adaptive interval between heartbeats: grows while connections survive it, and settles below the last good value when one went
- * silent, as middleboxes forget idle connections after a time that nobody announces.
+ * The adaptive interval between heartbeats: grows while connections survive it, and settles below
+ * the last good value when one went silent, as middleboxes forget idle connections after a time
+ * that nobody announces.
  */
 export class Heartbeat {
   #minMs = startMs

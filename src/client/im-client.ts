@@ -29,8 +29,8 @@ const listenerPatienceMs = 2_000
 const noState: DeviceState = { deviceId: undefined, nextClientMsgId: 1, connSeq: 0, cursors: [] }
 
 /**
- * A chat client of one device of one user: stays connected, sends exactly once in effect, delivers exactly once in order. See
- * docs/client.md. Set the listeners before `connect`.
+ * A chat client of one device of one user: stays connected, sends exactly once in effect, delivers
+ * exactly once in order. See docs/client.md. Set the listeners before `connect`.
  */
 export class ImClient {
   readonly uid: string
@@ -65,7 +65,7 @@ export class ImClient {
   }
 
   get state(): ClientState {
-    return this.#closed ? 'closed' : (this.#core?.state ?? 'waiting')
+    return this.#core?.state ?? (this.#closed ? 'closed' : 'waiting')
   }
 
   /** Known once connected. */
@@ -90,8 +90,9 @@ export class ImClient {
   }
 
   /**
-   * Resolves when connected for the first time; from then on the client reconnects by itself. Rejects, and closes the client, when
-   * the credentials are refused (BAD_TOKEN …), when kicked, or after `connectDeadlineMs`.
+   * Resolves when connected for the first time; from then on the client reconnects by itself.
+   * Rejects, and closes the client, when the credentials are refused (BAD_TOKEN …), when kicked, or
+   * after `connectDeadlineMs`.
    */
   connect(): Promise<void> {
     this.#connecting ??= this.#connect().catch(error => {
@@ -107,9 +108,10 @@ export class ImClient {
   }
 
   /**
-   * Resolves when the message is on disk on a majority of its home set. Waits and repeats over reconnects; messages of one session
-   * keep their order as long as nothing fails. Rejects with a RingsetError: `outcome` tells whether it may have been sent
-   * (TIMEOUT, CANCELLED) or certainly was not (FORBIDDEN, BODY_TOO_LARGE, OVERLOADED …).
+   * Resolves when the message is on disk on a majority of its home set. Waits and repeats over
+   * reconnects; messages of one session keep their order as long as nothing fails. Rejects with a
+   * RingsetError: `outcome` tells whether it may have been sent (TIMEOUT, CANCELLED) or certainly
+   * was not (FORBIDDEN, BODY_TOO_LARGE, OVERLOADED …).
    */
   send(options: SendOptions): Promise<Sent> {
     return new Promise<Sent>((resolve, reject) => {
@@ -133,7 +135,8 @@ export class ImClient {
   }
 
   /**
-   * A stretch of a session's timeline, oldest first: from `from` on, else the newest ones. Rejects with FORBIDDEN, TIMEOUT …
+   * A stretch of a session's timeline, oldest first: from `from` on, else the newest ones. Rejects
+   * with FORBIDDEN, TIMEOUT …
    */
   async history(options: HistoryOptions): Promise<History> {
     const { session, from, limit = 100 } = options
@@ -159,8 +162,8 @@ export class ImClient {
   }
 
   /**
-   * Leaves for good: lets the message listener finish what it has begun (for 2 s at most), says BYE, rejects what is unacknowledged
-   * with CANCELLED, and saves the cursors.
+   * Leaves for good: lets the message listener finish what it has begun (for 2 s at most), says
+   * BYE, rejects what is unacknowledged with CANCELLED, and saves the cursors.
    */
   async close(): Promise<void> {
     this.#closing = true
@@ -180,7 +183,8 @@ export class ImClient {
     const state = (await this.#store?.load()) ?? noState
     const given = this.#options.deviceId
     this.#deviceId = given ?? state.deviceId ?? randomUUID()
-    // Without a store a device that is named again must not use its ids again: take them from the clock, far apart.
+    // Without a store a device that is named again must not use its ids again: take them from the
+    // clock, far apart.
     const fromClock = !this.#store && given !== undefined
     const firstId = fromClock ? Date.now() * 1_024 : state.nextClientMsgId
     const idCeiling = this.#store ? firstId + idBlock : Number.MAX_SAFE_INTEGER

@@ -14,10 +14,16 @@ export interface ImClientOptions {
   readonly deviceId?: string
   /** Default `desktop`. */
   readonly class?: DeviceClass
-  /** Keeps cursors and message ids over restarts. Without it every run begins with the whole history that is kept. */
+  /**
+   * Keeps cursors and message ids over restarts. Without it every run begins with the whole history
+   * that is kept.
+   */
   readonly store?: CursorStore
   readonly log?: Log
-  /** How long a message is repeated before its promise rejects with TIMEOUT (it may still have been sent). Default 60 s. */
+  /**
+   * How long a message is repeated before its promise rejects with TIMEOUT (it may still have been
+   * sent). Default 60 s.
+   */
   readonly sendDeadlineMs?: number
   /** How long `connect` tries before it rejects. Default 30 s. */
   readonly connectDeadlineMs?: number
@@ -56,8 +62,9 @@ export class ImMessage {
 }
 
 /**
- * Gets every message of the user's sessions once per device, in the order of each session. What it throws, or its promise's rejection,
- * means "not dealt with": the message is offered again after a second, and its session waits.
+ * Gets every message of the user's sessions once per device, in the order of each session. What it
+ * throws, or its promise's rejection, means "not dealt with": the message is offered again after a
+ * second, and its session waits.
  */
 export type MessageListener = (message: ImMessage) => void | Promise<void>
 

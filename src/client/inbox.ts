@@ -1,13 +1,16 @@
 import type { Cursor, Message, Page } from '../protocol/kinds.ts'
 
 /**
- * Hands a message to the application. `done`: it was dealt with. `pending`: `settled` will be called. `failed`: not dealt with, to be
- * offered again by `retry`.
+ * Hands a message to the application. `done`: it was dealt with. `pending`: `settled` will be
+ * called. `failed`: not dealt with, to be offered again by `retry`.
  */
 export type Deliver = (session: string, message: Message) => 'done' | 'pending' | 'failed'
 
 export interface InboxOptions {
-  /** Messages kept that arrived before their turn, for one session and for all. What does not fit is fetched again. */
+  /**
+   * Messages kept that arrived before their turn, for one session and for all. What does not fit is
+   * fetched again.
+   */
   readonly aheadPerSession: number
   readonly ahead: number
 }
@@ -33,8 +36,9 @@ class SessionState {
 }
 
 /**
- * Puts what arrives — pushes and catch-up pages, doubled, reordered, with holes — into the order of each session: every message once, by
- * msgid, without a gap. A cursor moves only when its message was dealt with.
+ * Puts what arrives — pushes and catch-up pages, doubled, reordered, with holes — into the order of
+ * each session: every message once, by msgid, without a gap. A cursor moves only when its message
+ * was dealt with.
  */
 export class Inbox {
   readonly #deliver: Deliver
@@ -112,7 +116,9 @@ export class Inbox {
     }
   }
 
-  /** Cursors to acknowledge: of every session something arrived for or moved in since the last call. */
+  /**
+   * Cursors to acknowledge: of every session something arrived for or moved in since the last call.
+   */
   takeAcks(limit: number): Cursor[] {
     const cursors: Cursor[] = []
     for (const state of this.#unreported) {
@@ -185,7 +191,10 @@ export class Inbox {
     else this.#gaps.delete(state)
   }
 
-  /** @param message the one after the cursor; in `ahead` while it is pending or failed, so that nobody delivers it twice. */
+  /**
+   * @param message the one after the cursor; in `ahead` while it is pending or failed, so that
+   * nobody delivers it twice.
+   */
   #offer(state: SessionState, message: Message): void {
     state.busy = true
     const outcome = this.#deliver(state.session, message)

@@ -32,9 +32,10 @@ export interface UserRoutes {
 const firstTableMs = 10_000
 
 /**
- * For backends: asks the routers directly, by the embedded routing table, in this process. No proxy, no look-up call; after a change
- * of the table or of a leader a call costs a hop more, once. Every method rejects with a RingsetError whose `outcome` tells whether
- * the call may have taken effect; repeating an `append` with the same ids is safe.
+ * For backends: asks the routers directly, by the embedded routing table, in this process. No
+ * proxy, no look-up call; after a change of the table or of a leader a call costs a hop more, once.
+ * Every method rejects with a RingsetError whose `outcome` tells whether the call may have taken
+ * effect; repeating an `append` with the same ids is safe.
  */
 export class LogicClient {
   readonly #options: LogicClientOptions
@@ -97,7 +98,10 @@ export class LogicClient {
     return this.#keeper.view().epoch
   }
 
-  /** Resolves when the first routing table has come. Rejects with NO_TABLE after 10 s. Calls made earlier wait by themselves. */
+  /**
+   * Resolves when the first routing table has come. Rejects with NO_TABLE after 10 s. Calls made
+   * earlier wait by themselves.
+   */
   ready(): Promise<void> {
     if (this.tableEpoch > 0) return Promise.resolve()
     return new Promise((resolve, reject) => {
@@ -109,7 +113,10 @@ export class LogicClient {
     })
   }
 
-  /** Adds a message to a session, on behalf of a device. `clientMsgId` counts upwards per device and makes repetitions safe. */
+  /**
+   * Adds a message to a session, on behalf of a device. `clientMsgId` counts upwards per device and
+   * makes repetitions safe.
+   */
   async append(message: PayloadOf<'APPEND'>): Promise<PayloadOf<'APPEND_OK'>> {
     const key = routingKey(message.session, parseSession(message.session))
     return (await this.#call(key, 'APPEND', message)).payload
@@ -147,7 +154,10 @@ export class LogicClient {
     return (await this.#call(uid, 'HISTORY_READ', { uid, session, from, limit })).payload
   }
 
-  /** `count` numbers of the named sequence: `first` … `first + count − 1`. Never given out twice; may jump. */
+  /**
+   * `count` numbers of the named sequence: `first` … `first + count − 1`. Never given out twice;
+   * may jump.
+   */
   async sequence(name: string, count = 1): Promise<PayloadOf<'SEQUENCE_OK'>> {
     return (await this.#call(name, 'SEQUENCE', { name, count })).payload
   }

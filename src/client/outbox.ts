@@ -24,7 +24,10 @@ export const defaultOutboxOptions: OutboxOptions = {
   repeatMs: 8_000
 }
 
-/** An unacknowledged id may be so far behind the newest of its session: safely inside the router's window of 64. */
+/**
+ * An unacknowledged id may be so far behind the newest of its session: safely inside the router's
+ * window of 64.
+ */
 const idWindow = 48
 const minBackoffMs = 100
 const maxBackoffMs = 5_000
@@ -40,7 +43,10 @@ export class Outgoing implements WheelEntry {
   /** Given when it is sent first, kept by every repetition. */
   clientMsgId = 0
   sequence = 0
-  /** `waiting`: for its turn. `due`: to be (re)sent now. `sent`: for its ACK. `backoff`: to be sent again later. */
+  /**
+   * `waiting`: for its turn. `due`: to be (re)sent now. `sent`: for its ACK. `backoff`: to be sent
+   * again later.
+   */
   phase: 'waiting' | 'due' | 'sent' | 'backoff' = 'waiting'
   failures = 0
   /** It was sent at least once, so giving it up leaves its outcome unknown. */
@@ -70,8 +76,9 @@ interface Lane {
 }
 
 /**
- * The messages on their way out: repeats each with the same id until it is acknowledged, refused for good, or past its deadline, over any
- * number of connections. Ids are dense within a session, and within the window that the router remembers.
+ * The messages on their way out: repeats each with the same id until it is acknowledged, refused
+ * for good, or past its deadline, over any number of connections. Ids are dense within a session,
+ * and within the window that the router remembers.
  */
 export class Outbox {
   readonly #options: OutboxOptions
@@ -88,7 +95,10 @@ export class Outbox {
   /** Ids from here on may not be used yet. */
   #idCeiling: number
 
-  /** @param firstId no id below it is used. @param idCeiling nor any from it on, until `raiseCeiling`. */
+  /**
+   * @param firstId no id below it is used.
+   * @param idCeiling nor any from it on, until `raiseCeiling`.
+   */
   constructor(nowMs: number, firstId: number, idCeiling: number, options: OutboxOptions) {
     this.#options = options
     this.#wheel = new TimerWheel<Outgoing>(nowMs, 50, 64)
@@ -136,7 +146,10 @@ export class Outbox {
     this.#wheel.schedule(item, item.deadlineAtMs)
   }
 
-  /** Sends what may be sent now. @param send false when the connection takes no more at the moment. */
+  /**
+   * Sends what may be sent now.
+   * @param send false when the connection takes no more at the moment.
+   */
   pump(nowMs: number, newSequence: () => number, send: (item: Outgoing) => boolean): void {
     if (this.#due.length > 0) {
       const due = this.#due
@@ -256,7 +269,10 @@ export class Outbox {
     item.onDone(result)
   }
 
-  /** Keeps lanes small, and forgets those that are empty: ids of a session may jump, only not go back. */
+  /**
+   * Keeps lanes small, and forgets those that are empty: ids of a session may jump, only not go
+   * back.
+   */
   #tidy(lane: Lane, session?: string): void {
     if (lane.head === lane.waiting.length) {
       lane.waiting.length = 0

@@ -3,7 +3,10 @@ export interface Ticking {
   tick(): void
 }
 
-/** One timer for any number of clients: thousands in a process must not mean thousands of timers. Runs only while it has members. */
+/**
+ * One timer for any number of clients: thousands in a process must not mean thousands of timers.
+ * Runs only while it has members.
+ */
 class Ticker {
   readonly #everyMs: number
   readonly #members = new Set<Ticking>()

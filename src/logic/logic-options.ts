@@ -3,8 +3,9 @@ import type { EndpointId } from '../protocol/endpoint.ts'
 import type { PayloadOf } from '../protocol/kinds.ts'
 
 /**
- * Looks at a message before it is sent: undefined lets it pass, a code rejects it (use one without retry, such as FORBIDDEN). Runs
- * synchronously on the hot path, in the order of the chain; may run again for a message that is repeated.
+ * Looks at a message before it is sent: undefined lets it pass, a code rejects it (use one without
+ * retry, such as FORBIDDEN). Runs synchronously on the hot path, in the order of the chain; may run
+ * again for a message that is repeated.
  */
 export type BeforeSendHook = (message: PayloadOf<'SUBMIT'>) => ErrorCode | undefined
 

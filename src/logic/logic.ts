@@ -10,8 +10,9 @@ import { RouteClient } from '../route/route-client.ts'
 import type { LogicOptions } from './logic-options.ts'
 
 /**
- * The rules of messaging, without state: checks what a transfer forwards, runs the hooks, turns it into a request to the router
- * group that owns it, and passes the answer back. Any logic of the set can take any request, and any repetition of it.
+ * The rules of messaging, without state: checks what a transfer forwards, runs the hooks, turns it
+ * into a request to the router group that owns it, and passes the answer back. Any logic of the set
+ * can take any request, and any repetition of it.
  */
 export class Logic implements Role {
   readonly #env: RoleEnv
@@ -196,7 +197,9 @@ export class Logic implements Role {
     })
   }
 
-  /** A little less than the asker's patience, so that it hears from us before it takes us for dead. */
+  /**
+   * A little less than the asker's patience, so that it hears from us before it takes us for dead.
+   */
   #budgetMs(request: Packet): number {
     return request.deadlineMs === 0 ? this.#options.defaultDeadlineMs : request.deadlineMs * 0.9
   }
@@ -244,7 +247,10 @@ function isMember(parts: SessionParts, uid: string): boolean {
   return parts.type === 'p2p' && parts.members.includes(uid)
 }
 
-/** Cursors of sessions that are not the user's are left out rather than refused: the rest of the heartbeat stays good. */
+/**
+ * Cursors of sessions that are not the user's are left out rather than refused: the rest of the
+ * heartbeat stays good.
+ */
 function mayRead(session: string, uid: string): boolean {
   try {
     return isMember(parseSession(session), uid)

@@ -4,7 +4,10 @@ import { RingsetError } from '../base/errors.ts'
 import { hardLimits } from '../protocol/kinds.ts'
 import { checkUid } from '../protocol/session.ts'
 
-/** Leading word of every token of this layout: `rs1.<uid>.<expiry in ms>.<mac>`, uid and mac in base64url. */
+/**
+ * Leading word of every token of this layout: `rs1.<uid>.<expiry in ms>.<mac>`, uid and mac in
+ * base64url.
+ */
 const layout = 'rs1'
 const macBytes = 32
 
@@ -15,7 +18,9 @@ export function createToken(secret: Buffer | string, uid: string, expiresAtMs: n
   return `${claim}.${mac(secret, claim).toString('base64url')}`
 }
 
-/** Whose token it is, or BAD_TOKEN / TOKEN_EXPIRED. Takes hostile input; compares in constant time. */
+/**
+ * Whose token it is, or BAD_TOKEN / TOKEN_EXPIRED. Takes hostile input; compares in constant time.
+ */
 export function verifyToken(
   secret: Buffer | string,
   token: string,

@@ -65,6 +65,7 @@ class Replica implements ReplicaApi {
   #leader: ReplicaId = 0
   #term: number
   #serving = false
+  #quarantined: boolean
   #applied: number
   #lastTickMs: number
 
@@ -82,6 +83,8 @@ class Replica implements ReplicaApi {
     this.#store = store
     this.#machine = options.machine
     this.#term = hardState.term
+    this.#quarantined = quarantine !== undefined
+    if (quarantine !== undefined) options.log.warn('replica_quarantined', { why: quarantine })
     this.#applied = applied
     this.#lastTickMs = options.clock.nowMs()
     if (membership === undefined) {
@@ -93,7 +96,7 @@ class Replica implements ReplicaApi {
         hardState,
         applied,
         membership: membership ?? bootstrap,
-        quarantined: quarantine !== undefined
+        quarantined: this.#quarantined
       },
       store,
       options.random
@@ -199,6 +202,14 @@ class Replica implements ReplicaApi {
     if (elapsedMs > catchUpTicksMax * tickMs) this.#lastTickMs = clock.nowMs()
     for (let i = 0; i < ticks; i++) this.#raft.tick()
     this.#sender.tick()
+    if (this.#quarantined && !this.#raft.status().quarantined) this.#heal()
+  }
+
+  /** The replica has caught up from a leader: its disk is as good as anybody's again, also after the next start. */
+  #heal(): void {
+    this.#quarantined = false
+    this.#options.log.info('replica_healed', { applied: this.#applied })
+    this.#store.write({ healed: true, sync: true }, () => {})
   }
 
   peer(id: ReplicaId, up: boolean, refused: boolean): void {

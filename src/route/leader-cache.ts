@@ -5,7 +5,10 @@ import type { LeaderHint } from '../protocol/kinds.ts'
 export interface SetLeader {
   /** 0 while unknown. */
   replicaId: number
-  /** Newest term seen; kept when the leader is forgotten, so that an older hint cannot bring it back. */
+  /**
+   * Newest term seen; kept when the leader is forgotten, so that an older hint cannot bring it
+   * back.
+   */
   term: number
   /** When that replica last answered a request as leader. */
   lastAnswerMs: number
@@ -15,7 +18,9 @@ export interface SetLeader {
   readonly endpoints: EndpointId[]
 }
 
-/** Leader hints by set; the newest term wins. Bounded: hints for sets beyond the bound are dropped. */
+/**
+ * Leader hints by set; the newest term wins. Bounded: hints for sets beyond the bound are dropped.
+ */
 export class LeaderCache {
   readonly #sets = new Map<string, SetLeader>()
   readonly #maxSets: number
@@ -39,7 +44,10 @@ export class LeaderCache {
     return endpoints[replicaId]
   }
 
-  /** True when the hint is news: a newer term, or the leader of the newest term while none was known. */
+  /**
+   * True when the hint is news: a newer term, or the leader of the newest term while none was
+   * known.
+   */
   learn(hint: LeaderHint): boolean {
     if (hint.replicaId === 0) return false
     const set = this.of(hint.setId)

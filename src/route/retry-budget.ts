@@ -1,6 +1,6 @@
 /**
- * Token bucket that keeps blind retries to a share of the sends, so that a fault never becomes a storm. A small constant refill
- * lets a client that sends little retry at all.
+ * Token bucket that keeps blind retries to a share of the sends, so that a fault never becomes a
+ * storm. A small constant refill lets a client that sends little retry at all.
  */
 export class RetryBudget {
   readonly #perSend: number
@@ -9,7 +9,10 @@ export class RetryBudget {
   #tokens: number
   #refilledAtMs: number
 
-  /** @param share tokens earned by one first send. @param floorPerSecond tokens earned by time alone. */
+  /**
+   * @param share tokens earned by one first send.
+   * @param floorPerSecond tokens earned by time alone.
+   */
   constructor(nowMs: number, share: number, floorPerSecond: number, capacity: number) {
     this.#perSend = share
     this.#perMs = floorPerSecond / 1_000

@@ -21,9 +21,10 @@ import {
 } from './route-types.ts'
 
 /**
- * Routes requests straight to the router that can answer them, by the embedded table and cached leader hints: no proxy, no
- * look-up call. Retries carry one idempotency id, stay inside the deadline and inside a budget; see docs/architecture.md.
- * Pure and synchronous: the driver feeds it packets, ticks (every ~10 ms), link and table events.
+ * Routes requests straight to the router that can answer them, by the embedded table and cached
+ * leader hints: no proxy, no look-up call. Retries carry one idempotency id, stay inside the
+ * deadline and inside a budget; see docs/architecture.md. Pure and synchronous: the driver feeds it
+ * packets, ticks (every ~10 ms), link and table events.
  */
 export class RouteClient {
   readonly #env: RouteEnv
@@ -55,7 +56,10 @@ export class RouteClient {
     }
   }
 
-  /** Sends `payload` to the leader of the target's set and retries until an answer, a final error or the deadline. */
+  /**
+   * Sends `payload` to the leader of the target's set and retries until an answer, a final error or
+   * the deadline.
+   */
   request<K extends RequestKind>(
     target: RouteTarget,
     kind: K,
@@ -100,7 +104,10 @@ export class RouteClient {
     return true
   }
 
-  /** A leader hint from anywhere; newest term wins. True when it was news: requests that wait for a leader went there at once. */
+  /**
+   * A leader hint from anywhere; newest term wins. True when it was news: requests that wait for a
+   * leader went there at once.
+   */
   learn(hint: LeaderHint): boolean {
     const { term } = this.#leaders.of(hint.setId)
     const gone = this.#down.has(this.#leaders.endpoint(hint.setId, hint.replicaId))
@@ -318,7 +325,10 @@ export class RouteClient {
     return pending.hops < voters
   }
 
-  /** On to another replica without waiting; the first hop of a round is free, as something was learnt by it. */
+  /**
+   * On to another replica without waiting; the first hop of a round is free, as something was
+   * learnt by it.
+   */
   #hop(pending: Pending): void {
     if (pending.hops++ > 0 && !this.#budget.take(this.#env.nowMs())) {
       this.#backOff(pending, pending.code, 0)
@@ -327,7 +337,10 @@ export class RouteClient {
     this.#attempt(pending)
   }
 
-  /** A new leader is known: whoever waits for one or hangs at an older one goes there, once per term, outside the budget. */
+  /**
+   * A new leader is known: whoever waits for one or hangs at an older one goes there, once per
+   * term, outside the budget.
+   */
   #guide(setId: string, replicaId: number, term: number): void {
     for (const pending of this.#pending.values()) {
       if (pending.sentSet !== setId) continue
@@ -348,7 +361,8 @@ export class RouteClient {
     pending.code = code
     pending.phase = 'waiting'
     const exponential = minBackoffMs * 2 ** Math.min(pending.failures++, 16)
-    // The jitter halves at most, so `retryAfterMs` is kept; the deadline bounds what a confused peer may ask for.
+    // The jitter halves at most, so `retryAfterMs` is kept; the deadline bounds what a confused
+    // peer may ask for.
     const delayMs = Math.max(Math.min(exponential, maxBackoffMs), retryAfterMs * 2)
     this.#wake(pending, this.#env.nowMs() + this.#jitter(delayMs))
   }

@@ -31,10 +31,16 @@ export type RequestKind =
 
 export type AnswerKind<K extends RequestKind> = Extract<`${K}_OK`, KindName>
 
-/** By slot: the set that owns it, which may change on the way. By set: that set's group, for what belongs to no slot. */
+/**
+ * By slot: the set that owns it, which may change on the way. By set: that set's group, for what
+ * belongs to no slot.
+ */
 export type RouteTarget = { readonly slot: number } | { readonly setId: string }
 
-/** The answer packet, or why there is none: `error.outcome` says whether the request may still take effect. */
+/**
+ * The answer packet, or why there is none: `error.outcome` says whether the request may still take
+ * effect.
+ */
 export type RouteResult<K extends RequestKind> = Packet<AnswerKind<K>> | RingsetError
 
 export interface RequestOptions<K extends RequestKind> {
@@ -42,7 +48,10 @@ export interface RequestOptions<K extends RequestKind> {
   readonly deadlineMs: number
   /** 0 most urgent … 15; default 8. */
   readonly priority?: number
-  /** Runs exactly once, at the latest one tick after the deadline; inside `request` only when refused at once (OVERLOADED). */
+  /**
+   * Runs exactly once, at the latest one tick after the deadline; inside `request` only when
+   * refused at once (OVERLOADED).
+   */
   readonly onDone: (result: RouteResult<K>) => void
 }
 

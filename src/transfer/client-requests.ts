@@ -14,7 +14,10 @@ export const repeatAfterMs = [1_000, 3_000] as const
 const repeatMessages = 100
 const historyMessages = 1_000
 
-/** What an authenticated client asks for: each packet becomes one request to logic, each answer one packet to the client. */
+/**
+ * What an authenticated client asks for: each packet becomes one request to logic, each answer one
+ * packet to the client.
+ */
 export class ClientRequests {
   readonly #env: RoleEnv
   readonly #links: ClientLinks
@@ -88,7 +91,8 @@ export class ClientRequests {
         return
       }
       for (const page of result.payload.pages) this.push(connection, page)
-      // PONG ends the pages, so they go out before it; when some were dropped the client has to ask again.
+      // PONG ends the pages, so they go out before it; when some were dropped the client has to ask
+      // again.
       const whole = this.#pushes.flushOne(connection)
       const more = result.payload.more || !whole
       const pong = { serverTimeMs: this.#env.wallMs(), more }

@@ -1,7 +1,10 @@
 import type { WheelEntry } from '../base/timer-wheel.ts'
 import type { Page, Route } from '../protocol/kinds.ts'
 
-/** Messages of one session that were pushed and not acknowledged: `from` … `upTo`, without the bodies. */
+/**
+ * Messages of one session that were pushed and not acknowledged: `from` … `upTo`, without the
+ * bodies.
+ */
 export interface Unacked {
   from: number
   upTo: number
@@ -16,7 +19,10 @@ export class Connection implements WheelEntry {
   wakeAtMs = 0
   wakeTick = -1
   readonly connId: number
-  /** `new`: no valid CONNECT yet. `opening`: its route is being registered. `closed`: only late answers know it still. */
+  /**
+   * `new`: no valid CONNECT yet. `opening`: its route is being registered. `closed`: only late
+   * answers know it still.
+   */
   phase: 'new' | 'opening' | 'open' | 'closed' = 'new'
   uid = ''
   slot = -1
@@ -52,7 +58,9 @@ export class Connection implements WheelEntry {
     return true
   }
 
-  /** @returns whether the session is watched: beyond `limit` sessions the heartbeat alone repairs. */
+  /**
+   * @returns whether the session is watched: beyond `limit` sessions the heartbeat alone repairs.
+   */
   pushed(session: string, first: number, last: number, dueAtMs: number, limit: number): boolean {
     this.unacked ??= new Map()
     const known = this.unacked.get(session)

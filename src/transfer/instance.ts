@@ -3,8 +3,9 @@ import type { RoleEnv } from '../protocol/role.ts'
 import type { RouteClient } from '../route/route-client.ts'
 
 /**
- * One life of a gateway: `bootId` names it in every route, and a lease at the set's router leader keeps those routes alive. When the
- * lease has run out the routes are gone, so a new life begins under a new id.
+ * One life of a gateway: `bootId` names it in every route, and a lease at the set's router leader
+ * keeps those routes alive. When the lease has run out the routes are gone, so a new life begins
+ * under a new id.
  */
 export class Instance {
   readonly #env: RoleEnv

@@ -62,8 +62,9 @@ class Call implements PendingEntry {
 }
 
 /**
- * The transfer's bounded retry queue towards logic: every request is repeated with the same idempotency id and payload, at another
- * logic where there is one, until an answer, a final error or its deadline.
+ * The transfer's bounded retry queue towards logic: every request is repeated with the same
+ * idempotency id and payload, at another logic where there is one, until an answer, a final error
+ * or its deadline.
  */
 export class LogicCaller {
   readonly #env: RoleEnv
@@ -171,7 +172,8 @@ export class LogicCaller {
     const sent = packet(call.kind, call.payload as PayloadOf<LogicRequest>, {
       bootId: this.#env.bootId,
       sequence: call.sequence,
-      // The logic gives up when this attempt does, so that attempts at two logics do not overlap for long.
+      // The logic gives up when this attempt does, so that attempts at two logics do not overlap
+      // for long.
       deadlineMs: Math.max(Math.floor(patienceMs), 1)
     })
     if (to === undefined || !this.#env.send(to, sent)) {

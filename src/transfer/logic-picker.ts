@@ -12,7 +12,10 @@ interface Candidate {
   suspectUntilMs: number
 }
 
-/** Chooses a logic of the transfer's set: one in the same process first, then the others in turn; suspects last. */
+/**
+ * Chooses a logic of the transfer's set: one in the same process first, then the others in turn;
+ * suspects last.
+ */
 export class LogicPicker {
   readonly #env: Clock & { table(): TableView }
   readonly #setId: string

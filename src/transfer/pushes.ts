@@ -7,8 +7,9 @@ import type { Connection } from './connection.ts'
 const messageOverheadBytes = 48
 
 /**
- * The pushes of one turn. What goes to a connection within a turn is merged into one PUSH (up to a size); a page that goes to many
- * connections alone is one packet object for all of them, so that the links can encode it once.
+ * The pushes of one turn. What goes to a connection within a turn is merged into one PUSH (up to a
+ * size); a page that goes to many connections alone is one packet object for all of them, so that
+ * the links can encode it once.
  */
 export class Pushes {
   readonly #links: ClientLinks
@@ -28,7 +29,10 @@ export class Pushes {
     connection.turnPages.push(page)
   }
 
-  /** Sends what one connection has so far, where something must come after it. False when any of it was dropped. */
+  /**
+   * Sends what one connection has so far, where something must come after it. False when any of it
+   * was dropped.
+   */
   flushOne(connection: Connection): boolean {
     const pages = connection.turnPages
     if (pages.length === 0) return true

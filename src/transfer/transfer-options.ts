@@ -29,7 +29,9 @@ export interface TransferTimes {
   readonly submitDeadlineMs: number
   /** OPEN, CATCH_UP, READ_PAGE. */
   readonly requestDeadlineMs: number
-  /** How long CLOSE is retried; after that the route lives until its lease or a newer route ends it. */
+  /**
+   * How long CLOSE is retried; after that the route lives until its lease or a newer route ends it.
+   */
   readonly closeDeadlineMs: number
   /** How long the first attempt at one logic may stay unanswered; doubles up to four times that. */
   readonly attemptMs: number

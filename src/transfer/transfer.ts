@@ -17,14 +17,15 @@ import { LogicCaller } from './logic-caller.ts'
 import { Pushes } from './pushes.ts'
 import type { TransferOptions, VerifyToken } from './transfer-options.ts'
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: refusing control characters is the point.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: refusing control characters is meant.
 const badDeviceId = /^$|[\u0000-\u001f\u007f-\u009f]/
 /** After the drain window the connections that are left get this long for their last bytes. */
 const drainGraceMs = 3_000
 
 /**
- * The gateway: keeps the clients' connections, authenticates, forwards what they ask to a logic of its set, and pushes what the
- * router leader hands it. Holds no durable state; every loss of its memory is repaired by reconnects and heartbeats.
+ * The gateway: keeps the clients' connections, authenticates, forwards what they ask to a logic of
+ * its set, and pushes what the router leader hands it. Holds no durable state; every loss of its
+ * memory is repaired by reconnects and heartbeats.
  */
 export class Transfer implements TransferRole {
   readonly #env: RoleEnv
@@ -242,7 +243,8 @@ export class Transfer implements TransferRole {
     const { requestDeadlineMs } = this.#options.times
     const route = connection.route!
     const open = { uid: connection.uid, route }
-    // Registration may outlast the handshake time; from here on the deadline of OPEN bounds the wait.
+    // Registration may outlast the handshake time; from here on the deadline of OPEN bounds the
+    // wait.
     this.#watch(connection, this.#env.nowMs() + connection.idleMs)
     this.#caller.request('OPEN', open, requestDeadlineMs, result => {
       if (result instanceof RingsetError) {
@@ -314,7 +316,8 @@ export class Transfer implements TransferRole {
           this.#requests.push(connection, page)
           this.#watch(connection, dueAtMs)
         } else if (!connection) {
-          // The router still has a route that was closed here: its CLOSE was overtaken by a late copy of its OPEN.
+          // The router still has a route that was closed here: its CLOSE was overtaken by a late
+          // copy of its OPEN.
           const stray = this.#connections.takeRecent(connId)
           if (stray) this.#unregister(stray)
         }

@@ -15,7 +15,7 @@ describe('acknowledged messages', () => {
   beforeAll(async () => {
     cluster = await TestCluster.start()
   })
-  afterAll(() => cluster.close())
+  afterAll(() => cluster?.close())
 
   async function mixedUsers(count: number, prefix: string): Promise<string[]> {
     const first = await cluster.usersOf('s1', count / 2, prefix)

@@ -13,7 +13,7 @@ describe('the time from the kill of a leader', () => {
   beforeAll(async () => {
     cluster = await TestCluster.start()
   })
-  afterAll(() => cluster.close())
+  afterAll(() => cluster?.close())
 
   it(
     'to the next acknowledgement is short',

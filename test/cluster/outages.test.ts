@@ -28,7 +28,7 @@ describe('an outage', () => {
   beforeAll(async () => {
     cluster = await TestCluster.start()
   })
-  afterAll(() => cluster.close())
+  afterAll(() => cluster?.close())
 
   it('of a stopped leader ends under a new one; when it goes on it answers nothing stale', async () => {
     const home = await cluster.usersOf('s1', 10, 'pause')

@@ -6,8 +6,9 @@ export interface Trial<Input> {
 }
 
 /**
- * Linearizability by definition: tries every order of the operations that respects real time, with every choice of which operations of
- * unknown outcome took effect. `apply` answers the next state, undefined where the answer given is impossible.
+ * Linearizability by definition: tries every order of the operations that respects real time, with
+ * every choice of which operations of unknown outcome took effect. `apply` answers the next state,
+ * undefined where the answer given is impossible.
  */
 export function explainable<State, Input>(
   operations: readonly Trial<Input>[],

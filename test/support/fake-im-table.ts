@@ -4,7 +4,10 @@ import type { TableView } from '../../src/table/table-view.ts'
 
 const slotCount = 64
 
-/** Two sets of one transfer, two logics (`l1` on node `n1`, `l2` on `n2`, …) and three routers; all up. */
+/**
+ * Two sets of one transfer, two logics (`l1` on node `n1`, `l2` on `n2`, …) and three routers; all
+ * up.
+ */
 export function imTable(epoch: number, firstSetSlots = slotCount / 2): TableView {
   const runs = [
     { first: 0, count: firstSetSlots, setId: 's1', slotEpoch: 1 },

@@ -39,8 +39,9 @@ const devices = ['phone', 'laptop'] as const
 const timeoutMs = 40
 
 /**
- * The history of a correct cluster under a random workload: every operation takes effect at one instant between its invocation and its
- * end (or later, or never, when its outcome is unknown), and every append reaches all devices of both users in order.
+ * The history of a correct cluster under a random workload: every operation takes effect at one
+ * instant between its invocation and its end (or later, or never, when its outcome is unknown), and
+ * every append reaches all devices of both users in order.
  */
 export function makeHistory(shape: HistoryShape): HistoryLine[] {
   return new HistoryMaker(shape).make()
@@ -196,7 +197,10 @@ class HistoryMaker {
     })
   }
 
-  /** Runs one operation of a client; `effect` is called when it takes effect, and answers the result. */
+  /**
+   * Runs one operation of a client; `effect` is called when it takes effect, and answers the
+   * result.
+   */
   #run(
     client: Client,
     f: string,

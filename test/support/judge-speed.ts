@@ -2,7 +2,10 @@ import { judge } from '../../src/check/check.ts'
 import { formatLine, parseHistory } from '../../src/check/history.ts'
 import { type HistoryShape, makeHistory } from './history-maker.ts'
 
-/** Measures how fast a generated history is parsed and judged: `npx tsx test/support/judge-speed.ts [OPERATIONS]`. */
+/**
+ * Measures how fast a generated history is parsed and judged: `npx tsx test/support/judge-speed.ts
+ * [OPERATIONS]`.
+ */
 const operations = Number(process.argv[2] ?? 100_000)
 const shapes: Record<string, Partial<HistoryShape>> = {
   'many sessions': { users: 1_000, sessions: 2_000 },
