@@ -79,7 +79,7 @@ function seen(f: string, value: unknown, process = 'n1') {
 }
 
 describe('judge', () => {
-  it('passes histories of a correct cluster', () => {
+  it('passes histories of a correct cluster', { timeout: 60_000 }, () => {
     for (let seed = 1; seed <= 20; seed++) {
       const lines = makeHistory({ seed, operations: 1_000, users: 6, sessions: 6 })
       const judgement = judge(lines)

@@ -237,12 +237,8 @@ export class PeerNetwork implements LinkHost {
     this.#log.info('link_open', { nodeId: link.nodeId, bootId: link.bootId, dialed: link.dialed })
     if (!link.dialed) this.#handshakes--
     link.process = this.#join(link)
-    const { carrier } = link.process
-    carrier.heard(link.shownEpoch)
-    // At once: the next packet of the other end may be long in coming.
-    if (link.trusted && carrier.pulls(this.view().epoch, this.nowMs())) {
-      link.process.sendOwn(packet('TABLE_PULL', {}), link)
-    }
+    link.process.carrier.heard(link.shownEpoch)
+    if (this.purpose === 'logic-client') this.#receiver.catchUp(link.process, link)
     if (hints.length > 0) this.#options.onHints?.(hints)
     this.#bind(link, endpoints)
   }

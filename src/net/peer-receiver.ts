@@ -93,7 +93,13 @@ export class PeerReceiver {
         log.warn('link_table_refused', { nodeId: link.nodeId, adoption })
       }
     }
-    const { epoch } = keeper.view()
+    this.catchUp(process, link)
+  }
+
+  /** Asks for the table of the other end when it is newer and has not come by itself. A client does so on opening: nobody may write to it. */
+  catchUp(process: PeerProcess, link: PeerLink): void {
+    const { epoch } = this.#context.keeper.view()
+    const { carrier } = process
     if (carrier.shownEpoch > epoch && carrier.pulls(epoch, this.#context.nowMs())) {
       process.sendOwn(packet('TABLE_PULL', {}), link)
     }

@@ -40,6 +40,9 @@ export interface ReplicaOptions {
 
 /** Apply at most this long in one flush, so that packets and heartbeats keep flowing. */
 const applySliceMs = 4
+/** Changed rows are handed to the store after this time, or when there are so many that writing them would block for milliseconds. */
+const rowsHeldMs = 50
+const rowsHeldMax = 1_000
 /** A stalled process must not make up for lost time at once: timeouts are judged on processed input (libuv runs timers first). */
 const catchUpTicksMax = 5
 
@@ -73,7 +76,10 @@ class Replica implements ReplicaApi {
   readonly #reads = new ReadQueue()
 
   #applyQueue: Entry[] = []
+  /** Changed since they were last handed to the store. */
   #rows = new Map<string, Buffer | undefined>()
+  #writtenApplied: number
+  #writtenMs: number
   #membership: Membership | undefined
 
   constructor(options: ReplicaOptions) {
@@ -87,6 +93,8 @@ class Replica implements ReplicaApi {
     if (quarantine !== undefined) options.log.warn('replica_quarantined', { why: quarantine })
     this.#applied = applied
     this.#lastTickMs = options.clock.nowMs()
+    this.#writtenApplied = applied
+    this.#writtenMs = this.#lastTickMs
     if (membership === undefined) {
       store.write({ rows: new Map(), applied, membership: bootstrap, sync: false }, () => {})
     }
@@ -121,6 +129,8 @@ class Replica implements ReplicaApi {
       },
       onInstalled: meta => {
         this.#applied = meta.index
+        this.#writtenApplied = meta.index
+        this.#rows = new Map()
         this.#applyQueue = []
         this.#machine.reset()
         this.#raft.restored(meta)
@@ -332,13 +342,16 @@ class Replica implements ReplicaApi {
     }
   }
 
-  #writtenApplied = -1
-
+  /** The log brings back whatever rows were not written yet, so they wait a moment: a busy row is then written once, not per entry. */
   #writeRows(): void {
-    if (this.#rows.size === 0 && this.#membership === undefined) {
+    if (this.#applied === this.#writtenApplied && this.#membership === undefined) return
+    const nowMs = this.#options.clock.nowMs()
+    if (this.#membership === undefined && this.#rows.size < rowsHeldMax) {
+      if (nowMs - this.#writtenMs < rowsHeldMs) return
       // A no-op changes no row: recording it can wait for the next change.
-      if (this.#applied - this.#writtenApplied < 1_000) return
+      if (this.#rows.size === 0 && this.#applied - this.#writtenApplied < 1_000) return
     }
+    this.#writtenMs = nowMs
     const rows = this.#rows
     const membership = this.#membership
     this.#rows = new Map()

@@ -3,6 +3,7 @@ import type { PendingEntry } from '../base/pending-table.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import type { Packet } from '../protocol/packet.ts'
 import type { RequestKind, RouteResult } from './route-types.ts'
+import type { SetLane } from './set-lanes.ts'
 
 /** One request of a route client, from `request` to `onDone`. */
 export class Pending implements PendingEntry {
@@ -12,6 +13,8 @@ export class Pending implements PendingEntry {
   readonly slot: number
   /** Set for a request to a set's group rather than to a slot's owner. */
   readonly setId: string | undefined
+  /** Of the set it was for when it was made. */
+  readonly lane: SetLane
   readonly kind: RequestKind
   readonly payload: Packet['payload']
   readonly priority: number
@@ -41,6 +44,7 @@ export class Pending implements PendingEntry {
   constructor(
     sequence: number,
     target: { slot: number; setId: string | undefined },
+    lane: SetLane,
     kind: RequestKind,
     payload: Packet['payload'],
     priority: number,
@@ -50,6 +54,7 @@ export class Pending implements PendingEntry {
     this.sequence = sequence
     this.slot = target.slot
     this.setId = target.setId
+    this.lane = lane
     this.kind = kind
     this.payload = payload
     this.priority = priority

@@ -359,6 +359,26 @@ describe('bounds', () => {
     expect(bench.results).toHaveLength(3)
   })
 
+  it('lets a set that does not answer fill its own share only', () => {
+    const bench = new Bench({ maxPending: 10, maxPendingPerSet: 2 })
+    bench.view = twoSetTable()
+    const slotOf = (setId: string): number => {
+      const { slotCount } = bench.view.table!
+      for (let slot = 0; slot < slotCount; slot++) {
+        if (bench.view.owner(slot)?.setId === setId) return slot
+      }
+      throw new Error(`no slot of ${setId}`)
+    }
+    for (let i = 0; i < 3; i++) bench.append(400, slotOf('s1'))
+    expect(bench.code).toBe('OVERLOADED')
+    bench.append(400, slotOf('s2'))
+    expect(bench.results).toHaveLength(1)
+    bench.pass(1_000)
+    expect(bench.results).toHaveLength(4)
+    bench.append(400, slotOf('s1'))
+    expect(bench.results).toHaveLength(4)
+  })
+
   it('keeps blind retries to a tenth of the sends, beside a small floor', () => {
     const bench = new Bench({ retryBurst: 10, retryFloorPerSecond: 20 })
     const requests = 200

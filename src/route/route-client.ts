@@ -7,7 +7,6 @@ import { noSlot, type Packet, packet } from '../protocol/packet.ts'
 import type { RouterEntry } from '../table/table.ts'
 import { LeaderCache } from './leader-cache.ts'
 import { Pending } from './pending.ts'
-import { RetryBudget } from './retry-budget.ts'
 import { answerKinds, leaderOnly, waitsForLeader, waitsForTable } from './route-rules.ts'
 import {
   defaultRouteOptions,
@@ -19,6 +18,7 @@ import {
   type RouteResult,
   type RouteTarget
 } from './route-types.ts'
+import { SetLanes } from './set-lanes.ts'
 
 /**
  * Routes requests straight to the router that can answer them, by the embedded table and cached
@@ -31,7 +31,7 @@ export class RouteClient {
   readonly #options: RouteOptions
   readonly #pending: PendingTable<Pending>
   readonly #leaders = new LeaderCache()
-  readonly #budget: RetryBudget
+  readonly #lanes: SetLanes
   readonly #down = new Set<EndpointId>()
   #sequence = 0
   #requests = 0
@@ -41,10 +41,8 @@ export class RouteClient {
   constructor(env: RouteEnv, options: Partial<RouteOptions> = {}) {
     this.#env = env
     this.#options = { ...defaultRouteOptions, ...options }
-    const { retryShare, retryFloorPerSecond, retryBurst, firstAttemptMs } = this.#options
-    const now = env.nowMs()
-    this.#pending = new PendingTable<Pending>(now, firstAttemptMs)
-    this.#budget = new RetryBudget(now, retryShare, retryFloorPerSecond, retryBurst)
+    this.#pending = new PendingTable<Pending>(env.nowMs(), this.#options.firstAttemptMs)
+    this.#lanes = new SetLanes(this.#options)
   }
 
   get counters(): RouteCounters {
@@ -67,25 +65,31 @@ export class RouteClient {
     options: RequestOptions<K>
   ): void {
     this.#requests++
-    if (this.#pending.size >= this.#options.maxPending) {
-      options.onDone(new RingsetError('OVERLOADED', undefined, { retryAfterMs: 100 }))
-      return
-    }
     const place =
       'slot' in target
         ? { slot: target.slot, setId: undefined }
         : { slot: noSlot, setId: target.setId }
+    const nowMs = this.#env.nowMs()
+    const { maxPending, maxPendingPerSet } = this.#options
+    const setId = place.setId ?? this.#env.table().owner(place.slot)?.setId ?? ''
+    const lane = this.#lanes.of(setId, nowMs)
+    if (this.#pending.size >= maxPending || lane.pending >= maxPendingPerSet) {
+      options.onDone(new RingsetError('OVERLOADED', undefined, { retryAfterMs: 100 }))
+      return
+    }
     const pending = new Pending(
       ++this.#sequence,
       place,
+      lane,
       kind,
       payload,
       options.priority ?? 8,
-      this.#env.nowMs() + options.deadlineMs,
+      nowMs + options.deadlineMs,
       options.onDone as (result: RouteResult<RequestKind>) => void
     )
     this.#pending.add(pending)
-    this.#budget.sent()
+    lane.pending++
+    lane.budget.sent()
     this.#attempt(pending)
   }
 
@@ -175,7 +179,7 @@ export class RouteClient {
         pending.phase = 'waiting'
       }
     }
-    if (now < pending.deadlineAtMs && !this.#budget.take(now)) {
+    if (now < pending.deadlineAtMs && !pending.lane.budget.take(now)) {
       this.#wake(pending, now + this.#jitter(2_000 / this.#options.retryFloorPerSecond))
       return
     }
@@ -330,7 +334,7 @@ export class RouteClient {
    * learnt by it.
    */
   #hop(pending: Pending): void {
-    if (pending.hops++ > 0 && !this.#budget.take(this.#env.nowMs())) {
+    if (pending.hops++ > 0 && !pending.lane.budget.take(this.#env.nowMs())) {
       this.#backOff(pending, pending.code, 0)
       return
     }
@@ -376,6 +380,8 @@ export class RouteClient {
   }
 
   #finish(pending: Pending, result: RouteResult<RequestKind>): void {
-    if (this.#pending.delete(pending)) pending.onDone(result)
+    if (!this.#pending.delete(pending)) return
+    pending.lane.pending--
+    pending.onDone(result)
   }
 }

@@ -58,6 +58,8 @@ export interface RequestOptions<K extends RequestKind> {
 export interface RouteOptions {
   /** Requests in flight or waiting; more are refused with OVERLOADED. */
   readonly maxPending: number
+  /** Of them, for one set: a set that does not answer must leave room for the others. */
+  readonly maxPendingPerSet: number
   /** How long the first attempt may stay unanswered; doubles with every further one. */
   readonly firstAttemptMs: number
   readonly maxAttemptMs: number
@@ -71,6 +73,7 @@ export interface RouteOptions {
 
 export const defaultRouteOptions: RouteOptions = {
   maxPending: 100_000,
+  maxPendingPerSet: 25_000,
   firstAttemptMs: 300,
   maxAttemptMs: 3_000,
   minBackoffMs: 10,

@@ -5,7 +5,8 @@ import type { EndpointId } from '../protocol/endpoint.ts'
 import type { PayloadOf } from '../protocol/kinds.ts'
 import { type Packet, packet } from '../protocol/packet.ts'
 import type { RoleEnv } from '../protocol/role.ts'
-import { RetryBudget } from '../route/retry-budget.ts'
+import { parseSession, routingKey } from '../protocol/session.ts'
+import { type SetLane, SetLanes } from '../route/set-lanes.ts'
 import { LogicPicker } from './logic-picker.ts'
 
 export type LogicRequest = 'OPEN' | 'CLOSE' | 'SUBMIT' | 'CATCH_UP' | 'READ_PAGE'
@@ -35,6 +36,7 @@ class Call implements PendingEntry {
   wakeAtMs = 0
   wakeTick = -1
   readonly sequence: number
+  readonly lane: SetLane
   readonly kind: LogicRequest
   readonly payload: Packet['payload']
   readonly deadlineAtMs: number
@@ -48,12 +50,14 @@ class Call implements PendingEntry {
 
   constructor(
     sequence: number,
+    lane: SetLane,
     kind: LogicRequest,
     payload: Packet['payload'],
     deadlineAtMs: number,
     onDone: (result: LogicResult<LogicRequest>) => void
   ) {
     this.sequence = sequence
+    this.lane = lane
     this.kind = kind
     this.payload = payload
     this.deadlineAtMs = deadlineAtMs
@@ -71,7 +75,7 @@ export class LogicCaller {
   readonly #options: LogicCallerOptions
   readonly #picker: LogicPicker
   readonly #calls: PendingTable<Call>
-  readonly #budget: RetryBudget
+  readonly #lanes = new SetLanes({ retryShare: 0.1, retryFloorPerSecond: 50, retryBurst: 2_000 })
   #sequence = 0
 
   constructor(env: RoleEnv, options: LogicCallerOptions) {
@@ -79,7 +83,6 @@ export class LogicCaller {
     this.#options = options
     this.#picker = new LogicPicker(env, options.setId, options.nodeId)
     this.#calls = new PendingTable<Call>(env.nowMs(), options.attemptMs)
-    this.#budget = new RetryBudget(env.nowMs(), 0.1, 50, 2_000)
   }
 
   get pending(): number {
@@ -93,19 +96,24 @@ export class LogicCaller {
     deadlineMs: number,
     onDone: (result: LogicResult<K>) => void
   ): void {
-    if (this.#calls.size >= this.#options.maxPending) {
+    const nowMs = this.#env.nowMs()
+    const lane = this.#lanes.of(this.#homeSet(kind, payload), nowMs)
+    const { maxPending } = this.#options
+    if (this.#calls.size >= maxPending || lane.pending >= maxPending / 4) {
       onDone(new RingsetError('OVERLOADED', undefined, { retryAfterMs: 200 }))
       return
     }
     const call = new Call(
       ++this.#sequence,
+      lane,
       kind,
       payload,
-      this.#env.nowMs() + deadlineMs,
+      nowMs + deadlineMs,
       onDone as (result: LogicResult<LogicRequest>) => void
     )
     this.#calls.add(call)
-    this.#budget.sent()
+    lane.pending++
+    lane.budget.sent()
     this.#attempt(call)
   }
 
@@ -152,7 +160,7 @@ export class LogicCaller {
       this.#picker.failed(call.sentTo)
       call.sentTo = ''
     }
-    if (now < call.deadlineAtMs && !this.#budget.take(now)) this.#wake(call, now + 50)
+    if (now < call.deadlineAtMs && !call.lane.budget.take(now)) this.#wake(call, now + 50)
     else this.#attempt(call)
   }
 
@@ -214,6 +222,22 @@ export class LogicCaller {
   }
 
   #finish(call: Call, result: LogicResult<LogicRequest>): void {
-    if (this.#calls.delete(call)) call.onDone(result)
+    if (!this.#calls.delete(call)) return
+    call.lane.pending--
+    call.onDone(result)
+  }
+
+  /** The set whose routers the request will need: what it may hold up is only what needs them too. */
+  #homeSet(kind: LogicRequest, payload: PayloadOf<LogicRequest>): string {
+    if (kind !== 'SUBMIT') return this.#options.setId
+    const { session } = payload as PayloadOf<'SUBMIT'>
+    try {
+      const view = this.#env.table()
+      return view.owner(view.slotOf(routingKey(session, parseSession(session))))?.setId ?? ''
+    } catch (error) {
+      // A malformed session is for logic to refuse.
+      if (error instanceof RingsetError) return ''
+      throw error
+    }
   }
 }

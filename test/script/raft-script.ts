@@ -3,29 +3,6 @@ import type { RaftMessage, ReplicaId } from '../../src/raft/types.ts'
 import { Cluster, defaultConfig, type Node } from './raft-cluster.ts'
 import { printEntries, printEntry, printMessage, printReady, printStatus } from './raft-print.ts'
 
-interface Command {
-  readonly verb: string
-  readonly words: readonly string[]
-  readonly options: ReadonlyMap<string, string>
-}
-
-function parse(line: string): Command {
-  const tokens = line.match(/[^\s=]+=\([^)]*\)|\S+/g) ?? []
-  const words: string[] = []
-  const options = new Map<string, string>()
-  for (const token of tokens) {
-    const at = token.indexOf('=')
-    if (at > 0) options.set(token.slice(0, at), token.slice(at + 1))
-    else words.push(token)
-  }
-  return { verb: words.shift() ?? '', words, options }
-}
-
-function ids(text: string | undefined): ReplicaId[] {
-  const inner = (text ?? '').replace(/[()]/g, '').trim()
-  return inner === '' ? [] : inner.split(/[\s,]+/).map(Number)
-}
-
 /** Runs the command language of `test/script/raft/*.txt`; see `docs/testing.md`. */
 export class RaftScript {
   readonly #cluster = new Cluster({ seed: 1, encode: true })
@@ -351,7 +328,7 @@ export class RaftScript {
    * only those.
    */
   #runTicks(command: Command): void {
-    const loud = !this.#quiet
+    const quiet = this.#quiet
     this.#quiet = true
     const only = ids(command.options.get('ids'))
     for (let i = 0; i < Number(command.words[0]); i++) {
@@ -361,7 +338,7 @@ export class RaftScript {
       }
       this.#stabilize({ verb: 'stabilize', words: [], options: new Map() })
     }
-    this.#quiet = !loud
+    this.#quiet = quiet
   }
 
   /** Fails the test whatever the golden trace says: `expect 1 role=leader commit=12`. */
@@ -391,9 +368,10 @@ export class RaftScript {
       facts[`${member.id}.active`] = member.active
     }
     for (const [key, wanted] of command.options) {
-      const sameAs = /^@(\d+)$/.exec(wanted)
-      const other = sameAs === null ? undefined : this.#cluster.get(Number(sameAs[1]))
-      const target = other === undefined ? wanted : String(key === 'hash' ? other.rows.hash : '')
+      // `hash=@2`: the same state as replica 2.
+      const target = wanted.startsWith('@')
+        ? String(this.#cluster.get(Number(wanted.slice(1))).rows.hash)
+        : wanted
       const found = String(facts[key])
       if (found !== target) {
         throw new Error(`expected ${node.id} ${key}=${target} but it is ${found}`)
