@@ -34,7 +34,7 @@ export function printJsonLine(value: unknown): void {
 
 /** Columns as wide as their widest cell; the head is bold. Numbers are set to the right. */
 export function tableLines(head: readonly string[], rows: readonly Cells[]): string[] {
-  const text = rows.map(row => row.map(cell => clean(String(cell))))
+  const text = rows.map(row => row.map(cell => cleanCell(String(cell))))
   const widths = head.map((title, i) =>
     Math.max(title.length, ...text.map(row => width(row[i] ?? '')))
   )
@@ -52,8 +52,14 @@ export function tableLines(head: readonly string[], rows: readonly Cells[]): str
 
 export type Cells = readonly (string | number)[]
 
-/** Text from elsewhere (messages, names, errors) must not steer the terminal. Line breaks become spaces, our own colours stay. */
+/** Text from elsewhere (messages, names, errors) must not steer the terminal: control characters become spaces. */
 export function clean(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out.
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
+}
+
+/** The same, but our own colours stay. */
+function cleanCell(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out.
   return text.replaceAll(/\u001b(?!\[\d{1,2}m)|[\u0000-\u001a\u001c-\u001f\u007f-\u009f]/g, ' ')
 }

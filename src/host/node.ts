@@ -93,6 +93,13 @@ class Node implements RunningNode {
       tickMs: config.raft.tickMs,
       log,
       metrics: this.#metrics,
+      links: {
+        deliverLocal: () => this.#network.deliverLocal(),
+        flush: () => {
+          this.#network.flush()
+          this.#roles?.flush()
+        }
+      },
       onFatal: error => this.#fatal(error)
     })
     this.#network = new PeerNetwork({

@@ -3,10 +3,22 @@ import type { EndpointId } from '../protocol/endpoint.ts'
 import type { Packet } from '../protocol/packet.ts'
 import type { Role } from '../protocol/role.ts'
 
+/** What carries the roles' packets: collects them during a turn and hands them over at its end. */
+export interface TurnLinks {
+  /** Between roles of this process. False when there were none. */
+  deliverLocal(): boolean
+  /** Everything else. */
+  flush(): void
+}
+
+/** A packet passes through at most so many roles of a process in one turn; what goes further waits for the next. */
+const localRoundsMax = 8
+
 interface RunnerOptions {
   readonly tickMs: number
   readonly log: Log
   readonly metrics: Metrics
+  readonly links: TurnLinks
   /** A role threw: an invariant is broken and the process must stop. */
   onFatal(error: unknown): void
 }
@@ -19,7 +31,7 @@ export class RoleRunner {
   readonly #options: RunnerOptions
   readonly #roles = new Map<EndpointId, Role>()
   readonly #dirty = new Set<Role>()
-  #flushScheduled = false
+  #endScheduled = false
   #timer: NodeJS.Timeout | undefined
   #expectedTickMs = 0
   #stopped = false
@@ -51,9 +63,9 @@ export class RoleRunner {
   /** The role has something to flush. */
   wake(role: Role): void {
     this.#dirty.add(role)
-    if (this.#flushScheduled) return
-    this.#flushScheduled = true
-    setImmediate(this.#flush)
+    if (this.#endScheduled) return
+    this.#endScheduled = true
+    setImmediate(this.#endTurn)
   }
 
   packet(to: EndpointId, from: EndpointId, packet: Packet): void {
@@ -96,8 +108,20 @@ export class RoleRunner {
     clearTimeout(this.#timer)
   }
 
-  readonly #flush = (): void => {
-    this.#flushScheduled = false
+  /** The end of a turn: roles of one process pass packets on to each other within it, then all links are written once. */
+  readonly #endTurn = (): void => {
+    this.#endScheduled = false
+    const { links } = this.#options
+    for (let round = 0; round < localRoundsMax; round++) {
+      this.#flushRoles()
+      if (this.#stopped || !links.deliverLocal()) break
+    }
+    this.#flushRoles()
+    if (!this.#stopped) links.flush()
+  }
+
+  #flushRoles(): void {
+    if (this.#dirty.size === 0) return
     const roles = [...this.#dirty]
     this.#dirty.clear()
     for (const role of roles) {
@@ -116,9 +140,9 @@ export class RoleRunner {
     this.#timer = setTimeout(() => {
       const lateMs = performance.now() - this.#expectedTickMs
       this.#options.metrics.observe('event_loop_late_ms', Math.max(0, lateMs))
-      // libuv runs timers before sockets: let what has already arrived be read before time passes judgement on its absence.
-      if (lateMs > tickMs * 2) setImmediate(() => setImmediate(this.#tick))
-      else setImmediate(this.#tick)
+      // libuv runs timers before sockets: after a stall, let what has arrived be read before time passes judgement on its absence.
+      if (lateMs > tickMs) setImmediate(() => setImmediate(this.#tick))
+      else this.#tick()
     }, tickMs)
   }
 
@@ -130,8 +154,9 @@ export class RoleRunner {
       } catch (error) {
         this.#fatal(error)
       }
-      this.wake(role)
+      this.#dirty.add(role)
     }
+    this.#endTurn()
     this.#schedule()
   }
 

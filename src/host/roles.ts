@@ -56,6 +56,8 @@ export interface NodeRoles {
   }[]
   /** Whom the groups of this node believe to lead. */
   hints(): LeaderHint[]
+  /** Writes what was sent to clients. */
+  flush(): void
   /** Opens the clients' ports. */
   listen(): Promise<void>
   close(): Promise<void>
@@ -92,6 +94,10 @@ class RoleBuilder implements NodeRoles {
     return this.routers.flatMap(({ setId, replica }) =>
       replica.leader() === 0 ? [] : [{ setId, replicaId: replica.leader(), term: replica.term() }]
     )
+  }
+
+  flush(): void {
+    for (const { listener } of this.#listeners) listener.flush()
   }
 
   async listen(): Promise<void> {

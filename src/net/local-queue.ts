@@ -11,7 +11,8 @@ export class LocalQueue {
   #from: EndpointId[] = []
   #packets: Packet[] = []
   #stopped = false
-  readonly #run = () => this.#drain()
+  #immediate: NodeJS.Immediate | undefined
+  readonly #run = () => this.drain()
 
   constructor(limitPackets: number, deliver: Deliver) {
     this.#limitPackets = limitPackets
@@ -21,7 +22,7 @@ export class LocalQueue {
   /** False when the queue is full. */
   add(to: EndpointId, from: EndpointId, packet: Packet): boolean {
     if (this.#stopped || this.#packets.length >= this.#limitPackets) return false
-    if (this.#packets.length === 0) setImmediate(this.#run)
+    this.#immediate ??= setImmediate(this.#run)
     this.#to.push(to)
     this.#from.push(from)
     this.#packets.push(packet)
@@ -33,7 +34,11 @@ export class LocalQueue {
     this.#stopped = true
   }
 
-  #drain(): void {
+  /** Hands over what is queued now instead of later. False when there was nothing. Not to be called from inside a delivery. */
+  drain(): boolean {
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate)
+    this.#immediate = undefined
+    if (this.#packets.length === 0) return false
     const to = this.#to
     const from = this.#from
     const packets = this.#packets
@@ -43,5 +48,6 @@ export class LocalQueue {
     for (let i = 0; i < packets.length && !this.#stopped; i++) {
       this.#deliver(to[i]!, from[i]!, packets[i]!)
     }
+    return true
   }
 }

@@ -19,22 +19,19 @@ const keptWriters = 256
 export class WriteTurn {
   #dirty: PacketStream[] = []
   #other: PacketStream[] = []
-  #scheduled = false
+  #immediate: NodeJS.Immediate | undefined
   readonly #spare: ByteWriter[] = []
-  readonly #run = () => {
-    this.#scheduled = false
-    this.flush()
-  }
+  readonly #run = () => this.flush()
 
   add(stream: PacketStream): void {
     this.#dirty.push(stream)
-    if (this.#scheduled) return
-    this.#scheduled = true
-    setImmediate(this.#run)
+    this.#immediate ??= setImmediate(this.#run)
   }
 
   /** Writes now what was collected so far; otherwise that happens by itself at the end of the turn. */
   flush(): void {
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate)
+    this.#immediate = undefined
     const streams = this.#dirty
     if (streams.length === 0) return
     this.#dirty = this.#other

@@ -176,6 +176,11 @@ export class PeerNetwork implements LinkHost {
     return dialer.wait({ to: target, fromIndex, sent }, waitingPackets, waitingBytes)
   }
 
+  /** Hands packets between endpoints of this process over now instead of in the next turn. False when there were none. */
+  deliverLocal(): boolean {
+    return this.#local.drain()
+  }
+
   /** Writes what was sent so far; otherwise that happens by itself once per event-loop turn. */
   flush(): void {
     this.#turn.flush()

@@ -127,6 +127,7 @@ class Replica implements ReplicaApi {
         const { term, vote, commit } = this.#raft.status()
         return { term, vote, commit }
       },
+      needed: meta => this.#raft.needsSnapshot(meta),
       onInstalled: meta => {
         this.#applied = meta.index
         this.#writtenApplied = meta.index

@@ -9,6 +9,8 @@ interface ReceiverPorts {
   readonly store: GroupStore
   readonly log: Log
   hardState(): HardState
+  /** False when the log holds everything up to the snapshot: entries behind it, acknowledged already, would be lost. */
+  needed(meta: SnapshotMeta): boolean
   send(message: RaftMessage): void
   wake(): void
   onInstalled(meta: SnapshotMeta): void
@@ -38,6 +40,8 @@ export class SnapshotReceiver {
     }
     if (message.snapshotId !== this.#snapshotId) this.#begin(message)
     if (message.chunk === this.#nextChunk) this.#store(message)
+    // All chunks outlived a crash and only the switch did not.
+    else if (message.last && message.chunk === this.#nextChunk - 1) this.#finish(message)
     else this.#answer(message, this.#nextChunk, false, 0)
   }
 
@@ -61,9 +65,8 @@ export class SnapshotReceiver {
       if (!sound) throw new RingsetError('DATA_DAMAGED', 'a snapshot chunk fails its checksum')
       this.#ports.store.installChunk(message.chunk, message.data)
     } catch (error) {
+      // Without an answer the sender repeats the chunk, and gives up in the end.
       this.#ports.log.warn('snapshot_chunk_refused', { from: message.from, error: String(error) })
-      this.#snapshotId = -1
-      this.#answer(message, -1, false, 0)
       return
     }
     this.#crc = message.crc
@@ -74,6 +77,11 @@ export class SnapshotReceiver {
   }
 
   #finish(message: Chunk): void {
+    if (!this.#ports.needed(message.meta)) {
+      this.#snapshotId = -1
+      this.#answer(message, message.chunk + 1, true, message.meta.index)
+      return
+    }
     this.finishing = true
     const hardState = { ...this.#ports.hardState(), commit: message.meta.index }
     this.#ports.store.finishInstall(hardState, () => {

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { freePorts } from '../../src/bench/bench-cluster.ts'
+import { dataFolder } from '../../src/config/data-folder.ts'
 import type { ClusterConfigInput } from '../../src/config/schema.ts'
+import { isRunning } from '../../src/launch/node-process.ts'
 import { CommandLine, type Finished } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
 
@@ -46,19 +48,12 @@ function expectRefusal(done: Finished, exitCode: number, code: string): void {
   expect([done.code, done.stdout]).toEqual([exitCode, ''])
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
 describe('the command line', () => {
   let directory: string
   let config: string
   let ringset: CommandLine
+  const isAlive = (node: { id: string; pid: number }): boolean =>
+    isRunning({ ...node, startedAtMs: 0 }, dataFolder(join(directory, 'data')))
 
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'ringset-cli-'))
@@ -117,7 +112,7 @@ describe('the command line', () => {
   it('starts a cluster, sends, listens, reads, and shows who is where', async () => {
     const up = await ringset.json<UpJson>('up', '--detach', '-c', config)
     expect(up.nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3'])
-    expect(up.nodes.every(({ pid }) => isAlive(pid))).toBe(true)
+    expect(up.nodes.every(isAlive)).toBe(true)
     expectRefusal(await ringset.run('up', '--detach', '-c', config), 1, 'ALREADY_RUNNING')
 
     const status = await ringset.json<StatusJson>('status')
@@ -178,7 +173,7 @@ describe('the command line', () => {
     const before = await ringset.json<StatusJson>('status')
     const down = await ringset.json<{ stopped: object[] }>('down')
     expect(down.stopped).toHaveLength(3)
-    expect(before.nodes.some(({ pid }) => isAlive(pid))).toBe(false)
+    expect(before.nodes.some(isAlive)).toBe(false)
 
     for (const body of ['six', 'seven']) {
       const up = ringset.start('up')
@@ -190,7 +185,7 @@ describe('the command line', () => {
       up.signal('SIGINT')
       const { code, stderr } = await up.finished
       expect(code, stderr).toBe(0)
-      expect(status.nodes.some(({ pid }) => isAlive(pid))).toBe(false)
+      expect(status.nodes.some(isAlive)).toBe(false)
       expectRefusal(await ringset.run('status'), 3, 'NOT_RUNNING')
     }
     await ringset.json('up', '--detach')

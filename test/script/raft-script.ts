@@ -1,6 +1,7 @@
 import type { RaftConfig } from '../../src/raft/raft-api.ts'
 import type { RaftMessage, ReplicaId } from '../../src/raft/types.ts'
 import { Cluster, defaultConfig, type Node } from './raft-cluster.ts'
+import { type Command, ids, parse } from './raft-command.ts'
 import { printEntries, printEntry, printMessage, printReady, printStatus } from './raft-print.ts'
 
 /** Runs the command language of `test/script/raft/*.txt`; see `docs/testing.md`. */

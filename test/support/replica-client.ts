@@ -46,6 +46,8 @@ export class ReplicaClient {
       secret,
       purpose: 'logic-client',
       carry: 'stamp',
+      // What waits in the sockets of a stopped process is to reach it when it goes on.
+      limits: { linkTimeoutMs: 60_000 },
       keeper: this.#keeper,
       log: silentLog,
       metrics: noMetrics,
