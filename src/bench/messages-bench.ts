@@ -7,6 +7,8 @@ import { measured } from './measured.ts'
 import { People } from './people.ts'
 
 const bodyBytes = 128
+/** Until the just-in-time compilers of all processes have settled. */
+const warmUpSeconds = 8
 const openRates = [1_000]
 const inFlights = [64, 512]
 
@@ -23,8 +25,16 @@ export async function benchMessages(options: MessagesOptions): Promise<BenchRepo
   try {
     people = await People.connect(own, users, connected => onProgress(`${connected} users online`))
     const { control } = own.cluster
-    const warmupSeconds = Math.min(3, seconds / 2)
+    const warmupSeconds = 2
     const runs: BenchRun[] = []
+    onProgress('warming up')
+    const body = Buffer.alloc(bodyBytes, 'x')
+    const warm = people
+    await closedLoop((_n, _worker, startedMs) => warm.message(body, startedMs), {
+      inFlight: 256,
+      warmupSeconds: 0,
+      seconds: warmUpSeconds
+    })
     for (const inFlight of inFlights) {
       onProgress(`closed loop, ${inFlight} in flight`)
       runs.push(

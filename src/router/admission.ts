@@ -18,7 +18,7 @@ export interface RouterParts {
   readonly hints: LeaderHints
 }
 
-/** Decides what a request for a slot gets before it is proposed: the status matrix of docs/routing.md. Executed commands are checked again at apply. */
+/** Decides what a request for a slot gets before it is proposed: the status matrix of docs/routing-table.md. Executed commands are checked again at apply. */
 export class Admission {
   readonly #parts: RouterParts
 

@@ -105,7 +105,7 @@ export class Requests {
     this.#with.leases.registered(route.transferId, route.transferBootId)
   }
 
-  /** Refuses what must not be executed here; see the status matrix in docs/routing.md. */
+  /** Refuses what must not be executed here; see the status matrix in docs/routing-table.md. */
   #admitted(from: EndpointId, request: Packet, slot: number): boolean {
     const code = this.#with.admission.refusal(request, slot)
     if (code === undefined) return true

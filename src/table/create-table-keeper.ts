@@ -16,7 +16,7 @@ export interface TableKeeperOptions {
 }
 
 /**
- * A keeper without a table yet. Rules: E-2, E-3, E-7 and E-8 of docs/routing.md; only a strictly
+ * A keeper without a table yet. Rules: E-2, E-3, E-7 and E-8 of docs/routing-table.md; only a strictly
  * newer epoch is adopted.
  */
 export function createTableKeeper(options: TableKeeperOptions = {}): TableKeeper {

@@ -33,7 +33,8 @@ export function withKinds(protocolPage: string): string {
     take(layout)
     return `| \`${layout}\` | ${partsCell(layouts[layout as keyof typeof layouts].parts)} |`
   })
-  if (missing.size > 0) throw new Error(`docs/protocol.md has no row for ${[...missing].join(', ')}`)
+  if (missing.size > 0)
+    throw new Error(`docs/protocol.md has no row for ${[...missing].join(', ')}`)
   return lines.join('\n')
 }
 
@@ -77,7 +78,9 @@ export function withLayers(architecturePage: string): string {
   })
   const wanted = [...rules.keys()]
   if (seen.join() !== wanted.join()) {
-    throw new Error(`the layer table has rows for ${seen.join(', ')} instead of ${wanted.join(', ')}`)
+    throw new Error(
+      `the layer table has rows for ${seen.join(', ')} instead of ${wanted.join(', ')}`
+    )
   }
   return lines.join('\n')
 }

@@ -113,7 +113,9 @@ describe('docs/protocol.md', () => {
     }
     const key = routingKey(session, parseSession(session))
     const hash = crc32OfString(session).toString(16)
-    expect(text).toContain(`crc32(\`${session}\`) = \`${hash}\`, even, so its routing key is \`${key}\``)
+    expect(text).toContain(
+      `crc32(\`${session}\`) = \`${hash}\`, even, so its routing key is \`${key}\``
+    )
   })
 
   it('shows a routing table as it is', () => {

@@ -126,7 +126,7 @@ export interface RouterStatus {
     | undefined;
   /** Slots the group owns. */
   slots: number;
-  /** Users with at least one device online. */
+  /** Users of the set with at least one session. */
   users: number;
   /** Sessions with at least one message. */
   sessions: number;

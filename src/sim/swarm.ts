@@ -1,0 +1,108 @@
+import type { Random } from '../base/ports.ts'
+import { Prng } from '../base/prng.ts'
+
+/**
+ * `crash`: a process dies and its peers are told · `powerLoss`: its machine falls silent · `setLoss`, `arbiterLoss`: all
+ * processes of a group at once · `pause`: as SIGSTOP · `restart`: in order, handing over first · `cut`, `cutOneWay`: between two
+ * processes · `isolate`: one from all · `split`: any two camps · `reset`: a connection and what was under way on it ·
+ * `slowDisk`, `slowNode`: for a while · `wipe`: a router's database is gone · `clientReset`, `clientMute`, `clientRestart`: a
+ * device's connection, its network, its application · `wallJump`: a clock is set.
+ */
+export const faultKinds = [
+  'crash',
+  'powerLoss',
+  'setLoss',
+  'arbiterLoss',
+  'pause',
+  'restart',
+  'cut',
+  'cutOneWay',
+  'isolate',
+  'split',
+  'reset',
+  'slowDisk',
+  'slowNode',
+  'wipe',
+  'clientReset',
+  'clientMute',
+  'clientRestart',
+  'wallJump'
+] as const
+export type FaultKind = (typeof faultKinds)[number]
+
+/** What one seed's world is like: drawn at random, so that each seed stresses something else. */
+export interface Swarm {
+  readonly users: number
+  /** Share of users with a second device. */
+  readonly secondDevices: number
+  /** Mean pause between two sends of a device. */
+  readonly sendEveryMs: number
+  readonly backends: number
+  readonly latencyMinMs: number
+  readonly latencyMeanMs: number
+  readonly clientLatencyMs: number
+  readonly diskMinMs: number
+  readonly diskMeanMs: number
+  /** Share of disk batches that take `diskSpikeMs`. */
+  readonly diskSpikes: number
+  readonly diskSpikeMs: number
+  /** A turn of the event loop: what arrives within it is dealt with together. */
+  readonly turnMs: number
+  readonly trailingEntries: number
+  readonly heartbeatMaxMs: number
+  readonly transferLeaseMs: number
+  /** Clocks run fast or slow by up to this share. */
+  readonly drift: number
+  /** Packets between processes pass the frame codec. */
+  readonly wire: boolean
+  readonly carry: 'stamp' | 'always'
+  /** Faults that happen in this seed, and the mean time between two of a kind. */
+  readonly faults: readonly { readonly kind: FaultKind; readonly everyMs: number }[]
+}
+
+export function drawSwarm(seed: number): Swarm {
+  const random = new Prng(seed, 'swarm')
+  const faultCount = Math.min(random.below(7), random.below(9))
+  const chosen = shuffled(faultKinds, random).slice(0, faultCount + 1)
+  return {
+    users: 4 + random.below(10),
+    secondDevices: pick(random, [0, 0.3, 1]),
+    sendEveryMs: pick(random, [100, 400, 1_500]),
+    backends: random.below(4),
+    latencyMinMs: pick(random, [0.05, 0.2, 2]),
+    latencyMeanMs: pick(random, [0.1, 1, 8]),
+    clientLatencyMs: pick(random, [1, 20, 120]),
+    diskMinMs: pick(random, [0.1, 0.5, 4]),
+    diskMeanMs: pick(random, [0.2, 1, 8]),
+    diskSpikes: pick(random, [0, 0.001, 0.01]),
+    diskSpikeMs: pick(random, [50, 300, 1_500]),
+    turnMs: pick(random, [0.01, 0.1, 1]),
+    trailingEntries: pick(random, [8, 60, 1_000, 10_000]),
+    heartbeatMaxMs: pick(random, [2_000, 5_000, 10_000]),
+    transferLeaseMs: pick(random, [2_000, 4_000, 10_000]),
+    drift: pick(random, [0, 0.001, 0.02]),
+    wire: random.below(4) === 0,
+    carry: random.below(6) === 0 ? 'always' : 'stamp',
+    faults: chosen.map(kind => ({ kind, everyMs: pick(random, [1_500, 4_000, 12_000]) }))
+  }
+}
+
+export function pick<T>(random: Random, values: readonly T[]): T {
+  return values[random.below(values.length)]!
+}
+
+/** Exponentially distributed. */
+export function exponential(random: Random, mean: number): number {
+  return -mean * Math.log(1 - random.float())
+}
+
+export function shuffled<T>(values: readonly T[], random: Random): T[] {
+  const result = [...values]
+  for (let i = result.length - 1; i > 0; i--) {
+    const at = random.below(i + 1)
+    const other = result[at]!
+    result[at] = result[i]!
+    result[i] = other
+  }
+  return result
+}

@@ -1,0 +1,71 @@
+import {
+  arbiterEndpoint,
+  type EndpointId,
+  logicEndpoint,
+  routerEndpoint,
+  transferEndpoint
+} from '../protocol/endpoint.ts'
+
+export type RolePlan =
+  | { readonly role: 'router'; readonly set: string; readonly replica: number }
+  | { readonly role: 'transfer' | 'logic'; readonly set: string; readonly id: string }
+  | { readonly role: 'arbiter'; readonly replica: number }
+
+export interface NodePlan {
+  readonly id: string
+  /** `host:port`, as the routing table names it. */
+  readonly address: string
+  readonly roles: readonly RolePlan[]
+}
+
+export const setIds = ['s1', 's2'] as const
+export const replicaIds = [1, 2, 3] as const
+
+/** The cluster of cluster-configs/local.yaml: two sets of three nodes and three arbiters. */
+export const nodePlans: readonly NodePlan[] = [
+  ...setIds.flatMap(set =>
+    replicaIds.map((replica): NodePlan => {
+      const id = `${set}-${'abc'[replica - 1]}`
+      const roles: RolePlan[] = [{ role: 'router', set, replica }]
+      if (replica < 3) {
+        roles.push({ role: 'transfer', set, id: `${set}-t${replica}` })
+        roles.push({ role: 'logic', set, id: `${set}-l${replica}` })
+      }
+      return { id, address: `${id}:7100`, roles }
+    })
+  ),
+  ...replicaIds.map(
+    (replica): NodePlan => ({
+      id: `a${replica}`,
+      address: `a${replica}:7100`,
+      roles: [{ role: 'arbiter', replica }]
+    })
+  )
+]
+
+export function endpointOf(plan: RolePlan): EndpointId {
+  switch (plan.role) {
+    case 'router':
+      return routerEndpoint(plan.set, plan.replica)
+    case 'arbiter':
+      return arbiterEndpoint(plan.replica)
+    case 'transfer':
+      return transferEndpoint(plan.id)
+    case 'logic':
+      return logicEndpoint(plan.id)
+  }
+}
+
+/** The nodes that hold a replica of a set's router group, or of the arbiter group (`arbiter`). */
+export function replicasOf(
+  group: string
+): { replicaId: number; nodeId: string; address: string }[] {
+  return nodePlans.flatMap(({ id: nodeId, address, roles }) =>
+    roles.flatMap(role => {
+      const here =
+        (role.role === 'router' && role.set === group) ||
+        (role.role === 'arbiter' && group === 'arbiter')
+      return here ? [{ replicaId: role.replica, nodeId, address }] : []
+    })
+  )
+}
