@@ -21,9 +21,49 @@ const layers = {
   control: ['base', 'table', 'gen'],
   client: ['base', 'table', 'protocol', 'route', 'net'],
   launch: ['base', 'config', 'control'],
-  host: ['base', 'table', 'protocol', 'raft', 'route', 'router', 'arbiter', 'logic', 'transfer', 'storage', 'net', 'observe', 'config', 'control'],
-  bench: ['base', 'table', 'protocol', 'route', 'client', 'net', 'config', 'control', 'launch', 'raft', 'storage'],
-  sim: ['base', 'table', 'protocol', 'raft', 'route', 'router', 'arbiter', 'logic', 'transfer', 'storage', 'check', 'client'],
+  host: [
+    'base',
+    'table',
+    'protocol',
+    'raft',
+    'route',
+    'router',
+    'arbiter',
+    'logic',
+    'transfer',
+    'storage',
+    'net',
+    'observe',
+    'config',
+    'control'
+  ],
+  bench: [
+    'base',
+    'table',
+    'protocol',
+    'route',
+    'client',
+    'net',
+    'config',
+    'control',
+    'launch',
+    'raft',
+    'storage'
+  ],
+  sim: [
+    'base',
+    'table',
+    'protocol',
+    'raft',
+    'route',
+    'router',
+    'arbiter',
+    'logic',
+    'transfer',
+    'storage',
+    'check',
+    'client'
+  ],
   chaos: ['base', 'config', 'control', 'client', 'launch', 'check']
 }
 
@@ -40,7 +80,19 @@ const homes = {
   'hdr-histogram-js': ['bench']
 }
 
-const pure = ['base', 'table', 'protocol', 'raft', 'check', 'route', 'router', 'arbiter', 'logic', 'transfer', 'sim']
+const pure = [
+  'base',
+  'table',
+  'protocol',
+  'raft',
+  'check',
+  'route',
+  'router',
+  'arbiter',
+  'logic',
+  'transfer',
+  'sim'
+]
 const source = folder => `^src/${folder}/(?!.*\\.test\\.ts$)`
 
 module.exports = {
@@ -64,13 +116,27 @@ module.exports = {
       from: { path: `^src/(${pure.join('|')})/`, pathNot: '\\.test\\.ts$' },
       to: { dependencyTypes: ['core'] }
     },
-    { name: 'nobody-imports-cmd', severity: 'error', from: { path: '^src/' }, to: { path: '^cmd/' } },
-    { name: 'no-unknown-folder', severity: 'error', from: { path: `^src/(?!(${Object.keys(layers).join('|')})/)` }, to: {} }
+    {
+      name: 'nobody-imports-cmd',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^cmd/' }
+    },
+    {
+      name: 'no-unknown-folder',
+      severity: 'error',
+      from: { path: `^src/(?!(${Object.keys(layers).join('|')})/)` },
+      to: {}
+    }
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'], exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] }
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.json'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types']
+    }
   }
 }

@@ -1,4 +1,4 @@
-import { assert, RingsetError } from '../base/errors.ts'
+import { assert } from '../base/errors.ts'
 import type { Clock, Log, Metrics, Random } from '../base/ports.ts'
 import { decodeMembership } from './codec.ts'
 import { Raft } from './raft.ts'
@@ -370,17 +370,5 @@ class Replica implements ReplicaApi {
       () => {}
     )
     if (compactTo !== undefined) this.#raft.compacted(compactTo)
-  }
-}
-
-/** Rebuilds a RingsetError for a refused proposal or read. */
-export function refusalError(refusal: Refusal): RingsetError {
-  switch (refusal) {
-    case 'overloaded':
-      return new RingsetError('OVERLOADED')
-    case 'notLeader':
-      return new RingsetError('NOT_LEADER')
-    default:
-      return new RingsetError('NO_LEADER', undefined, { refusal })
   }
 }

@@ -1,0 +1,166 @@
+import { crc32, crc32OfString } from '../base/crc32.ts'
+import type { RaftStatus } from '../raft/raft-api.ts'
+import type { Rows, StateMachine } from '../raft/state-machine.ts'
+import type { TableView } from '../table/table-view.ts'
+
+/** A rule was broken. The first one ends the run. */
+export class SimFailure extends Error {
+  readonly check: string
+
+  constructor(check: string, text: string) {
+    super(text)
+    this.name = 'SimFailure'
+    this.check = check
+  }
+}
+
+/** What one life of a replica has shown so far. */
+interface ReplicaMarks {
+  term: number
+  commit: number
+  applied: number
+}
+
+/** What one life of a process has shown so far. */
+export class LifeMarks {
+  readonly replicas = new Map<string, ReplicaMarks>()
+  epoch = 0
+
+  of(group: string): ReplicaMarks {
+    let marks = this.replicas.get(group)
+    if (marks === undefined) {
+      marks = { term: 0, commit: 0, applied: 0 }
+      this.replicas.set(group, marks)
+    }
+    return marks
+  }
+}
+
+interface AppliedEntry {
+  readonly data: number
+  readonly effect: number
+  readonly by: string
+}
+
+/** Rules that must hold at every moment, whatever happens to the cluster. */
+export class Invariants {
+  readonly #leaders = new Map<string, string>()
+  readonly #applied = new Map<string, Map<number, AppliedEntry>>()
+  readonly #tables = new Map<number, { hash: number; by: string }>()
+  /** Facts compared so far. */
+  judged = 0
+
+  /** Raft, election safety: at most one leader in a term. */
+  leads(group: string, term: number, replica: string): void {
+    const key = `${group} ${term}`
+    const known = this.#leaders.get(key)
+    if (known === undefined) this.#leaders.set(key, replica)
+    else if (known !== replica) {
+      throw new SimFailure('leaders', `${known} and ${replica} both lead ${group} in term ${term}`)
+    }
+    this.judged++
+  }
+
+  get elections(): number {
+    return this.#leaders.size
+  }
+
+  /** Term, commit and applied index of a running process never fall. */
+  status(group: string, replica: string, life: LifeMarks, status: RaftStatus): void {
+    const marks = life.of(group)
+    const { term, commit, applied, lastIndex } = status
+    if (term < marks.term || commit < marks.commit || applied < marks.applied) {
+      const now = `term ${term}, commit ${commit}, applied ${applied}`
+      throw new SimFailure(
+        'monotone',
+        `${replica}: ${now} after ${marks.term}, ${marks.commit}, ${marks.applied}`
+      )
+    }
+    if (applied > commit || commit > lastIndex) {
+      throw new SimFailure(
+        'log',
+        `${replica}: applied ${applied}, commit ${commit} of ${lastIndex}`
+      )
+    }
+    marks.term = term
+    marks.commit = commit
+    marks.applied = applied
+    this.judged++
+  }
+
+  /** State-machine safety: at one index every replica applies the same entry, with the same effect. */
+  applied(group: string, replica: string, index: number, entry: number, effect: number): void {
+    let entries = this.#applied.get(group)
+    if (entries === undefined) {
+      entries = new Map()
+      this.#applied.set(group, entries)
+    }
+    const known = entries.get(index)
+    if (known === undefined) entries.set(index, { data: entry, effect, by: replica })
+    else if (known.data !== entry) {
+      throw new SimFailure('log-matching', `${replica} and ${known.by} differ in entry ${index}`)
+    } else if (known.effect !== effect) {
+      throw new SimFailure(
+        'state-machine',
+        `entry ${index} of ${group} changes other rows at ${replica} than at ${known.by}`
+      )
+    }
+    this.judged++
+  }
+
+  /** I-6: one epoch, one content; never back within a process. */
+  table(process: string, life: LifeMarks, view: TableView): void {
+    const { epoch, contentHash } = view
+    if (epoch <= life.epoch) {
+      throw new SimFailure('epochs', `${process} adopts epoch ${epoch} after ${life.epoch}`)
+    }
+    life.epoch = epoch
+    const known = this.#tables.get(epoch)
+    if (known === undefined) this.#tables.set(epoch, { hash: contentHash, by: process })
+    else if (known.hash !== contentHash) {
+      throw new SimFailure('epochs', `epoch ${epoch} differs at ${process} and ${known.by}`)
+    }
+    this.judged++
+  }
+}
+
+/** A state machine that tells what each entry changed. */
+export class WatchedMachine implements StateMachine {
+  readonly #machine: StateMachine
+  readonly #onApplied: (index: number, entry: number, effect: number) => void
+  #rows: Rows | undefined
+  #effect = 0
+
+  constructor(
+    machine: StateMachine,
+    onApplied: (index: number, entry: number, effect: number) => void
+  ) {
+    this.#machine = machine
+    this.#onApplied = onApplied
+  }
+
+  apply(index: number, data: Buffer, rows: Rows): unknown[] {
+    this.#rows = rows
+    this.#effect = 0
+    const results = this.#machine.apply(index, data, this.#watched)
+    this.#onApplied(index, crc32(data), this.#effect)
+    return results
+  }
+
+  reset(): void {
+    this.#machine.reset()
+  }
+
+  /** The order of the changes within an entry does not matter. */
+  readonly #watched: Rows = {
+    get: key => this.#rows!.get(key),
+    put: (key, value) => {
+      this.#effect = (this.#effect + crc32(value, crc32OfString(key))) | 0
+      this.#rows!.put(key, value)
+    },
+    delete: key => {
+      this.#effect = (this.#effect + ~crc32OfString(key)) | 0
+      this.#rows!.delete(key)
+    }
+  }
+}
