@@ -68,6 +68,7 @@ function replicasText({ replicas, commit }: GroupView): string {
   return replicas
     .map(({ id, role, match }) => {
       if (role === 'unreachable') return paint(`${id}:down`, 'red')
+      if (role === 'quarantined') return paint(`${id}:quarantined`, 'red')
       if (role === 'leader') return paint(`${id}:leader`, 'green')
       const behind = commit - match
       return behind > 0 ? `${id}:-${grouped(behind)}` : `${id}:ok`

@@ -45,12 +45,14 @@ describe('TimerWheel', () => {
       fc.property(fc.array(step, { maxLength: 60 }), steps => {
         const wheel = new TimerWheel<Entry>(0, 10, 8)
         const entries = Array.from({ length: 6 }, (_, id) => entry(id))
-        const naive = new Map<number, number>()
+        const naive = new Map<number, { atMs: number; latestMs: number }>()
         let now = 0
         for (const { op, id, inMs } of steps) {
           if (op === 'set') {
             wheel.schedule(entries[id]!, now + inMs)
-            naive.set(id, Math.max(Math.ceil((now + inMs) / 10), Math.floor(now / 10) + 1))
+            // At its time at the earliest, and at the next tick's at the latest.
+            const tick = Math.max(Math.ceil((now + inMs) / 10), Math.floor(now / 10) + 1)
+            naive.set(id, { atMs: now + inMs, latestMs: tick * 10 })
           } else if (op === 'cancel') {
             wheel.cancel(entries[id]!)
             naive.delete(id)
@@ -61,9 +63,13 @@ describe('TimerWheel', () => {
               expect(woken.has(e.id)).toBe(false)
               woken.add(e.id)
             })
-            const expected = [...naive].filter(([, tick]) => tick * 10 <= now).map(([k]) => k)
-            for (const k of expected) naive.delete(k)
-            expect([...woken].sort()).toEqual(expected.sort())
+            for (const [k, { atMs, latestMs }] of [...naive]) {
+              if (latestMs <= now) expect(woken).toContain(k)
+              if (!woken.delete(k)) continue
+              expect(atMs).toBeLessThanOrEqual(now)
+              naive.delete(k)
+            }
+            expect([...woken]).toEqual([])
           }
         }
       })

@@ -81,8 +81,8 @@ export const limits = z.strictObject({
   frameBytes: bytes(
     { initial: mib, min: 16 * kib, max: 16 * mib },
     {
-      about: 'Largest frame accepted on any connection.',
-      tradeOff: 'A larger frame lets one peer claim that much memory.'
+      about: 'Largest frame accepted from a client; links between nodes have their own bound.',
+      tradeOff: 'A larger frame lets one client claim that much memory.'
     }
   ),
   bodyBytes: bytes(

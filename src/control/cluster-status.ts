@@ -18,7 +18,7 @@ export interface GroupView {
 export interface ReplicaView {
   readonly id: number
   readonly node: string
-  /** Raft's role, or `unreachable`. */
+  /** Raft's role, `quarantined` (distrusts its disk and does not vote), or `unreachable`. */
   readonly role: string
   /** Highest entry known to be in its log, as the leader knows; 0 without a leader. */
   readonly match: number
@@ -197,7 +197,8 @@ function groupView(members: readonly GroupMember[], known: readonly ReplicaEntry
   }
   const replicas: ReplicaView[] = members.flatMap(({ status, own: { raft: own } }) => {
     if (own === undefined) return []
-    const { replica: id, role, applied } = own
+    const { replica: id, applied } = own
+    const role = own.quarantined ? 'quarantined' : own.role
     return [{ id, node: status.nodeId, role, match: matchOf(own), applied }]
   })
   for (const { replicaId: id, nodeId: node } of known) {

@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { p2pSession } from '../../src/protocol/session.ts'
+import { p2pSession, parseSession, routingKey } from '../../src/protocol/session.ts'
 import { ChatWorkload, conversations } from '../support/chat-workload.ts'
 import { ClusterWatch } from '../support/cluster-watch.ts'
 import { eventually } from '../support/eventually.ts'
-import { judgementText } from '../support/history-recorder.ts'
+import { judgementText, onlyMessages } from '../support/history-recorder.ts'
+import { ReplicaClient } from '../support/replica-client.ts'
 import { ReplicaProbe } from '../support/replica-probe.ts'
 import { TestCluster } from '../support/test-cluster.ts'
 
@@ -76,6 +77,45 @@ describe('an outage', () => {
       expect(gapMs).toBeLessThan(3_000)
     } finally {
       await Promise.all([watch.end(), probe.close()])
+    }
+  })
+
+  it('of both followers leaves a leader that acknowledges nothing, and dies without loss', async () => {
+    const pair = (await cluster.usersOf('s1', 2, 'lonely')) as [string, string]
+    const chat = new ChatWorkload(cluster)
+    await chat.connect(pair)
+    const replicas = await ReplicaClient.connect(cluster)
+    const session = p2pSession(...pair)
+    const key = routingKey(session, parseSession(session))
+    const nodes = cluster.routerNodes('s1')
+    /** @returns how many of `count` messages, sent to this leader at once, were acknowledged. */
+    const append = async (leader: string, name: string, count: number): Promise<number> => {
+      const at = ['s1', nodes.indexOf(leader) + 1] as const
+      const asked = Array.from({ length: count }, (_, i) =>
+        chat.append(`${name}-${i}`, pair, 1, message =>
+          replicas.ask(at, 'APPEND', message, key, 'APPEND_OK', { withinMs: 3_000 })
+        )
+      )
+      const outcomes = await Promise.allSettled(asked)
+      return outcomes.filter(({ status }) => status === 'fulfilled').length
+    }
+    try {
+      const leader = await cluster.leader('s1')
+      expect(await append(leader, 'before', 20)).toBe(20)
+      const followers = nodes.filter(id => id !== leader)
+      for (const id of followers) cluster.cluster.pauseNode(id)
+      const alone = await append(leader, 'alone', 50)
+      await cluster.cluster.killNode(leader)
+      for (const id of followers) cluster.cluster.resumeNode(id)
+      const next = await cluster.leader('s1', leader)
+      expect(await append(next, 'after', 20)).toBe(20)
+      await cluster.startAll()
+      await chat.settled()
+      const judgement = chat.history.judge(onlyMessages)
+      expect(judgement.verdict, judgementText(judgement)).toBe('pass')
+      expect(alone).toBe(0)
+    } finally {
+      await replicas.close()
     }
   })
 
