@@ -24,6 +24,11 @@ export interface ReplicaApi {
   propose(data: Buffer, done: (outcome: ProposeOutcome) => void): Refusal | undefined
   /** Linearizable read (ReadIndex): when `done(true)` runs, rows are at least as new as anything acknowledged before this call. */
   read(done: (confirmed: boolean) => void): Refusal | undefined
+  /**
+   * An append of this replica is on its way to the disk. A proposal made now would wait for it anyway, so a role that can gather
+   * more meanwhile does: it is flushed again when the disk is done.
+   */
+  appending(): boolean
   transferLeadership(to?: ReplicaId): Refusal | undefined
   step(message: RaftMessage): void
   tick(): void

@@ -68,6 +68,7 @@ class Replica implements ReplicaApi {
   #leader: ReplicaId = 0
   #term: number
   #serving = false
+  #appending = 0
   #quarantined: boolean
   #applied: number
   #lastTickMs: number
@@ -174,6 +175,10 @@ class Replica implements ReplicaApi {
     return undefined
   }
 
+  appending(): boolean {
+    return this.#appending > 0
+  }
+
   transferLeadership(to?: ReplicaId): Refusal | undefined {
     const target = to ?? this.#mostCaughtUp()
     return target === undefined ? 'unsafe' : this.#raft.transferLeadership(target)
@@ -252,6 +257,7 @@ class Replica implements ReplicaApi {
     const { append, afterAppend } = ready
     if (append !== undefined) {
       this.#trimmer.grown(append.entries)
+      this.#appending++
       this.#store.write(
         {
           ...(append.hardState && { hardState: append.hardState }),
@@ -260,6 +266,7 @@ class Replica implements ReplicaApi {
           sync: append.mustSync
         },
         () => {
+          this.#appending--
           this.#raft.appended(append.ack)
           for (const message of afterAppend) this.#options.send(message)
           this.#options.wake()

@@ -87,12 +87,15 @@ export class Proposals {
     this.#add('', undefined, done)
   }
 
+  /** While the disk is at work on the last entry, the next one grows: under load its size follows the pace of the disk. */
   flush(): void {
+    const { replica } = this.#options
+    if (this.#full.length === 0 && replica.appending()) return
     if (this.#open !== undefined) this.#close(this.#open)
     if (this.#full.length === 0) return
     const full = this.#full
     this.#full = []
-    const { env, replica } = this.#options
+    const { env } = this.#options
     for (const { data, entry } of full) {
       this.#lastBatch = entry.askers.length
       env.metrics.observe('router_entry_commands', entry.askers.length)

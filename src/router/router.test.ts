@@ -33,6 +33,25 @@ describe('batching', () => {
     )
   })
 
+  it('lets the next entry grow while the disk is at work on the last one', () => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const { log } = world.groups.get('s1')!
+    const { replica } = world.node('s1', 1)
+    const before = log.length
+    const header = world.sessionHeader('ann', 'bob')
+    const post = (id: number): number =>
+      world.post(leader, 'APPEND', appendPayload('ann', 'bob', id), header)
+    replica.diskBusy = true
+    post(1)
+    world.settle()
+    post(2)
+    world.settle()
+    expect(log.length).toBe(before)
+    replica.diskBusy = false
+    world.settle()
+    expect(log.length).toBe(before + 1)
+  })
+
   it('bounds an entry by commands and by bytes', () => {
     const world = new RouterWorld(oneSetTable(), ['s1'], {
       limits: { entryCommands: 10, entryBytes: 1_000 }

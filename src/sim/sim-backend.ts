@@ -86,7 +86,7 @@ export class SimBackend implements Role {
     request: unknown,
     kind: K,
     payload: PayloadOf<K>,
-    valueOf: (ok: { readonly payload: PayloadOf<AnswerKind<K>> }) => unknown
+    answerOf: (ok: { readonly payload: PayloadOf<AnswerKind<K>> }) => unknown
   ): void {
     const { history } = this.#world
     history.add(this.#name, 'invoke', f, key, request)
@@ -100,7 +100,7 @@ export class SimBackend implements Role {
         if (isFailure(answered)) history.failed(this.#name, f, key, answered as RingsetError)
         else {
           const ok = answered as { readonly payload: PayloadOf<AnswerKind<K>> }
-          history.add(this.#name, 'ok', f, key, valueOf(ok))
+          history.add(this.#name, 'ok', f, key, answerOf(ok))
         }
       }
     })

@@ -8,7 +8,8 @@ import {
 
 export type RolePlan =
   | { readonly role: 'router'; readonly set: string; readonly replica: number }
-  | { readonly role: 'transfer' | 'logic'; readonly set: string; readonly id: string }
+  | { readonly role: 'transfer'; readonly set: string; readonly id: string }
+  | { readonly role: 'logic'; readonly set: string; readonly id: string }
   | { readonly role: 'arbiter'; readonly replica: number }
 
 export interface NodePlan {

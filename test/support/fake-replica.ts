@@ -61,6 +61,8 @@ export class FakeReplica implements ReplicaApi {
   /** The next proposals are refused so. */
   refuseWith: Refusal | undefined
   transfersAsked = 0
+  /** As if an append were on its way to the disk. */
+  diskBusy = false
 
   constructor(
     group: FakeGroup,
@@ -86,6 +88,10 @@ export class FakeReplica implements ReplicaApi {
 
   term(): number {
     return this.#group.term
+  }
+
+  appending(): boolean {
+    return this.diskBusy
   }
 
   status(): RaftStatus {

@@ -1,0 +1,218 @@
+import { crc32, crc32OfString } from '../base/crc32.ts'
+import { RingsetError } from '../base/errors.ts'
+import { type JudgeName, judge } from '../check/check.ts'
+import { parseSession, routingKey } from '../protocol/session.ts'
+import { decodeMessage, getMessage } from '../router/timelines.ts'
+import { readChunk } from '../storage/snapshot-chunk.ts'
+import { SimFailure } from './invariants.ts'
+import type { Mutant } from './mutants.ts'
+import { Nemesis } from './nemesis.ts'
+import { setIds } from './topology.ts'
+import { Trace } from './trace.ts'
+import { World } from './world.ts'
+
+export interface SimOptions {
+  readonly seed: number
+  /** Virtual time under faults. */
+  readonly faultMs: number
+  /** Virtual time within which everything must have come right after the last fault. */
+  readonly calmMs?: number
+  readonly mutant?: Mutant | undefined
+  /** Gets the story of the run, line by line. */
+  readonly story?: ((line: string) => void) | undefined
+}
+
+export interface SimVerdict {
+  readonly seed: number
+  readonly ok: boolean
+  /** Which rule was broken. */
+  readonly check: string | undefined
+  readonly text: string | undefined
+  /** Over all events: equal for equal seeds. */
+  readonly hash: string
+  readonly events: number
+  readonly virtualMs: number
+  readonly acked: number
+  readonly received: number
+  readonly elections: number
+  /** How often what happened: faults, state changes, warnings of roles. */
+  readonly counts: Readonly<Record<string, number>>
+}
+
+const defaultCalmMs = 120_000
+const pollMs = 500
+/** Presence is not recorded, ownership does not change. */
+const notRecorded: readonly JudgeName[] = ['presence', 'ownership', 'epochs', 'terms', 'leaders']
+
+/** Runs one seed to its end, or to the first broken rule. */
+export function simulate(options: SimOptions): SimVerdict {
+  const trace = new Trace(options.story)
+  const run = new Run(options, trace)
+  try {
+    run.toTheEnd()
+    return run.verdict(undefined)
+  } catch (error) {
+    return run.verdict(error)
+  }
+}
+
+class Run {
+  readonly #options: SimOptions
+  readonly #trace: Trace
+  #world: World | undefined
+
+  constructor(options: SimOptions, trace: Trace) {
+    this.#options = options
+    this.#trace = trace
+  }
+
+  toTheEnd(): void {
+    const { seed, mutant, faultMs, calmMs = defaultCalmMs } = this.#options
+    const world = new World(seed, this.#trace, mutant)
+    this.#world = world
+    const nemesis = new Nemesis(world)
+    world.kernel.runUntil(faultMs)
+    nemesis.stop()
+    for (const device of world.devices) device.sending = false
+    for (const backend of world.backends) backend.working = false
+    this.#untilCalm(world, faultMs + calmMs)
+    this.#compareReplicas(world)
+    this.#compareCopies(world)
+    this.#judge(world)
+  }
+
+  #untilCalm(world: World, byMs: number): void {
+    const { kernel } = world
+    for (;;) {
+      const missing = this.#missing(world)
+      if (missing === undefined) return
+      if (kernel.nowMs() >= byMs) throw new SimFailure('liveness', missing)
+      kernel.runUntil(kernel.nowMs() + pollMs)
+    }
+  }
+
+  /** What has not come right yet. */
+  #missing(world: World): string | undefined {
+    for (const device of world.devices) {
+      if (device.unfinished > 0) return `${device.unfinished} sends of ${device.name} have no end`
+      if (device.state !== 'connected') return `${device.name} is ${device.state}`
+      for (const session of world.sessions) {
+        if (!world.members(session).includes(device.uid)) continue
+        const held = device.held.get(session) ?? 0
+        const latest = world.latestOf(session)
+        if (held < latest) return `${device.name} holds ${held} of ${latest} of ${session}`
+      }
+    }
+    if (world.backends.some(backend => backend.busy)) return 'a backend waits for an answer'
+    return this.#unequal(world)
+  }
+
+  #unequal(world: World): string | undefined {
+    const applied = new Map<string, number>()
+    const leaders = new Map<string, number>()
+    for (const { nodeId, replicas, keeper } of world.nodes) {
+      for (const { group, api } of replicas) {
+        const status = api.status()
+        if (status.quarantined) return `${nodeId} is in quarantine`
+        const known = applied.get(group)
+        if (known !== undefined && known !== status.applied) return `${group} is not level`
+        applied.set(group, status.applied)
+        if (api.leading()) leaders.set(group, status.id)
+      }
+      const epoch = world.nodes[0]!.keeper.view().epoch
+      if (keeper.view().epoch !== epoch) return `${nodeId} has another table`
+    }
+    return leaders.size < applied.size ? 'a group has no leader' : undefined
+  }
+
+  /** All rows, as a snapshot would send them. */
+  #compareReplicas(world: World): void {
+    const sums = new Map<string, { sum: number; nodeId: string; index: number }>()
+    // Rows wait a moment before they are handed to the disk.
+    world.kernel.runUntil(world.kernel.nowMs() + 2_000)
+    for (const { nodeId, replicas, disk } of world.nodes) {
+      for (const { group } of replicas) {
+        let sum = 0
+        const source = disk.group(group).openSnapshot()
+        source.next(Number.MAX_SAFE_INTEGER, ({ data }) => {
+          sum = sumOfRows(data)
+        })
+        disk.completeAll()
+        const known = sums.get(group)
+        const { index } = source.meta
+        if (known === undefined || known.index !== index) sums.set(group, { sum, nodeId, index })
+        else if (known.sum !== sum) {
+          throw new SimFailure('rows', `${nodeId} and ${known.nodeId} differ at ${group} ${index}`)
+        }
+      }
+    }
+  }
+
+  /** Every acknowledged message is in the copy of every member's set. */
+  #compareCopies(world: World): void {
+    const view = world.nodes[0]!.keeper.view()
+    for (const [key, message] of world.acks) {
+      const at = key.lastIndexOf(' ')
+      const session = key.slice(0, at)
+      const msgid = Number(key.slice(at + 1))
+      const slot = view.slotOf(routingKey(session, parseSession(session)))
+      const sets = new Set(world.members(session).map(uid => view.owner(view.slotOf(uid))!.setId))
+      for (const setId of setIds) {
+        if (!sets.has(setId)) continue
+        const leader = world.nodes
+          .flatMap(({ replicas }) => replicas)
+          .find(({ group, api }) => group === setId && api.leading())!
+        const row = getMessage({ get: name => leader.api.getRow(name) }, slot, session, msgid)
+        const body = row === undefined ? 'nothing' : decodeMessage(row).body.toString()
+        if (body !== String(message)) {
+          throw new SimFailure('copies', `${setId} holds ${body} at ${key} in place of ${message}`)
+        }
+      }
+    }
+  }
+
+  #judge(world: World): void {
+    const without = world.backends.length > 0 ? notRecorded : [...notRecorded, 'sequences' as const]
+    const { verdict, checks } = judge(world.history.lines, { without, stepsPerKey: 200_000 })
+    const bad = checks.find(({ ok }) => ok === false)
+    if (bad !== undefined) {
+      throw new SimFailure(bad.name, `${bad.detail}: ${bad.examples.join(' / ')}`)
+    }
+    if (verdict !== 'pass') this.#world!.counted(`judged_${verdict}`)
+  }
+
+  verdict(error: unknown): SimVerdict {
+    const world = this.#world
+    const failure =
+      error === undefined || error instanceof SimFailure
+        ? error
+        : new SimFailure(error instanceof RingsetError ? error.code : 'throw', textOf(error))
+    return {
+      seed: this.#options.seed,
+      ok: failure === undefined,
+      check: failure?.check,
+      text: failure?.message,
+      hash: this.#trace.hash,
+      events: world?.kernel.eventCount ?? 0,
+      virtualMs: world?.kernel.nowMs() ?? 0,
+      acked: world?.acks.size ?? 0,
+      received: world?.history.lines.filter(({ f }) => f === 'receive').length ?? 0,
+      elections: world?.invariants.elections ?? 0,
+      counts: Object.fromEntries([...(world?.counts ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)))
+    }
+  }
+}
+
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const facts = error instanceof RingsetError ? ` ${JSON.stringify(error.facts)}` : ''
+  const at = (error.stack ?? '').split('\n').slice(1, 5).join('\n')
+  return `${error.message}${facts}\n${at}`
+}
+
+/** A checksum of a snapshot's rows, whatever their order. */
+function sumOfRows(data: Buffer): number {
+  let sum = 0
+  for (const [key, value] of readChunk(data)) sum = (sum + crc32(value, crc32OfString(key))) | 0
+  return sum
+}
