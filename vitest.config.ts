@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 import { CountReporter } from './test/support/count-reporter.ts'
 
-/** `unit`, `contract`, `script` and `tidy` run in-process; `cluster` starts real node processes. */
+/** `unit`, `contract`, `script`, `scenario` and `tidy` run in-process; `cluster` starts real node processes. */
 export default defineConfig({
   test: {
     reporters: ['default', new CountReporter()],
@@ -9,6 +9,9 @@ export default defineConfig({
       { test: { name: 'unit', include: ['src/**/*.test.ts', 'cmd/**/*.test.ts'] } },
       { test: { name: 'contract', include: ['test/contract/**/*.test.ts'] } },
       { test: { name: 'script', include: ['test/script/**/*.test.ts'] } },
+      {
+        test: { name: 'scenario', include: ['test/scenario/**/*.test.ts'], testTimeout: 120_000 }
+      },
       { test: { name: 'tidy', include: ['test/tidy/**/*.test.ts'] } },
       {
         test: {

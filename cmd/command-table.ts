@@ -70,6 +70,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/bench.ts')).configureBench
   },
   {
+    name: 'sim',
+    summary: 'try whole clusters in virtual time, by seed',
+    load: async () => (await import('./commands/sim.ts')).configureSim
+  },
+  {
     name: 'check',
     summary: 'judge the history of a run',
     load: async () => (await import('./commands/check.ts')).configureCheck

@@ -3,7 +3,7 @@ import { bytes, count, kib, mib, milliseconds, word } from './fields.ts'
 
 export const raft = z.strictObject({
   tickMs: milliseconds(
-    { initial: 10, min: 1, max: 100 },
+    { initial: 20, min: 1, max: 100 },
     {
       about: 'Length of one tick; all Raft times are rounded up to whole ticks.',
       tradeOff: 'Shorter ticks time more finely and wake an idle process more often.'

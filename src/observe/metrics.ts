@@ -19,7 +19,7 @@ const maxNames = 1000
  */
 export function createMetrics(): MetricsRegistry {
   const processMetrics = new Registry()
-  collectDefaultMetrics({ register: processMetrics, prefix })
+  collectDefaultMetrics({ register: processMetrics, prefix, eventLoopMonitoringPrecision: 1_000 })
   const counters = new Map<string, number>()
   const gauges = new Map<string, number>()
   const distributions = new Map<string, Buckets>()

@@ -16,7 +16,7 @@ export interface ProcessReading {
 }
 
 /** Each sample wakes the process, so an idle one pays for a finer look. */
-const resolutionMs = 20
+const resolutionMs = 50
 const windowMs = 10_000
 
 /** Watches this process: memory, processor time, and how long its event loop is blocked. Call `stop` at the end. */

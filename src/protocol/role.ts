@@ -31,7 +31,7 @@ export interface RoleEnv extends Clock {
 export interface Role {
   /** Called once before anything else. */
   start(): void
-  /** Every 10 ms, late after stalls, never twice for one instant. */
+  /** Every tick of the host (20 ms by default), late after stalls, never twice for one instant. */
   tick(): void
   onPacket(from: EndpointId, packet: Packet): void
   /**

@@ -91,7 +91,7 @@ export interface RaftStatus {
 export interface RaftConfig {
   readonly id: ReplicaId
   /**
-   * Ticks of 10 ms by default. A follower campaigns after a random electionTicks … 2 ×
+   * Ticks of 20 ms by default. A follower campaigns after a random electionTicks … 2 ×
    * electionTicks − 1.
    */
   readonly electionTicks: number

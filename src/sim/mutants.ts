@@ -47,22 +47,16 @@ export function mutateReplica(
   soon: (done: () => void) => void
 ): ReplicaApi {
   if (mutant !== 'unconfirmed-reads') return replica
-  return {
-    leading: () => replica.leading(),
-    leader: () => replica.leader(),
-    term: () => replica.term(),
-    status: () => replica.status(),
-    getRow: key => replica.getRow(key),
-    propose: (data, done) => replica.propose(data, done),
-    read: done => {
-      if (!replica.leading()) return 'notLeader'
-      soon(() => done(true))
-      return undefined
-    },
-    transferLeadership: to => replica.transferLeadership(to),
-    step: message => replica.step(message),
-    tick: () => replica.tick(),
-    peer: (id, up, refused) => replica.peer(id, up, refused),
-    flush: () => replica.flush()
+  const read: ReplicaApi['read'] = done => {
+    if (!replica.leading()) return 'notLeader'
+    soon(() => done(true))
+    return undefined
   }
+  return new Proxy(replica, {
+    get: (target, name) => {
+      if (name === 'read') return read
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    }
+  })
 }

@@ -1,8 +1,10 @@
 import { Prng } from '../base/prng.ts'
 import type { SimProcess } from './sim-process.ts'
 import { exponential, type FaultKind, pick, shuffled } from './swarm.ts'
-import { setIds } from './topology.ts'
+import { replicasOf, setIds } from './topology.ts'
 import type { World } from './world.ts'
+
+const groups = [...setIds, 'arbiter']
 
 /** Does the faults that the swarm has drawn, each at random times, until `stop`. */
 export class Nemesis {
@@ -49,7 +51,7 @@ export class Nemesis {
     world.counted(`fault_${kind}`)
     world.trace.event(world.kernel.nowMs(), kind, 0)
     world.trace.tell(world.kernel.nowMs(), 'nemesis', () => kind)
-    const node = pick(random, world.nodes)
+    const node = this.#victim()
     const forMs = this.#duration()
     switch (kind) {
       case 'crash':
@@ -59,10 +61,13 @@ export class Nemesis {
         this.#crash(node, 'powerLoss', forMs)
         break
       case 'setLoss':
-        this.#loseAll(`${pick(random, setIds)}-`, forMs)
+        this.#loseAll(this.#group(pick(random, setIds)), forMs)
         break
       case 'arbiterLoss':
-        this.#loseAll('a', forMs)
+        this.#loseAll(this.#group('arbiter'), forMs)
+        break
+      case 'storm':
+        this.#storm(this.#group(pick(random, groups)), 10 + random.below(60))
         break
       case 'pause':
         node.pause()
@@ -148,16 +153,48 @@ export class Nemesis {
     this.#startLater(node, forMs)
   }
 
+  /** Also when the faults are over meanwhile: who was asked to leave does so. */
   #startLater(node: SimProcess, delayMs: number): void {
-    this.#after(delayMs, () => {
+    this.#world.kernel.schedule(delayMs, () => {
       if (!node.alive) node.start()
     })
   }
 
-  #loseAll(prefix: string, forMs: number): void {
-    for (const node of this.#world.nodes) {
-      if (!node.nodeId.startsWith(prefix)) continue
-      this.#crash(node, 'powerLoss', forMs * this.#random.float())
+  /** Half of the time somebody who leads, for that is where it hurts. */
+  #victim(): SimProcess {
+    const { nodes } = this.#world
+    if (this.#random.below(2) === 0) return pick(this.#random, nodes)
+    const group = pick(this.#random, groups)
+    const leader = this.#group(group).find(({ replicas }) =>
+      replicas.some(replica => replica.group === group && replica.api.leading())
+    )
+    return leader ?? pick(this.#random, nodes)
+  }
+
+  #group(group: string): SimProcess[] {
+    return replicasOf(group).map(({ nodeId }) => this.#world.node(nodeId))
+  }
+
+  /** Without power at once, and rather while something is on its way to a disk. */
+  #loseAll(nodes: readonly SimProcess[], forMs: number, patience = 50): void {
+    const writing = nodes.filter(({ disk }) => disk.pending > 0).length
+    if (writing < 2 && patience > 0) {
+      this.#after(1, () => this.#loseAll(nodes, forMs, patience - 1))
+      return
+    }
+    const kept = pick(this.#random, [0, 0, 1, 3])
+    for (const node of nodes) {
+      node.crash('powerLoss', kept)
+      this.#startLater(node, forMs * this.#random.float())
+    }
+  }
+
+  #storm(nodes: readonly SimProcess[], strikes: number): void {
+    const node = pick(this.#random, nodes)
+    node.crash('killed', pick(this.#random, [0, 0, 1, 1_000_000]))
+    this.#startLater(node, exponential(this.#random, 8))
+    if (strikes > 0) {
+      this.#after(exponential(this.#random, 40), () => this.#storm(nodes, strikes - 1))
     }
   }
 

@@ -11,7 +11,7 @@ import { exponential } from './swarm.ts'
 import type { World } from './world.ts'
 
 const deadlineMs = 8_000
-const thinkMs = 60
+const thinkMs = 30
 
 /** A backend that asks routers itself, one request after the other: appends, latest msgids, sequences. */
 export class SimBackend implements Role {
@@ -49,6 +49,7 @@ export class SimBackend implements Role {
     this.#busy = true
     const choice = this.#env.random.below(10)
     if (choice < 4) this.#append(this.#pick(this.#sessions))
+    else if (choice < 7) this.#latest(this.#pick(this.#sessions))
     else if (choice < 8) this.#latest(this.#pick(this.#world.sessions))
     else this.#sequence(`sequence-${this.#env.random.below(3)}`)
   }

@@ -321,7 +321,8 @@ export class SimProcess {
         role.tick()
         this.#dirty.add(role)
       }
-      this.#scheduleTurn()
+      // A turn of its own costs an event for every tick of an idle process.
+      if (!this.#turnDue) this.#turn()
       this.#scheduleTick()
     })
   }

@@ -3,7 +3,8 @@ import { Prng } from '../base/prng.ts'
 
 /**
  * `crash`: a process dies and its peers are told · `powerLoss`: its machine falls silent · `setLoss`, `arbiterLoss`: all
- * processes of a group at once · `pause`: as SIGSTOP · `restart`: in order, handing over first · `cut`, `cutOneWay`: between two
+ * processes of a group at once, while a write is on its way · `storm`: the processes of a group die and come back at once, over
+ * and over · `pause`: as SIGSTOP · `restart`: in order, handing over first · `cut`, `cutOneWay`: between two
  * processes · `isolate`: one from all · `split`: any two camps · `reset`: a connection and what was under way on it ·
  * `slowDisk`, `slowNode`: for a while · `wipe`: a router's database is gone · `clientReset`, `clientMute`, `clientRestart`: a
  * device's connection, its network, its application · `wallJump`: a clock is set.
@@ -13,6 +14,7 @@ export const faultKinds = [
   'powerLoss',
   'setLoss',
   'arbiterLoss',
+  'storm',
   'pause',
   'restart',
   'cut',
@@ -62,18 +64,17 @@ export interface Swarm {
 
 export function drawSwarm(seed: number): Swarm {
   const random = new Prng(seed, 'swarm')
-  const faultCount = Math.min(random.below(7), random.below(9))
-  const chosen = shuffled(faultKinds, random).slice(0, faultCount + 1)
+  const chosen = shuffled(faultKinds, random).slice(0, 2 + random.below(7))
   return {
     users: 4 + random.below(10),
     secondDevices: pick(random, [0, 0.3, 1]),
     sendEveryMs: pick(random, [100, 400, 1_500]),
-    backends: random.below(4),
+    backends: random.below(6),
     latencyMinMs: pick(random, [0.05, 0.2, 2]),
     latencyMeanMs: pick(random, [0.1, 1, 8]),
     clientLatencyMs: pick(random, [1, 20, 120]),
     diskMinMs: pick(random, [0.1, 0.5, 4]),
-    diskMeanMs: pick(random, [0.2, 1, 8]),
+    diskMeanMs: pick(random, [0.2, 1, 8, 30]),
     diskSpikes: pick(random, [0, 0.001, 0.01]),
     diskSpikeMs: pick(random, [50, 300, 1_500]),
     turnMs: pick(random, [0.01, 0.1, 1]),
@@ -83,7 +84,7 @@ export function drawSwarm(seed: number): Swarm {
     drift: pick(random, [0, 0.001, 0.02]),
     wire: random.below(4) === 0,
     carry: random.below(6) === 0 ? 'always' : 'stamp',
-    faults: chosen.map(kind => ({ kind, everyMs: pick(random, [1_500, 4_000, 12_000]) }))
+    faults: chosen.map(kind => ({ kind, everyMs: pick(random, [600, 2_000, 6_000]) }))
   }
 }
 
