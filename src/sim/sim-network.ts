@@ -14,6 +14,7 @@ const lostMs = 200
 const handshakeMs = 2_000
 const firstRedialMs = 20
 const lastRedialMs = 1_000
+const pingMs = 1_000
 const waitingMax = 1_024
 
 /**
@@ -193,16 +194,21 @@ export class SimNetwork {
         throw new SimFailure('tables', `${process.nodeId} is sent a ${adoption} table`)
       }
     }
-    const own = process.keeper.view().epoch
-    if (carrier.shownEpoch > own && carrier.pulls(own, process.nowMs())) {
-      this.send(process, other.process, undefined, undefined, packet('TABLE_PULL', {}))
-    }
+    this.#catchUp(side)
     if (received.kind === 'TABLE_PULL') {
       carrier.asked()
       const { from, to } = envelope
       this.send(process, other.process, to, from, answer(received, 'TABLE', {}))
     } else if (envelope.to !== undefined && envelope.from !== undefined) {
       process.packet(envelope.to, envelope.from, received)
+    }
+  }
+
+  /** Asks for the table of the other end when it is newer and has not come by itself. */
+  #catchUp({ process, carrier, other }: Side): void {
+    const { epoch } = process.keeper.view()
+    if (carrier.shownEpoch > epoch && carrier.pulls(epoch, process.nowMs())) {
+      this.send(process, other.process, undefined, undefined, packet('TABLE_PULL', {}))
     }
   }
 
@@ -306,6 +312,19 @@ export class SimNetwork {
       this.#up(side)
     }
     this.#refresh(link)
+    this.#pingLater(link, link.connection)
+  }
+
+  /** Signs of life, which also show the table that each end has to whoever nobody else writes to. */
+  #pingLater(link: Link, connection: number): void {
+    this.#world.kernel.schedule(pingMs, () => {
+      if (link.connection !== connection) return
+      for (const { open, process, other } of [link.a, link.b]) {
+        if (!open || !process.alive || process.paused) continue
+        this.send(process, other.process, undefined, undefined, packet('LINK_PING', {}))
+      }
+      this.#pingLater(link, connection)
+    })
   }
 
   /** Looks again at who hears nothing on this link, after anything about it has changed. */
