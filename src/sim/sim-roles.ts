@@ -35,6 +35,16 @@ const downAfterMs = 3_000
 const slotCount = 64
 const trailingBytes = 64 * 1024 * 1024
 const version = 'sim'
+const tinyLimits = {
+  entryCommands: 2,
+  pendingCommands: 40,
+  pendingReads: 4,
+  pageBytes: 100,
+  pageMessages: 3,
+  channelItems: 2,
+  channelWindow: 1
+}
+const tinyCaches = { sessions: 2, dedup: 1, presence: 1, users: 1 }
 
 const arbiters = replicasOf('arbiter').map(({ replicaId }) => arbiterEndpoint(replicaId))
 
@@ -72,6 +82,7 @@ function addRouter(process: SimProcess, plan: PlanOf<'router'>, identity: Identi
     replicaId,
     announceMs,
     transferLeaseMs: process.world.swarm.transferLeaseMs,
+    ...(process.world.swarm.tiny && { limits: tinyLimits, cacheSizes: tinyCaches }),
     replica: (machine, send, onLeadership) =>
       replica(process, set, replicaId, env.self, { machine, send, onLeadership })
   })

@@ -53,6 +53,8 @@ export interface Swarm {
   readonly trailingEntries: number
   readonly heartbeatMaxMs: number
   readonly transferLeaseMs: number
+  /** Batches, windows, pages and caches of the routers hold next to nothing. */
+  readonly tiny: boolean
   /** Clocks run fast or slow by up to this share. */
   readonly drift: number
   /** Packets between processes pass the frame codec. */
@@ -81,6 +83,7 @@ export function drawSwarm(seed: number): Swarm {
     trailingEntries: pick(random, [8, 60, 1_000, 10_000]),
     heartbeatMaxMs: pick(random, [2_000, 5_000, 10_000]),
     transferLeaseMs: pick(random, [2_000, 4_000, 10_000]),
+    tiny: random.below(3) === 0,
     drift: pick(random, [0, 0.001, 0.02]),
     wire: random.below(4) === 0,
     carry: random.below(6) === 0 ? 'always' : 'stamp',

@@ -38,7 +38,7 @@ export interface SuperRecord {
   readonly chain: number
 }
 
-export const noMembership: Membership = { voters: [], outgoing: [], learners: [] }
+const noMembership: Membership = { voters: [], outgoing: [], learners: [] }
 
 export function encodeHardState(state: HardState): Buffer {
   const body = Buffer.allocUnsafe(13)
