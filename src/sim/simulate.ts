@@ -7,6 +7,7 @@ import { readChunk } from '../storage/snapshot-chunk.ts'
 import { SimFailure } from './invariants.ts'
 import type { Mutant } from './mutants.ts'
 import { Nemesis } from './nemesis.ts'
+import type { Swarm } from './swarm.ts'
 import { setIds } from './topology.ts'
 import { Trace } from './trace.ts'
 import { World } from './world.ts'
@@ -18,6 +19,8 @@ export interface SimOptions {
   /** Virtual time within which everything must have come right after the last fault. */
   readonly calmMs?: number
   readonly mutant?: Mutant | undefined
+  /** Takes the place of what the seed would draw. */
+  readonly swarm?: Partial<Swarm> | undefined
   /** Gets the story of the run, line by line. */
   readonly story?: ((line: string) => void) | undefined
 }
@@ -67,8 +70,8 @@ class Run {
   }
 
   toTheEnd(): void {
-    const { seed, mutant, faultMs, calmMs = defaultCalmMs } = this.#options
-    const world = new World(seed, this.#trace, mutant)
+    const { seed, mutant, swarm, faultMs, calmMs = defaultCalmMs } = this.#options
+    const world = new World(seed, this.#trace, mutant, swarm)
     this.#world = world
     const nemesis = new Nemesis(world)
     world.kernel.runUntil(faultMs)

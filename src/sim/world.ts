@@ -39,11 +39,11 @@ export class World {
   readonly counts = new Map<string, number>()
   #messages = 0
 
-  constructor(seed: number, trace: Trace, mutant: Mutant | undefined) {
+  constructor(seed: number, trace: Trace, mutant: Mutant | undefined, fixed: Partial<Swarm> = {}) {
     this.seed = seed
     this.trace = trace
     this.mutant = mutant
-    this.swarm = drawSwarm(seed)
+    this.swarm = { ...drawSwarm(seed), ...fixed }
     this.history = new SimHistory(() => this.kernel.nowMs())
     this.network = new SimNetwork(this)
     this.gates = new SimGates(this)

@@ -38,8 +38,6 @@ export interface SuperRecord {
   readonly chain: number
 }
 
-const noMembership: Membership = { voters: [], outgoing: [], learners: [] }
-
 export function encodeHardState(state: HardState): Buffer {
   const body = Buffer.allocUnsafe(13)
   body.writeUIntBE(state.term, 0, 6)
