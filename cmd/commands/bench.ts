@@ -121,7 +121,9 @@ function ms(value: number): string {
   return value.toFixed(value < 10 ? 2 : 1)
 }
 
-/** syncsPerOperation → syncs per operation */
+/** syncsPerOperation → syncs per operation, connectedMiB → connected MiB */
 function words(name: string): string {
-  return name.replaceAll(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`)
+  return name
+    .replace(/MiB$/, ' MiB')
+    .replaceAll(/(?<=[a-z])[A-Z](?=[a-z])/g, letter => ` ${letter.toLowerCase()}`)
 }

@@ -3,6 +3,7 @@ import type { PeerNetwork } from '../net/peer-network.ts'
 import {
   arbiterEndpoint,
   type EndpointId,
+  endpointOf,
   logicEndpoint,
   routerEndpoint,
   transferEndpoint
@@ -41,20 +42,5 @@ export class AddressBook {
 
   #learn(endpoint: EndpointId, address: string): void {
     if (address !== '') this.#network.learn(endpoint, address)
-  }
-}
-
-type Role = ClusterConfig['nodes'][number]['roles'][number]
-
-export function endpointOf(role: Role): EndpointId {
-  switch (role.role) {
-    case 'router':
-      return routerEndpoint(role.set, role.replica)
-    case 'arbiter':
-      return arbiterEndpoint(role.replica)
-    case 'transfer':
-      return transferEndpoint(role.id)
-    case 'logic':
-      return logicEndpoint(role.id)
   }
 }

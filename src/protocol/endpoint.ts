@@ -9,3 +9,22 @@ export const routerEndpoint = (setId: string, replicaId: number): EndpointId =>
 export const arbiterEndpoint = (replicaId: number): EndpointId => `arbiter/${replicaId}`
 export const transferEndpoint = (id: string): EndpointId => `transfer/${id}`
 export const logicEndpoint = (id: string): EndpointId => `logic/${id}`
+
+/** A role as a plan of processes names it. */
+export type PlannedRole =
+  | { readonly role: 'router'; readonly set: string; readonly replica: number }
+  | { readonly role: 'arbiter'; readonly replica: number }
+  | { readonly role: 'transfer' | 'logic'; readonly id: string }
+
+export function endpointOf(plan: PlannedRole): EndpointId {
+  switch (plan.role) {
+    case 'router':
+      return routerEndpoint(plan.set, plan.replica)
+    case 'arbiter':
+      return arbiterEndpoint(plan.replica)
+    case 'transfer':
+      return transferEndpoint(plan.id)
+    case 'logic':
+      return logicEndpoint(plan.id)
+  }
+}

@@ -2,7 +2,7 @@ import { Arbiter } from '../arbiter/arbiter.ts'
 import { Prng } from '../base/prng.ts'
 import { Logic } from '../logic/logic.ts'
 import { defaultLogicLimits } from '../logic/logic-options.ts'
-import { arbiterEndpoint, type EndpointId } from '../protocol/endpoint.ts'
+import { arbiterEndpoint, type EndpointId, endpointOf } from '../protocol/endpoint.ts'
 import { createReplica } from '../raft/replica.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
 import type { StateMachine } from '../raft/state-machine.ts'
@@ -14,7 +14,7 @@ import { WatchedMachine } from './invariants.ts'
 import { mutateReplica, mutateStore } from './mutants.ts'
 import { clientAddressOf } from './sim-gates.ts'
 import type { SimProcess } from './sim-process.ts'
-import { endpointOf, type NodePlan, type RolePlan, replicasOf, setIds } from './topology.ts'
+import { type NodePlan, type RolePlan, replicasOf, setIds } from './topology.ts'
 
 /** As the defaults of the configuration. */
 const raftConfig = {

@@ -1,11 +1,3 @@
-import {
-  arbiterEndpoint,
-  type EndpointId,
-  logicEndpoint,
-  routerEndpoint,
-  transferEndpoint
-} from '../protocol/endpoint.ts'
-
 export type RolePlan =
   | { readonly role: 'router'; readonly set: string; readonly replica: number }
   | { readonly role: 'transfer'; readonly set: string; readonly id: string }
@@ -43,19 +35,6 @@ export const nodePlans: readonly NodePlan[] = [
     })
   )
 ]
-
-export function endpointOf(plan: RolePlan): EndpointId {
-  switch (plan.role) {
-    case 'router':
-      return routerEndpoint(plan.set, plan.replica)
-    case 'arbiter':
-      return arbiterEndpoint(plan.replica)
-    case 'transfer':
-      return transferEndpoint(plan.id)
-    case 'logic':
-      return logicEndpoint(plan.id)
-  }
-}
 
 /** The nodes that hold a replica of a set's router group, or of the arbiter group (`arbiter`). */
 export function replicasOf(

@@ -1,5 +1,6 @@
 import type { Metrics } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
+import { endpointOf } from '../protocol/endpoint.ts'
 import { p2pSession } from '../protocol/session.ts'
 import { SimHistory } from './history.ts'
 import { Invariants, SimFailure } from './invariants.ts'
@@ -12,7 +13,7 @@ import { SimNetwork } from './sim-network.ts'
 import { SimProcess } from './sim-process.ts'
 import { buildRoles } from './sim-roles.ts'
 import { drawSwarm, type Swarm } from './swarm.ts'
-import { endpointOf, nodePlans } from './topology.ts'
+import { nodePlans } from './topology.ts'
 import type { Trace } from './trace.ts'
 
 /** One seed's cluster, with its users: everything that the simulation holds, and nothing outside it. */
