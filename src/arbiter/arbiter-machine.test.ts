@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { MapRows } from '../../test/support/map-rows.ts'
 import type { Rows } from '../raft/state-machine.ts'
 import { decodeTable, encodeTable } from '../table/table-codec.ts'
 import { type AnnouncedProcess, type ArbiterCommand, encodeCommands } from './arbiter-commands.ts'
@@ -37,12 +38,13 @@ function down(command: ArbiterCommand & { type: 'announce' }): ArbiterCommand {
 }
 
 class Harness {
-  readonly rows = new Map<string, Buffer>()
+  readonly #rows = new MapRows()
+  readonly rows = this.#rows.map
   machine = new ArbiterMachine()
   #index = 0
 
   apply(...commands: ArbiterCommand[]): unknown[] {
-    return this.machine.apply(++this.#index, encodeCommands(commands), this.#port)
+    return this.machine.apply(++this.#index, encodeCommands(commands), this.#rows)
   }
 
   get table() {
@@ -51,16 +53,6 @@ class Harness {
 
   state(endpoint: string) {
     return knownProcesses(this.table).find(known => known.endpoint === endpoint)
-  }
-
-  readonly #port: Rows = {
-    get: key => this.rows.get(key),
-    put: (key, value) => {
-      this.rows.set(key, value)
-    },
-    delete: key => {
-      this.rows.delete(key)
-    }
   }
 }
 
@@ -211,7 +203,7 @@ describe('arbiter machine', () => {
 
   it('stops at an entry it cannot read: another one would be applied differently elsewhere', () => {
     const harness = started()
-    const rows: Rows = { get: key => harness.rows.get(key), put() {}, delete() {} }
+    const rows: Rows = { get: key => harness.rows.get(key), put() {}, add() {}, delete() {} }
     for (const hex of ['', '02', '0101ff', '010000']) {
       expect(() => harness.machine.apply(2, Buffer.from(hex, 'hex'), rows)).toThrow()
     }

@@ -3,6 +3,7 @@ import type { Clock, Log, Metrics, Random } from '../base/ports.ts'
 import { decodeMembership } from './codec.ts'
 import { Raft } from './raft.ts'
 import type { RaftConfig, RaftStatus, Ready, Refusal } from './raft-api.ts'
+import { HeldRows } from './held-rows.ts'
 import { ReadQueue } from './read-queue.ts'
 import type { ProposeOutcome, ReplicaApi } from './replica-api.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
@@ -40,9 +41,6 @@ export interface ReplicaOptions {
 
 /** Apply at most this long in one flush, so that packets and heartbeats keep flowing. */
 const applySliceMs = 4
-/** Changed rows are handed to the store after this time, or when there are so many that writing them would block for milliseconds. */
-const rowsHeldMs = 50
-const rowsHeldMax = 1_000
 /** A stalled process must not make up for lost time at once: timeouts are judged on processed input (libuv runs timers first). */
 const catchUpTicksMax = 5
 
@@ -77,10 +75,7 @@ class Replica implements ReplicaApi {
   readonly #reads = new ReadQueue()
 
   #applyQueue: Entry[] = []
-  /** Changed since they were last handed to the store. */
-  #rows = new Map<string, Buffer | undefined>()
-  #writtenApplied: number
-  #writtenMs: number
+  readonly #rows: HeldRows
   #membership: Membership | undefined
 
   constructor(options: ReplicaOptions) {
@@ -94,8 +89,7 @@ class Replica implements ReplicaApi {
     if (quarantine !== undefined) options.log.warn('replica_quarantined', { why: quarantine })
     this.#applied = applied
     this.#lastTickMs = options.clock.nowMs()
-    this.#writtenApplied = applied
-    this.#writtenMs = this.#lastTickMs
+    this.#rows = new HeldRows(store, this.#lastTickMs, applied)
     if (membership === undefined) {
       store.write({ rows: new Map(), applied, membership: bootstrap, sync: false }, () => {})
     }
@@ -131,8 +125,7 @@ class Replica implements ReplicaApi {
       needed: meta => this.#raft.needsSnapshot(meta),
       onInstalled: meta => {
         this.#applied = meta.index
-        this.#writtenApplied = meta.index
-        this.#rows = new Map()
+        this.#rows.reset(meta.index)
         this.#applyQueue = []
         this.#machine.reset()
         this.#raft.restored(meta)
@@ -159,7 +152,7 @@ class Replica implements ReplicaApi {
   }
 
   getRow(key: string): Buffer | undefined {
-    return this.#rows.has(key) ? this.#rows.get(key) : this.#store.getState(key)
+    return this.#rows.get(key)
   }
 
   propose(data: Buffer, done: (outcome: ProposeOutcome) => void): Refusal | undefined {
@@ -326,7 +319,7 @@ class Replica implements ReplicaApi {
     })
     let results: readonly unknown[] = []
     if (entry.kind === entryKinds.normal) {
-      results = this.#machine.apply(entry.index, entry.data, this.#rowsPort)
+      results = this.#machine.apply(entry.index, entry.data, this.#rows)
     } else if (entry.kind === entryKinds.config) {
       this.#membership = decodeMembership(entry.data)
       this.#raft.applied(entry.index, this.#membership)
@@ -340,36 +333,20 @@ class Replica implements ReplicaApi {
     if (this.#role === 'leader' && entry.term === this.#term) this.#setServing(true)
   }
 
-  readonly #rowsPort = {
-    get: (key: string): Buffer | undefined => this.getRow(key),
-    put: (key: string, value: Buffer): void => {
-      this.#rows.set(key, value)
-    },
-    delete: (key: string): void => {
-      this.#rows.set(key, undefined)
-    }
-  }
-
-  /** The log brings back whatever rows were not written yet, so they wait a moment: a busy row is then written once, not per entry. */
   #writeRows(): void {
-    if (this.#applied === this.#writtenApplied && this.#membership === undefined) return
-    const nowMs = this.#options.clock.nowMs()
-    if (this.#membership === undefined && this.#rows.size < rowsHeldMax) {
-      if (nowMs - this.#writtenMs < rowsHeldMs) return
-      // A no-op changes no row: recording it can wait for the next change.
-      if (this.#rows.size === 0 && this.#applied - this.#writtenApplied < 1_000) return
-    }
-    this.#writtenMs = nowMs
-    const rows = this.#rows
     const membership = this.#membership
-    this.#rows = new Map()
+    const nowMs = this.#options.clock.nowMs()
+    const write = this.#rows.due(nowMs, this.#applied, membership !== undefined)
+    if (write === undefined) return
+    if (write.applied === undefined) {
+      this.#store.write({ ...write, sync: false }, () => {})
+      return
+    }
     this.#membership = undefined
-    this.#writtenApplied = this.#applied
-    const compactTo = this.#trimmer.compactTo(this.#applied)
+    const compactTo = this.#trimmer.compactTo(write.applied)
     this.#store.write(
       {
-        rows,
-        applied: this.#applied,
+        ...write,
         ...(membership && { membership }),
         ...(compactTo !== undefined && { compactTo }),
         sync: false

@@ -1,7 +1,18 @@
+/** A row that its owner keeps decoded. Encoded when it is written or read, not each time it changes. */
+export interface LiveRow {
+  /** The row as of the last applied entry; undefined: it does not exist. */
+  encode(): Buffer | undefined
+}
+
 /** Rows as seen while applying: the last write wins, reads see writes of the same entry. */
 export interface Rows {
   get(key: string): Buffer | undefined
-  put(key: string, value: Buffer): void
+  put(key: string, value: Buffer | LiveRow): void
+  /**
+   * A row that never changes until it is deleted. It may reach the disk before the other rows of its entry do; applying the entry
+   * again after a crash then puts the same value.
+   */
+  add(key: string, value: Buffer): void
   delete(key: string): void
 }
 

@@ -57,6 +57,8 @@ export interface GroupWrite {
   readonly truncateFrom?: number
   /** Contiguous, following what is left. */
   readonly entries?: readonly Entry[]
+  /** Rows that never change. They may stand before the index that made them is `applied`: the entry will put them again. */
+  readonly added?: ReadonlyMap<string, Buffer>
   /** Changed rows; `undefined` deletes. */
   readonly rows?: ReadonlyMap<string, Buffer | undefined>
   /** The rows now hold the effects of all entries up to here. Always given with `rows`. */

@@ -1,4 +1,4 @@
-import { ByteReader, type ByteWriter } from '../base/bytes.ts'
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { assert } from '../base/errors.ts'
 import { hardLimits } from '../protocol/kinds.ts'
 import type { Rows } from '../raft/state-machine.ts'
@@ -142,19 +142,17 @@ export class Channels {
     this.#inboxes.touch(inbox)
   }
 
-  flush(rows: Rows, writer: ByteWriter): void {
+  flush(rows: Rows): void {
     if (this.#adding.size > 0) {
       for (const [targetSet, items] of this.#adding) {
-        writer.reset()
-        writeBlock(items, writer)
         const first = this.outbox(rows, targetSet).last - items.length + 1
-        rows.put(blockKey(targetSet, first), writer.copy())
+        rows.put(blockKey(targetSet, first), encodeBlock(items))
       }
       this.#adding.clear()
     }
-    this.#targets.flush(rows, writer)
-    this.#outboxes.flush(rows, writer)
-    this.#inboxes.flush(rows, writer)
+    this.#targets.flush(rows)
+    this.#outboxes.flush(rows)
+    this.#inboxes.flush(rows)
   }
 
   reset(): void {
@@ -193,11 +191,13 @@ function readBlock(reader: ByteReader): OutboxItem[] {
   return items
 }
 
-function writeBlock(items: readonly OutboxItem[], writer: ByteWriter): void {
+function encodeBlock(items: readonly OutboxItem[]): Buffer {
+  const writer = new ByteWriter(512)
   writer.varint(items.length)
   for (const item of items) {
     writer.u16(item.slot)
     writer.string(item.session)
     writer.varint(item.msgid)
   }
+  return writer.copy()
 }

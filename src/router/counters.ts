@@ -35,8 +35,8 @@ export class CountersTable {
     this.#table.touch(row)
   }
 
-  flush(rows: Rows, writer: ByteWriter): void {
-    this.#table.flush(rows, writer)
+  flush(rows: Rows): void {
+    this.#table.flush(rows)
   }
 
   reset(): void {

@@ -66,8 +66,8 @@ export class Dedup {
     this.#table.touch(row)
   }
 
-  flush(rows: Rows, writer: ByteWriter): void {
-    this.#table.flush(rows, writer)
+  flush(rows: Rows): void {
+    this.#table.flush(rows)
   }
 
   trim(): void {

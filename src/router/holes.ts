@@ -63,8 +63,8 @@ export class Holes {
     this.#table.touch(row)
   }
 
-  flush(rows: Rows, writer: ByteWriter): void {
-    this.#table.flush(rows, writer)
+  flush(rows: Rows): void {
+    this.#table.flush(rows)
   }
 
   reset(): void {

@@ -1,5 +1,4 @@
-import type { ByteWriter } from '../base/bytes.ts'
-import { ByteReader } from '../base/bytes.ts'
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import type { ErrorCode } from '../base/error-codes.ts'
 import { assert } from '../base/errors.ts'
 import type { Rows } from '../raft/state-machine.ts'
@@ -12,6 +11,7 @@ export const slotStates = ['none', 'owned', 'sealed', 'importing', 'gone'] as co
 export type SlotState = (typeof slotStates)[number]
 
 const slotsPerRow = 256
+const writer = new ByteWriter(4_096)
 const metaKey = `${groupPrefix}/ownership`
 const pageKey = (page: number): string => `${groupPrefix}/ownership/${page}`
 
@@ -85,14 +85,14 @@ export class Ownership {
     return count
   }
 
-  flush(rows: Rows, writer: ByteWriter): void {
+  flush(rows: Rows): void {
     if (this.#dirtyPages.size === 0) return
     writer.reset()
     writer.varint(this.#states.length)
     rows.put(metaKey, writer.copy())
     for (const page of this.#dirtyPages) {
       writer.reset()
-      this.#writePage(writer, page * slotsPerRow)
+      this.#writePage(page * slotsPerRow)
       rows.put(pageKey(page), writer.copy())
     }
     this.#dirtyPages.clear()
@@ -128,7 +128,7 @@ export class Ownership {
     }
   }
 
-  #writePage(writer: ByteWriter, first: number): void {
+  #writePage(first: number): void {
     const end = Math.min(first + slotsPerRow, this.#states.length)
     let slot = first
     while (slot < end) {

@@ -91,8 +91,8 @@ export class Presence {
     return removed
   }
 
-  flush(rows: Rows, writer: ByteWriter): void {
-    this.#table.flush(rows, writer)
+  flush(rows: Rows): void {
+    this.#table.flush(rows)
   }
 
   trim(): void {

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { ByteReader } from '../base/bytes.ts'
 import { crc32OfString } from '../base/crc32.ts'
 import { RingsetError } from '../base/errors.ts'
 import { hardLimits, type Route, route as routeField } from '../protocol/kinds.ts'
@@ -83,7 +83,6 @@ export class RouterMachine implements StateMachine {
   readonly counters = new CountersTable()
 
   readonly #listener: MachineListener
-  readonly #writer = new ByteWriter(4_096)
   #slotCount = 0
   #wallMs = 0
 
@@ -345,17 +344,16 @@ export class RouterMachine implements StateMachine {
   }
 
   #flush(rows: Rows): void {
-    const writer = this.#writer
-    this.ownership.flush(rows, writer)
-    this.sessions.flush(rows, writer)
-    this.dedup.flush(rows, writer)
-    this.transfers.flush(rows, writer)
-    this.presence.flush(rows, writer)
-    this.users.flush(rows, writer)
-    this.channels.flush(rows, writer)
-    this.holes.flush(rows, writer)
-    this.sequences.flush(rows, writer)
-    this.counters.flush(rows, writer)
+    this.ownership.flush(rows)
+    this.sessions.flush(rows)
+    this.dedup.flush(rows)
+    this.transfers.flush(rows)
+    this.presence.flush(rows)
+    this.users.flush(rows)
+    this.channels.flush(rows)
+    this.holes.flush(rows)
+    this.sequences.flush(rows)
+    this.counters.flush(rows)
   }
 }
 

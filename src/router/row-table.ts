@@ -1,5 +1,5 @@
-import { ByteReader, type ByteWriter } from '../base/bytes.ts'
-import type { Rows } from '../raft/state-machine.ts'
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import type { LiveRow, Rows } from '../raft/state-machine.ts'
 
 export type RowReader = Pick<Rows, 'get'>
 
@@ -8,6 +8,8 @@ export interface Row {
   readonly key: string
   /** Changed by the entry that is being applied. */
   dirty: boolean
+  /** Set by the table. */
+  live?: LiveRow
 }
 
 export interface RowCodec<T extends Row> {
@@ -20,8 +22,9 @@ export interface RowCodec<T extends Row> {
 }
 
 /**
- * One kind of rows, the busy ones kept decoded. Rows changed while an entry is applied are encoded once, by `flush` at its end. The cache is two
- * generations of a map: a look-up costs one probe, and rows untouched for a whole generation leave, only ever between entries.
+ * One kind of rows, the busy ones kept decoded. Rows changed while an entry is applied are put by `flush` at its end, as live rows: a busy one is
+ * encoded once per write to the disk. The cache is two generations of a map: a look-up costs one probe, and rows untouched for a whole generation leave,
+ * only ever between entries.
  */
 export class RowTable<T extends Row> {
   readonly #codec: RowCodec<T>
@@ -58,17 +61,15 @@ export class RowTable<T extends Row> {
   }
 
   /** Puts every touched row, in the order they were first touched, and lets cold ones go. */
-  flush(rows: Rows, writer: ByteWriter): void {
+  flush(rows: Rows): void {
     const dirty = this.#dirty
     for (let i = 0; i < dirty.length; i++) {
       const row = dirty[i]!
       row.dirty = false
-      writer.reset()
-      this.#codec.write(row, writer)
-      if (writer.length === 0) rows.delete(row.key)
-      else rows.put(row.key, writer.copy())
+      row.live ??= new TableRow(this.#codec, row)
+      rows.put(row.key, row.live)
     }
-    if (dirty.length > 0) this.#dirty = []
+    dirty.length = 0
     this.trim()
   }
 
@@ -83,5 +84,23 @@ export class RowTable<T extends Row> {
     this.#young = new Map()
     this.#old = new Map()
     this.#dirty = []
+  }
+}
+
+const writer = new ByteWriter(4_096)
+
+class TableRow<T extends Row> implements LiveRow {
+  readonly #codec: RowCodec<T>
+  readonly #row: T
+
+  constructor(codec: RowCodec<T>, row: T) {
+    this.#codec = codec
+    this.#row = row
+  }
+
+  encode(): Buffer | undefined {
+    writer.reset()
+    this.#codec.write(this.#row, writer)
+    return writer.length === 0 ? undefined : writer.copy()
   }
 }

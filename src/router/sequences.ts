@@ -39,8 +39,8 @@ export class Sequences {
     return { first, last: row.ceiling }
   }
 
-  flush(rows: Rows, writer: ByteWriter): void {
-    this.#table.flush(rows, writer)
+  flush(rows: Rows): void {
+    this.#table.flush(rows)
   }
 
   reset(): void {

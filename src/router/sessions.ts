@@ -51,8 +51,8 @@ export class Sessions {
     this.#table.touch(row)
   }
 
-  flush(rows: Rows, writer: ByteWriter): void {
-    this.#table.flush(rows, writer)
+  flush(rows: Rows): void {
+    this.#table.flush(rows)
   }
 
   trim(): void {

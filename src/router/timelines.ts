@@ -16,7 +16,7 @@ export function putMessage(
   msgid: number,
   message: Buffer
 ): void {
-  rows.put(timelineKey(slot, session, msgid), message)
+  rows.add(timelineKey(slot, session, msgid), message)
 }
 
 export function getMessage(

@@ -64,9 +64,9 @@ export class UserIndex {
     return true
   }
 
-  flush(rows: Rows, writer: ByteWriter): void {
-    this.#users.flush(rows, writer)
-    this.#pages.flush(rows, writer)
+  flush(rows: Rows): void {
+    this.#users.flush(rows)
+    this.#pages.flush(rows)
   }
 
   trim(): void {

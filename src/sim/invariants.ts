@@ -155,12 +155,21 @@ export class WatchedMachine implements StateMachine {
   readonly #watched: Rows = {
     get: key => this.#rows!.get(key),
     put: (key, value) => {
-      this.#effect = (this.#effect + crc32(value, crc32OfString(key))) | 0
+      this.#changed(key, Buffer.isBuffer(value) ? value : value.encode())
       this.#rows!.put(key, value)
     },
+    add: (key, value) => {
+      this.#changed(key, value)
+      this.#rows!.add(key, value)
+    },
     delete: key => {
-      this.#effect = (this.#effect + ~crc32OfString(key)) | 0
+      this.#changed(key, undefined)
       this.#rows!.delete(key)
     }
+  }
+
+  #changed(key: string, value: Buffer | undefined): void {
+    const hash = crc32OfString(key)
+    this.#effect = (this.#effect + (value === undefined ? ~hash : crc32(value, hash))) | 0
   }
 }

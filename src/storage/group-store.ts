@@ -151,6 +151,9 @@ export class LevelGroupStore implements GroupStore, BatchSource {
       state.log.truncate(write.truncateFrom)
     }
     if (write.entries !== undefined) state.log.append(write.entries)
+    if (write.added !== undefined) {
+      for (const [key, value] of write.added) this.#rows.put(key, value)
+    }
     if (write.rows !== undefined) {
       assert(write.applied !== undefined, 'rows come with the index they stand for')
       for (const [key, value] of write.rows) this.#rows.put(key, value)

@@ -49,6 +49,7 @@ export class GroupImage {
   write(write: GroupWrite): void {
     if (write.truncateFrom !== undefined) this.#truncate(write.truncateFrom)
     for (const entry of write.entries ?? []) this.#append(entry)
+    for (const [key, value] of write.added ?? []) this.rows.set(key, value)
     if (write.rows !== undefined) {
       assert(write.applied !== undefined, 'rows come with the index they stand for')
       for (const [key, value] of write.rows) {

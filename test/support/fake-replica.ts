@@ -154,6 +154,11 @@ export class FakeReplica implements ReplicaApi {
   readonly #rows: Rows = {
     get: key => this.#disk.rows.get(key),
     put: (key, value) => {
+      const bytes = Buffer.isBuffer(value) ? value : value.encode()
+      if (bytes === undefined) this.#disk.rows.delete(key)
+      else this.#disk.rows.set(key, bytes)
+    },
+    add: (key, value) => {
       this.#disk.rows.set(key, value)
     },
     delete: key => {

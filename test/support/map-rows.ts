@@ -1,4 +1,4 @@
-import type { Rows } from '../../src/raft/state-machine.ts'
+import type { LiveRow, Rows } from '../../src/raft/state-machine.ts'
 
 /** Rows of a state machine in memory. */
 export class MapRows implements Rows {
@@ -13,7 +13,14 @@ export class MapRows implements Rows {
     return this.map.get(key)
   }
 
-  put(key: string, value: Buffer): void {
+  put(key: string, value: Buffer | LiveRow): void {
+    this.puts++
+    const bytes = Buffer.isBuffer(value) ? value : value.encode()
+    if (bytes === undefined) this.map.delete(key)
+    else this.map.set(key, bytes)
+  }
+
+  add(key: string, value: Buffer): void {
     this.puts++
     this.map.set(key, value)
   }
