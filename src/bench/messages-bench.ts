@@ -4,7 +4,7 @@ import { describeEnvironment } from './environment.ts'
 import type { LatencyRecorder } from './latency.ts'
 import { closedLoop, type LoadPlan, type LoadResult, openLoop } from './load.ts'
 import { measured } from './measured.ts'
-import { People } from './people.ts'
+import { contactsPerUser, People } from './people.ts'
 
 const bodyBytes = 128
 /** Until the just-in-time compilers of all processes have settled. */
@@ -16,7 +16,7 @@ export interface MessagesOptions extends BenchOptions {
   readonly users: number
 }
 
-/** Chat messages between random users of a two-set cluster: client → majority on disk → ack, and on to the receiver. */
+/** Chat messages between users of a two-set cluster, who are spread over the sets by their names: client → majority on disk → ack, and on to the receiver. */
 export async function benchMessages(options: MessagesOptions): Promise<BenchReport> {
   const { seconds, users, onProgress } = options
   onProgress('starting a two-set cluster of nine processes')
@@ -53,8 +53,7 @@ export async function benchMessages(options: MessagesOptions): Promise<BenchRepo
     }
     return {
       suite: 'messages',
-      acked:
-        'the sender holds the msgid (fsynced on a majority of the home set) and the receiver the message; the rows below it show each alone',
+      acked: `the sender holds the msgid (fsynced on a majority of the home set) and the receiver the message; the rows below it show each alone. ${users} users write to ${contactsPerUser} contacts each`,
       runs,
       environment: describeEnvironment()
     }

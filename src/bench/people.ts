@@ -14,6 +14,9 @@ interface Pending {
   readonly reject: (error: Error) => void
 }
 
+/** People write to few others again and again: a user's contacts are the next so many users, and as many before have it as theirs. */
+export const contactsPerUser = 10
+
 /** Each body begins with the message's number, so that its arrival is recognised. */
 const idBytes = 16
 
@@ -75,11 +78,13 @@ export class People {
     this.#measuring = false
   }
 
-  /** Sends to a random other user; done when acknowledged and delivered. */
+  /** A random user writes to a random contact; done when acknowledged and delivered. */
   async message(body: Buffer, dueMs: number): Promise<void> {
-    const from = this.#random()
-    let to = this.#random()
-    while (to === from) to = this.#random()
+    const { clients } = this
+    const at = random(clients.length)
+    const from = clients[at]!
+    const to =
+      clients[(at + 1 + random(Math.min(contactsPerUser, clients.length - 1))) % clients.length]!
     const id = String(this.#count++).padStart(idBytes, '0')
     const marked = Buffer.from(body)
     marked.write(id, 0, 'latin1')
@@ -110,12 +115,12 @@ export class People {
     }
   }
 
-  #random(): ImClient {
-    return this.clients[Math.floor(Math.random() * this.clients.length)]!
-  }
-
   async close(): Promise<void> {
     clearInterval(this.#sweeper)
     await Promise.all(this.clients.map(client => client.close()))
   }
+}
+
+function random(below: number): number {
+  return Math.floor(Math.random() * below)
 }
