@@ -97,7 +97,8 @@ export class Arbiter implements Role {
   readonly #liveness: Liveness
   readonly #waiting = new Map<EndpointId, Change>()
   #inFlight = false
-  #firstTable: RoutingTable | undefined
+  /** Makes the table of a cluster that has none; undefined once there is one. */
+  #firstTable: (() => RoutingTable) | undefined
   #publishedEpoch = 0
   #lastTickMs: number
   #checkedMs = Number.NEGATIVE_INFINITY
@@ -108,9 +109,10 @@ export class Arbiter implements Role {
   constructor(env: RoleEnv, options: ArbiterOptions) {
     this.#env = env
     this.#options = options
-    if (options.bootstrap !== undefined) {
+    const { bootstrap, peers } = options
+    if (bootstrap !== undefined) {
       const clusterId = env.random.id48().toString(16).padStart(12, '0')
-      this.#firstTable = firstTable({ clusterId, ...options.bootstrap }, options.peers)
+      this.#firstTable = () => firstTable({ clusterId, ...bootstrap }, peers)
     }
     this.#lastTickMs = env.nowMs()
     const { downAfterMs, changeSpacingMs } = options
@@ -335,7 +337,7 @@ export class Arbiter implements Role {
       this.#firstTable = undefined
       return
     }
-    const data = encodeCommands([{ type: 'bootstrap', table: encodeTable(first) }])
+    const data = encodeCommands([{ type: 'bootstrap', table: encodeTable(first()) }])
     const refusal = this.#replica.propose(data, () => {
       this.#inFlight = false
     })

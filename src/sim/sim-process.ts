@@ -11,7 +11,8 @@ import type { TableView } from '../table/table-view.ts'
 import { LifeMarks, SimFailure } from './invariants.ts'
 import type { World } from './world.ts'
 
-const tickMs = 10
+/** As the default of the configuration. */
+export const tickMs = 20
 /** Status objects are not cheap: they are looked at in every so many turns. */
 const turnsPerStatus = 16
 const leaveMs = 8_000
@@ -105,6 +106,7 @@ export class SimProcess {
     this.bootId = this.#random.id48()
     this.marks = new LifeMarks()
     this.keeper = createTableKeeper({
+      compile: this.world.compileTable,
       onConflict: ({ epoch }) => {
         throw new SimFailure('epochs', `${this.nodeId} is shown another table of epoch ${epoch}`)
       }

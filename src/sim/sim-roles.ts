@@ -13,16 +13,16 @@ import { defaultTransferLimits, defaultTransferTimes } from '../transfer/transfe
 import { WatchedMachine } from './invariants.ts'
 import { mutateReplica, mutateStore } from './mutants.ts'
 import { clientAddressOf } from './sim-gates.ts'
-import type { SimProcess } from './sim-process.ts'
+import { type SimProcess, tickMs } from './sim-process.ts'
 import { type NodePlan, type RolePlan, replicasOf, setIds } from './topology.ts'
 
 /** As the defaults of the configuration. */
 const raftConfig = {
-  electionTicks: 25,
-  heartbeatTicks: 5,
-  recampaignTicks: 5,
-  checkQuorumTicks: 50,
-  transferTicks: 50,
+  electionTicks: 13,
+  heartbeatTicks: 3,
+  recampaignTicks: 3,
+  checkQuorumTicks: 25,
+  transferTicks: 25,
   maxInflightMessages: 256,
   maxInflightBytes: 8 * 1024 * 1024,
   maxMessageBytes: 512 * 1024,
@@ -155,7 +155,7 @@ function replica(
     ...ports,
     machine,
     config: { ...raftConfig, id: replicaId },
-    tickMs: 10,
+    tickMs,
     store: mutateStore(process.disk.group(group), world.mutant, process.soon),
     bootstrap: { voters, outgoing: [], learners: [] },
     clock: process,

@@ -2,6 +2,9 @@ import type { Metrics } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
 import { endpointOf } from '../protocol/endpoint.ts'
 import { p2pSession } from '../protocol/session.ts'
+import { compileEncoded } from '../table/create-table-keeper.ts'
+import { peekTable } from '../table/table-codec.ts'
+import type { TableView } from '../table/table-view.ts'
 import { SimHistory } from './history.ts'
 import { Invariants, SimFailure } from './invariants.ts'
 import { Kernel } from './kernel.ts'
@@ -38,6 +41,7 @@ export class World {
   readonly acks = new Map<string, number>()
   /** How often what happened. */
   readonly counts = new Map<string, number>()
+  readonly #tables = new Map<number, TableView>()
   #messages = 0
 
   constructor(seed: number, trace: Trace, mutant: Mutant | undefined, fixed: Partial<Swarm> = {}) {
@@ -58,6 +62,16 @@ export class World {
     this.network.connect([...this.nodes, ...backends])
     for (const process of [...this.nodes, ...backends]) process.start()
     for (const device of this.devices) device.start()
+  }
+
+  /** Everybody who adopts a table looks at the same compiled one. */
+  readonly compileTable = (encoded: Buffer): TableView => {
+    const { contentHash } = peekTable(encoded)
+    const known = this.#tables.get(contentHash)
+    if (known?.encoded.equals(encoded)) return known
+    const view = compileEncoded(encoded)
+    this.#tables.set(contentHash, view)
+    return view
   }
 
   readonly metrics: Metrics = { count: () => {}, gauge: () => {}, observe: () => {} }

@@ -1,6 +1,5 @@
 import { RingsetError } from '../base/errors.ts'
 import { compileTable, emptyTableView } from './compile-table.ts'
-import type { RoutingTable } from './table.ts'
 import { decodeTable, peekTable, type TableLabel } from './table-codec.ts'
 import type { Adoption, TableKeeper } from './table-keeper.ts'
 import type { TableView } from './table-view.ts'
@@ -13,6 +12,13 @@ export interface TableKeeperOptions {
   readonly onConflict?: (inForce: TableView, refused: TableLabel) => void
   /** Only tables of this cluster are adopted. While undefined, the first table adopted decides. */
   readonly expectedClusterId?: string | undefined
+  /** In place of decoding and compiling a table anew. Throws BAD_PACKET; the view must not depend on `encoded` afterwards. */
+  readonly compile?: (encoded: Buffer) => TableView
+}
+
+/** Throws BAD_PACKET. */
+export function compileEncoded(encoded: Buffer): TableView {
+  return compileTable(decodeTable(encoded), Buffer.from(encoded))
 }
 
 /**
@@ -51,18 +57,18 @@ class Keeper implements TableKeeper {
     }
     // Only now, and only for a table that matters, is the content worth a look: it must be sound to
     // be adopted or to be called a conflict.
-    const table = unlessMalformed(() => decodeTable(encoded))
-    if (table === undefined) return 'malformed'
+    const { compile = compileEncoded } = this.#options
+    const view = unlessMalformed(() => compile(encoded))
+    if (view === undefined) return 'malformed'
     if (label.epoch === this.#view.epoch) {
       this.#options.onConflict?.(this.#view, label)
       return 'conflict'
     }
-    this.#adopt(table, encoded)
+    this.#adopt(view)
     return 'adopted'
   }
 
-  #adopt(table: RoutingTable, encoded: Buffer): void {
-    const view = compileTable(table, Buffer.from(encoded))
+  #adopt(view: TableView): void {
     this.#view = view
     for (const listener of this.#listeners) {
       // A listener adopted a yet newer table and everybody has seen that one: nobody may see this
