@@ -1,34 +1,55 @@
 import { Prng } from '../base/prng.ts'
-import type { SimProcess } from './sim-process.ts'
-import { exponential, type FaultKind, pick, shuffled } from './swarm.ts'
-import { replicasOf, setIds } from './topology.ts'
+import { Fault } from './faults.ts'
+import { exponential, type FaultKind } from './swarm.ts'
 import type { World } from './world.ts'
 
-const groups = [...setIds, 'arbiter']
+/** A fault that was due in a run. The same seed has the same ones at the same times, whatever becomes of the cluster. */
+export interface DueFault {
+  /** Counts from 1 in order of time. */
+  readonly number: number
+  readonly kind: FaultKind
+  readonly atMs: number
+}
 
 /** Does the faults that the swarm has drawn, each at random times, until `stop`. */
 export class Nemesis {
   readonly #world: World
-  readonly #random: Prng
+  /** Only these happen, if it is given. */
+  readonly #only: ReadonlySet<number> | undefined
+  readonly done: DueFault[] = []
+  #due = 0
   #stopped = false
 
-  constructor(world: World) {
+  constructor(world: World, only: readonly number[] | undefined) {
     this.#world = world
-    this.#random = new Prng(world.seed, 'faults')
-    for (const { kind, everyMs } of world.swarm.faults) this.#later(kind, everyMs)
+    this.#only = only && new Set(only)
+    for (const { kind, everyMs } of world.swarm.faults) {
+      this.#later(kind, everyMs, new Prng(world.seed, `times of ${kind}`))
+    }
   }
 
-  #later(kind: FaultKind, everyMs: number): void {
-    this.#after(exponential(this.#random, everyMs), () => {
-      this.#do(kind)
-      this.#later(kind, everyMs)
+  #later(kind: FaultKind, everyMs: number, random: Prng): void {
+    this.#after(exponential(random, everyMs), () => {
+      this.#do(kind, ++this.#due)
+      this.#later(kind, everyMs, random)
     })
   }
 
-  #after(delayMs: number, event: () => void): void {
+  readonly #after = (delayMs: number, event: () => void): void => {
     this.#world.kernel.schedule(delayMs, () => {
       if (!this.#stopped) event()
     })
+  }
+
+  #do(kind: FaultKind, number: number): void {
+    if (this.#only?.has(number) === false) return
+    const world = this.#world
+    const atMs = world.kernel.nowMs()
+    this.done.push({ number, kind, atMs })
+    world.counted(`fault_${kind}`)
+    world.trace.event(atMs, kind, 0)
+    world.trace.tell(atMs, 'nemesis', () => `${kind} (fault ${number})`)
+    new Fault(world, new Prng(world.seed, `fault ${number}`), this.#after).do(kind)
   }
 
   /** Ends all faults: everything is mended, everybody runs. */
@@ -40,174 +61,10 @@ export class Nemesis {
     for (const node of nodes) {
       node.diskFactor = 1
       node.turnFactor = 1
+      node.diskFails = undefined
+      node.freeDisk()
       node.resume()
       if (!node.alive) node.start()
     }
-  }
-
-  #do(kind: FaultKind): void {
-    const world = this.#world
-    const random = this.#random
-    world.counted(`fault_${kind}`)
-    world.trace.event(world.kernel.nowMs(), kind, 0)
-    world.trace.tell(world.kernel.nowMs(), 'nemesis', () => kind)
-    const node = this.#victim()
-    const forMs = this.#duration()
-    switch (kind) {
-      case 'crash':
-        this.#crash(node, 'killed', forMs)
-        break
-      case 'powerLoss':
-        this.#crash(node, 'powerLoss', forMs)
-        break
-      case 'setLoss':
-        this.#loseAll(this.#group(pick(random, setIds)), forMs)
-        break
-      case 'arbiterLoss':
-        this.#loseAll(this.#group('arbiter'), forMs)
-        break
-      case 'storm':
-        this.#storm(this.#group(pick(random, groups)), 10 + random.below(60))
-        break
-      case 'pause':
-        node.pause()
-        this.#after(forMs, () => node.resume())
-        break
-      case 'restart':
-        node.leave(() => this.#startLater(node, random.below(500)))
-        break
-      case 'wallJump':
-        node.wallSkewMs += (random.float() * 2 - 1) * 5_000
-        break
-      case 'slowDisk':
-        node.diskFactor = pick(random, [5, 50])
-        this.#after(forMs, () => {
-          node.diskFactor = 1
-        })
-        break
-      case 'slowNode':
-        node.turnFactor = pick(random, [10, 100])
-        this.#after(forMs, () => {
-          node.turnFactor = 1
-        })
-        break
-      case 'wipe':
-        this.#wipe(node, forMs)
-        break
-      case 'clientReset':
-      case 'clientMute':
-      case 'clientRestart':
-        this.#disturbClient(kind, forMs)
-        break
-      default:
-        this.#disturbNetwork(kind, node, forMs)
-    }
-  }
-
-  #disturbNetwork(kind: FaultKind, node: SimProcess, forMs: number): void {
-    const { network, nodes } = this.#world
-    const other = pick(this.#random, nodes)
-    if (kind === 'reset') {
-      if (node !== other) network.reset(node, other)
-      return
-    }
-    const pairs: [SimProcess, SimProcess][] = []
-    if (kind === 'cut' || kind === 'cutOneWay') {
-      pairs.push([node, other])
-      if (kind === 'cut') pairs.push([other, node])
-    } else {
-      const order = shuffled(nodes, this.#random)
-      const camp = kind === 'isolate' ? [node] : order.slice(0, 1 + this.#random.below(8))
-      for (const a of nodes) {
-        for (const b of nodes) if (camp.includes(a) !== camp.includes(b)) pairs.push([a, b])
-      }
-    }
-    for (const [from, to] of pairs) network.setCut(from, to, true)
-    this.#after(forMs, () => {
-      for (const [from, to] of pairs) network.setCut(from, to, false)
-    })
-  }
-
-  #disturbClient(kind: FaultKind, forMs: number): void {
-    const { devices, gates } = this.#world
-    const device = pick(this.#random, devices)
-    if (kind === 'clientReset') gates.reset(device)
-    else if (kind === 'clientRestart') device.restart(forMs)
-    else {
-      device.muted = true
-      this.#after(forMs, () => {
-        device.muted = false
-      })
-    }
-  }
-
-  /** Mostly short, sometimes past every timeout. */
-  #duration(): number {
-    return exponential(this.#random, pick(this.#random, [30, 300, 2_500]))
-  }
-
-  #crash(node: SimProcess, kind: 'killed' | 'powerLoss', forMs: number): void {
-    // Of a killed process the operating system writes everything; without power any suffix is lost.
-    const kept = pick(this.#random, [0, 1, 3, 1_000_000])
-    node.crash(kind, kept)
-    this.#startLater(node, forMs)
-  }
-
-  /** Also when the faults are over meanwhile: who was asked to leave does so. */
-  #startLater(node: SimProcess, delayMs: number): void {
-    this.#world.kernel.schedule(delayMs, () => {
-      if (!node.alive) node.start()
-    })
-  }
-
-  /** Half of the time somebody who leads, for that is where it hurts. */
-  #victim(): SimProcess {
-    const { nodes } = this.#world
-    if (this.#random.below(2) === 0) return pick(this.#random, nodes)
-    const group = pick(this.#random, groups)
-    const leader = this.#group(group).find(({ replicas }) =>
-      replicas.some(replica => replica.group === group && replica.api.leading())
-    )
-    return leader ?? pick(this.#random, nodes)
-  }
-
-  #group(group: string): SimProcess[] {
-    return replicasOf(group).map(({ nodeId }) => this.#world.node(nodeId))
-  }
-
-  /** Without power at once, and rather while something is on its way to a disk. */
-  #loseAll(nodes: readonly SimProcess[], forMs: number, patience = 50): void {
-    const writing = nodes.filter(({ disk }) => disk.pending > 0).length
-    if (writing < 2 && patience > 0) {
-      this.#after(1, () => this.#loseAll(nodes, forMs, patience - 1))
-      return
-    }
-    const kept = pick(this.#random, [0, 0, 1, 3])
-    for (const node of nodes) {
-      node.crash('powerLoss', kept)
-      this.#startLater(node, forMs * this.#random.float())
-    }
-  }
-
-  #storm(nodes: readonly SimProcess[], strikes: number): void {
-    const node = pick(this.#random, nodes)
-    node.crash('killed', pick(this.#random, [0, 0, 1, 1_000_000]))
-    this.#startLater(node, exponential(this.#random, 8))
-    if (strikes > 0) {
-      this.#after(exponential(this.#random, 40), () => this.#storm(nodes, strikes - 1))
-    }
-  }
-
-  /** Only one replica of a group at a time may have lost its disk, else there is nothing to recover from. */
-  #wipe(node: SimProcess, forMs: number): void {
-    const group = node.replicas[0]?.group
-    const fellows = this.#world.nodes.filter(other => other.nodeId.startsWith(node.nodeId[0]!))
-    const sound = fellows
-      .filter(other => other.nodeId.slice(0, -1) === node.nodeId.slice(0, -1))
-      .every(other => other.alive && other.replicas.every(({ api }) => !api.status().quarantined))
-    if (group === undefined || group === 'arbiter' || !sound) return
-    node.crash('killed', 0)
-    node.wipe()
-    this.#startLater(node, forMs)
   }
 }

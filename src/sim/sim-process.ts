@@ -60,6 +60,10 @@ export class SimProcess {
   /** Events run, for the story's end. */
   turns = 0
   diskFactor = 1
+  /** No write ends. */
+  diskStuck = false
+  /** In place of the end of a batch: the process dies of it. */
+  diskFails: (() => void) | undefined
   turnFactor = 1
   wallSkewMs = 0
   readonly #rate: number
@@ -149,6 +153,19 @@ export class SimProcess {
   wipe(): void {
     this.world.note('wipe', this, 0)
     this.disk = this.disk.wipe('wiped by the simulation')
+  }
+
+  /** The newest records of its logs cannot be read; call while the process is down. */
+  damageLog(lose: (entries: number) => number): void {
+    this.world.note('logDamage', this, 0)
+    this.disk.damage(lose, 'damaged by the simulation')
+  }
+
+  /** Writes end again. */
+  freeDisk(): void {
+    if (!this.diskStuck) return
+    this.diskStuck = false
+    this.#driveDisk()
   }
 
   pause(): void {
@@ -332,7 +349,7 @@ export class SimProcess {
   /** One batch on its way to the disk at a time; what is handed in meanwhile is the next one. */
   #driveDisk(): void {
     const batch = this.disk.pending
-    if (this.#diskBusy || batch === 0) return
+    if (this.#diskBusy || this.diskStuck || batch === 0) return
     this.#diskBusy = true
     const { world } = this
     const { diskMinMs, diskMeanMs, diskSpikes, diskSpikeMs } = world.swarm
@@ -341,6 +358,11 @@ export class SimProcess {
     const delayMs = (meanMs + spike) * this.diskFactor
     this.after(delayMs, () => {
       this.#diskBusy = false
+      if (this.diskStuck) return
+      if (this.diskFails !== undefined) {
+        this.diskFails()
+        return
+      }
       world.trace.event(world.kernel.nowMs(), 'disk', this.index, batch)
       for (let i = 0; i < batch; i++) this.disk.complete()
       this.#driveDisk()

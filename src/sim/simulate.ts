@@ -1,12 +1,13 @@
 import { crc32, crc32OfString } from '../base/crc32.ts'
 import { RingsetError } from '../base/errors.ts'
 import { type JudgeName, judge } from '../check/check.ts'
+import type { HistoryLine } from '../check/history.ts'
 import { parseSession, routingKey } from '../protocol/session.ts'
 import { decodeMessage, getMessage } from '../router/timelines.ts'
 import { readChunk } from '../storage/snapshot-chunk.ts'
 import { SimFailure } from './invariants.ts'
 import type { Mutant } from './mutants.ts'
-import { Nemesis } from './nemesis.ts'
+import { type DueFault, Nemesis } from './nemesis.ts'
 import type { Swarm } from './swarm.ts'
 import { setIds } from './topology.ts'
 import { Trace } from './trace.ts'
@@ -21,6 +22,10 @@ export interface SimOptions {
   readonly mutant?: Mutant | undefined
   /** Takes the place of what the seed would draw. */
   readonly swarm?: Partial<Swarm> | undefined
+  /** Numbers of the only faults that happen; each stays what and when it is without the others. */
+  readonly faults?: readonly number[] | undefined
+  /** Gets the history at the end, as `ringset check` judges it. */
+  readonly history?: ((lines: readonly HistoryLine[]) => void) | undefined
   /** Gets the story of the run, line by line. */
   readonly story?: ((line: string) => void) | undefined
 }
@@ -38,6 +43,8 @@ export interface SimVerdict {
   readonly acked: number
   readonly received: number
   readonly elections: number
+  /** Those that happened. */
+  readonly faults: readonly DueFault[]
   /** How often what happened: faults, state changes, warnings of roles. */
   readonly counts: Readonly<Record<string, number>>
 }
@@ -63,6 +70,7 @@ class Run {
   readonly #options: SimOptions
   readonly #trace: Trace
   #world: World | undefined
+  #nemesis: Nemesis | undefined
 
   constructor(options: SimOptions, trace: Trace) {
     this.#options = options
@@ -73,7 +81,8 @@ class Run {
     const { seed, mutant, swarm, faultMs, calmMs = defaultCalmMs } = this.#options
     const world = new World(seed, this.#trace, mutant, swarm)
     this.#world = world
-    const nemesis = new Nemesis(world)
+    const nemesis = new Nemesis(world, this.#options.faults)
+    this.#nemesis = nemesis
     world.kernel.runUntil(faultMs)
     nemesis.stop()
     for (const device of world.devices) device.sending = false
@@ -190,6 +199,7 @@ class Run {
       error === undefined || error instanceof SimFailure
         ? error
         : new SimFailure(error instanceof RingsetError ? error.code : 'throw', textOf(error))
+    if (world !== undefined) this.#options.history?.(world.history.lines)
     return {
       seed: this.#options.seed,
       ok: failure === undefined,
@@ -201,6 +211,7 @@ class Run {
       acked: world?.acks.size ?? 0,
       received: world?.history.lines.filter(({ f }) => f === 'receive').length ?? 0,
       elections: world?.invariants.elections ?? 0,
+      faults: this.#nemesis?.done ?? [],
       counts: Object.fromEntries([...(world?.counts ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)))
     }
   }

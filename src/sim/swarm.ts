@@ -6,7 +6,8 @@ import { Prng } from '../base/prng.ts'
  * processes of a group at once, while a write is on its way · `storm`: the processes of a group die and come back at once, over
  * and over · `pause`: as SIGSTOP · `restart`: in order, handing over first · `cut`, `cutOneWay`: between two
  * processes · `isolate`: one from all · `split`: any two camps · `reset`: a connection and what was under way on it ·
- * `slowDisk`, `slowNode`: for a while · `wipe`: a router's database is gone · `clientReset`, `clientMute`, `clientRestart`: a
+ * `slowDisk`, `slowNode`: for a while · `stuckDisk`: no write ends for a while · `fullDisk`: whoever writes dies, for a while · `syncError`: the
+ * next write fails, and what of it is on the disk nobody knows · `logDamage`: a router's log ends early · `wipe`: a router's database is gone · `clientReset`, `clientMute`, `clientRestart`: a
  * device's connection, its network, its application · `wallJump`: a clock is set.
  */
 export const faultKinds = [
@@ -24,6 +25,10 @@ export const faultKinds = [
   'reset',
   'slowDisk',
   'slowNode',
+  'stuckDisk',
+  'fullDisk',
+  'syncError',
+  'logDamage',
   'wipe',
   'clientReset',
   'clientMute',

@@ -36,6 +36,12 @@ export class MemoryDisk {
     return this.#queue.length
   }
 
+  /** Whether the next process would find a group in quarantine. */
+  get quarantined(): boolean {
+    for (const { quarantine } of this.#images.values()) if (quarantine !== undefined) return true
+    return false
+  }
+
   group(groupId: string): GroupStore {
     const known = this.#stores.get(groupId)
     if (known !== undefined) return known
@@ -86,6 +92,23 @@ export class MemoryDisk {
     this.crash(0)
     for (const [name, image] of this.#images) this.#images.set(name, image.wiped(reason))
     return new MemoryDisk(this.#images)
+  }
+
+  /**
+   * The newest entries of each log that are not in the rows yet cannot be read any more: the groups concerned are in quarantine. Call on
+   * what `crash` returned, before a process uses it.
+   * @param lose how many of so many entries are lost.
+   */
+  damage(lose: (entries: number) => number, reason: string): void {
+    for (const image of this.#images.values()) {
+      const unapplied = image.lastIndex - image.applied
+      const lost = Math.min(lose(unapplied), unapplied)
+      if (lost <= 0) continue
+      image.entries.length -= lost
+      const { term, vote, commit } = image.hardState
+      image.hardState = { term, vote, commit: Math.min(commit, image.lastIndex) }
+      image.quarantine = reason
+    }
   }
 
   #persist(operations: readonly Operation[]): void {

@@ -1,0 +1,219 @@
+import type { Prng } from '../base/prng.ts'
+import type { SimProcess } from './sim-process.ts'
+import { exponential, type FaultKind, pick, shuffled } from './swarm.ts'
+import { replicasOf, setIds } from './topology.ts'
+import type { World } from './world.ts'
+
+const groups = [...setIds, 'arbiter']
+/** How long a process that found its disk full waits before it is started again. */
+const restartMs = 200
+
+/** One fault, with random numbers of its own: whether it happens changes nothing about what the other faults draw. */
+export class Fault {
+  readonly #world: World
+  readonly #random: Prng
+  /** Some faults come in several strokes; none falls after the end of all faults. */
+  readonly #after: (delayMs: number, event: () => void) => void
+
+  constructor(world: World, random: Prng, after: (delayMs: number, event: () => void) => void) {
+    this.#world = world
+    this.#random = random
+    this.#after = after
+  }
+
+  do(kind: FaultKind): void {
+    const random = this.#random
+    const node = this.#victim()
+    const forMs = this.#duration()
+    switch (kind) {
+      case 'crash':
+        this.#crash(node, 'killed', forMs)
+        break
+      case 'powerLoss':
+        this.#crash(node, 'powerLoss', forMs)
+        break
+      case 'setLoss':
+        this.#loseAll(this.#group(pick(random, setIds)), forMs)
+        break
+      case 'arbiterLoss':
+        this.#loseAll(this.#group('arbiter'), forMs)
+        break
+      case 'storm':
+        this.#storm(this.#group(pick(random, groups)), 10 + random.below(60))
+        break
+      case 'pause':
+        node.pause()
+        this.#after(forMs, () => node.resume())
+        break
+      case 'restart':
+        node.leave(() => this.#startLater(node, random.below(500)))
+        break
+      case 'wallJump':
+        node.wallSkewMs += (random.float() * 2 - 1) * 5_000
+        break
+      case 'slowNode':
+        node.turnFactor = pick(random, [10, 100])
+        this.#after(forMs, () => {
+          node.turnFactor = 1
+        })
+        break
+      case 'clientReset':
+      case 'clientMute':
+      case 'clientRestart':
+        this.#disturbClient(kind, forMs)
+        break
+      case 'slowDisk':
+      case 'stuckDisk':
+      case 'fullDisk':
+      case 'syncError':
+      case 'logDamage':
+      case 'wipe':
+        this.#disturbDisk(kind, node, forMs)
+        break
+      default:
+        this.#disturbNetwork(kind, node, forMs)
+    }
+  }
+
+  #disturbDisk(kind: FaultKind, node: SimProcess, forMs: number): void {
+    const random = this.#random
+    switch (kind) {
+      case 'slowDisk':
+        node.diskFactor = pick(random, [5, 50])
+        this.#after(forMs, () => {
+          node.diskFactor = 1
+        })
+        break
+      case 'stuckDisk':
+        node.diskStuck = true
+        this.#after(forMs, () => node.freeDisk())
+        break
+      case 'fullDisk':
+        node.diskFails = () => {
+          // Nothing of a batch that does not fit is written.
+          node.crash('killed', 0)
+          this.#startLater(node, restartMs)
+        }
+        this.#after(forMs, () => {
+          node.diskFails = undefined
+        })
+        break
+      case 'syncError':
+        node.diskFails = () => {
+          node.diskFails = undefined
+          // What the failed sync left on the disk nobody knows.
+          node.crash('killed', pick(random, [0, 1, 3]))
+          this.#startLater(node, forMs)
+        }
+        break
+      default:
+        this.#loseData(kind, node, forMs)
+    }
+  }
+
+  /** Only one replica of a group at a time may have lost data, else there is nothing to recover from. */
+  #loseData(kind: FaultKind, node: SimProcess, forMs: number): void {
+    const group = node.replicas[0]?.group
+    if (group === undefined || group === 'arbiter') return
+    const sound = this.#group(group).every(({ alive, disk }) => alive && !disk.quarantined)
+    if (!sound) return
+    node.crash('killed', 0)
+    if (kind === 'wipe') node.wipe()
+    else node.damageLog(entries => this.#random.below(entries + 1))
+    this.#startLater(node, forMs)
+  }
+
+  #disturbNetwork(kind: FaultKind, node: SimProcess, forMs: number): void {
+    const { network, nodes } = this.#world
+    const other = pick(this.#random, nodes)
+    if (kind === 'reset') {
+      if (node !== other) network.reset(node, other)
+      return
+    }
+    const pairs: [SimProcess, SimProcess][] = []
+    if (kind === 'cut' || kind === 'cutOneWay') {
+      pairs.push([node, other])
+      if (kind === 'cut') pairs.push([other, node])
+    } else {
+      const order = shuffled(nodes, this.#random)
+      const camp = kind === 'isolate' ? [node] : order.slice(0, 1 + this.#random.below(8))
+      for (const a of nodes) {
+        for (const b of nodes) if (camp.includes(a) !== camp.includes(b)) pairs.push([a, b])
+      }
+    }
+    for (const [from, to] of pairs) network.setCut(from, to, true)
+    this.#after(forMs, () => {
+      for (const [from, to] of pairs) network.setCut(from, to, false)
+    })
+  }
+
+  #disturbClient(kind: FaultKind, forMs: number): void {
+    const { devices, gates } = this.#world
+    const device = pick(this.#random, devices)
+    if (kind === 'clientReset') gates.reset(device)
+    else if (kind === 'clientRestart') device.restart(forMs)
+    else {
+      device.muted = true
+      this.#after(forMs, () => {
+        device.muted = false
+      })
+    }
+  }
+
+  /** Mostly short, sometimes past every timeout. */
+  #duration(): number {
+    return exponential(this.#random, pick(this.#random, [30, 300, 2_500]))
+  }
+
+  #crash(node: SimProcess, kind: 'killed' | 'powerLoss', forMs: number): void {
+    // Of a killed process the operating system writes everything; without power any suffix is lost.
+    const kept = pick(this.#random, [0, 1, 3, 1_000_000])
+    node.crash(kind, kept)
+    this.#startLater(node, forMs)
+  }
+
+  /** Also when the faults are over meanwhile: who was asked to leave does so. */
+  #startLater(node: SimProcess, delayMs: number): void {
+    this.#world.kernel.schedule(delayMs, () => {
+      if (!node.alive) node.start()
+    })
+  }
+
+  /** Half of the time somebody who leads, for that is where it hurts. */
+  #victim(): SimProcess {
+    const { nodes } = this.#world
+    if (this.#random.below(2) === 0) return pick(this.#random, nodes)
+    const group = pick(this.#random, groups)
+    const leader = this.#group(group).find(({ replicas }) =>
+      replicas.some(replica => replica.group === group && replica.api.leading())
+    )
+    return leader ?? pick(this.#random, nodes)
+  }
+
+  #group(group: string): SimProcess[] {
+    return replicasOf(group).map(({ nodeId }) => this.#world.node(nodeId))
+  }
+
+  /** Without power at once, and rather while something is on its way to a disk. */
+  #loseAll(nodes: readonly SimProcess[], forMs: number, patience = 50): void {
+    const writing = nodes.filter(({ disk }) => disk.pending > 0).length
+    if (writing < 2 && patience > 0) {
+      this.#after(1, () => this.#loseAll(nodes, forMs, patience - 1))
+      return
+    }
+    const kept = pick(this.#random, [0, 0, 1, 3])
+    for (const node of nodes) {
+      node.crash('powerLoss', kept)
+      this.#startLater(node, forMs * this.#random.float())
+    }
+  }
+
+  #storm(nodes: readonly SimProcess[], strikes: number): void {
+    const node = pick(this.#random, nodes)
+    node.crash('killed', pick(this.#random, [0, 0, 1, 1_000_000]))
+    this.#startLater(node, exponential(this.#random, 8))
+    if (strikes > 0) {
+      this.#after(exponential(this.#random, 40), () => this.#storm(nodes, strikes - 1))
+    }
+  }
+}
