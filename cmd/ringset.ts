@@ -27,6 +27,12 @@ async function main(words: readonly string[]): Promise<void> {
   else await program.parseAsync(words, { from: 'user' })
 }
 
+// Whoever reads the output may have seen enough of it, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit()
+  throw error
+})
+
 const words = process.argv.slice(2)
 try {
   await main(words)

@@ -36,7 +36,7 @@ describe('the simulation', () => {
     let received = 0
     for (let seed = 1; seed <= 24; seed++) {
       const verdict = simulate({ seed, faultMs })
-      const replay = `ringset sim --seed ${seed} --minutes ${faultMs / 60_000} --trace`
+      const replay = `ringset sim --seed ${seed} --seconds ${faultMs / 1_000} --trace`
       expect(verdict.ok, `${verdict.check}: ${verdict.text}\n${replay}`).toBe(true)
       acked += verdict.acked
       received += verdict.received
