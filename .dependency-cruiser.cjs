@@ -64,7 +64,7 @@ const layers = {
     'check',
     'client'
   ],
-  chaos: ['base', 'config', 'control', 'client', 'launch', 'check']
+  chaos: ['base', 'table', 'protocol', 'config', 'control', 'client', 'launch', 'check']
 }
 
 /** One home per npm package and Node module. */
@@ -72,8 +72,8 @@ const homes = {
   'classic-level': ['storage'],
   '@grpc/grpc-js': ['control', 'gen'],
   '@bufbuild/protobuf': ['gen'],
-  zod: ['config'],
-  yaml: ['config'],
+  zod: ['config', 'chaos'],
+  yaml: ['config', 'chaos'],
   pino: ['observe'],
   'prom-client': ['observe'],
   hashring: ['table'],

@@ -75,6 +75,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/sim.ts')).configureSim
   },
   {
+    name: 'chaos',
+    summary: 'run failure drills on real processes, with a verdict',
+    load: async () => (await import('./commands/chaos.ts')).configureChaos
+  },
+  {
     name: 'check',
     summary: 'judge the history of a run',
     load: async () => (await import('./commands/check.ts')).configureCheck

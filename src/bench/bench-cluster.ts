@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClusterConfigInput } from '../config/schema.ts'
 import { readSecrets } from '../config/secrets.ts'
 import { startCluster } from '../launch/launch.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
+import { freePorts, wholeClusterConfig } from '../launch/whole-cluster.ts'
 
 type NodeInput = ClusterConfigInput['nodes'][number]
 type RoleInput = NodeInput['roles'][number]
@@ -41,27 +41,6 @@ export async function wholeCluster(setIds: readonly string[]): Promise<BenchClus
   return startBenchCluster(await wholeClusterConfig(setIds))
 }
 
-export async function wholeClusterConfig(setIds: readonly string[]): Promise<ClusterConfigInput> {
-  const ports = await freePorts(setIds.length * 8 + 6)
-  const next = (): number => ports.pop()!
-  const node = (id: string, roles: RoleInput[]): NodeInput => {
-    return { id, peerPort: next(), controlPort: next(), roles }
-  }
-  const nodes: NodeInput[] = []
-  for (const set of setIds) {
-    for (const replica of [1, 2, 3]) {
-      const roles: RoleInput[] = [{ role: 'router', set, replica }]
-      if (replica < 3) {
-        roles.push({ role: 'transfer', id: `${set}-t${replica}`, set, tcpPort: next() })
-        roles.push({ role: 'logic', id: `${set}-l${replica}`, set })
-      }
-      nodes.push(node(`${set}-${'abc'[replica - 1]}`, roles))
-    }
-  }
-  for (const replica of [1, 2, 3]) nodes.push(node(`a${replica}`, [{ role: 'arbiter', replica }]))
-  return { cluster: { name: 'bench' }, sets: setIds.map(id => ({ id })), nodes }
-}
-
 async function startBenchCluster(config: ClusterConfigInput): Promise<BenchCluster> {
   const directory = await mkdtemp(join(tmpdir(), 'ringset-bench-'))
   try {
@@ -76,21 +55,4 @@ async function startBenchCluster(config: ClusterConfigInput): Promise<BenchClust
     await rm(directory, { recursive: true, force: true })
     throw error
   }
-}
-
-/** Ports that nobody listens on now. All are held until the last is found, so that none comes twice. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(0, '127.0.0.1', resolve)
-      })
-      return server
-    })
-  )
-  const ports = servers.map(server => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
 }

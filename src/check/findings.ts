@@ -9,6 +9,8 @@ export interface Check<Name extends string = string> {
   readonly ok: true | false | 'unknown'
   /** How many facts were looked at; 0 = the history says nothing about this. */
   readonly judged: number
+  /** How many of them break the rule. */
+  readonly violations: number
   readonly detail: string
   /**
    * At most `examplesMax`, each at most `exampleLengthMax` long, with line numbers counted from 1.
@@ -38,17 +40,19 @@ export class Findings {
   /** @param unit plural noun of what is counted. */
   check<Name extends string>(name: Name, unit: string): Check<Name> {
     const of = `of ${this.judged} ${unit}`
-    if (this.#bad > 0) {
-      const detail = `${this.#bad} violations ${of}`
-      return { name, ok: false, judged: this.judged, detail, examples: this.#badExamples }
+    const violations = this.#bad
+    const { judged } = this
+    if (violations > 0) {
+      const detail = `${violations} violations ${of}`
+      return { name, ok: false, judged, violations, detail, examples: this.#badExamples }
     }
     if (this.#undecided > 0) {
       const detail = `${this.#undecided} undecided ${of}`
       const examples = this.#undecidedExamples
-      return { name, ok: 'unknown', judged: this.judged, detail, examples }
+      return { name, ok: 'unknown', judged, violations, detail, examples }
     }
-    const detail = this.judged === 0 ? 'nothing recorded' : `${this.judged} ${unit}`
-    return { name, ok: true, judged: this.judged, detail, examples: [] }
+    const detail = judged === 0 ? 'nothing recorded' : `${judged} ${unit}`
+    return { name, ok: true, judged, violations, detail, examples: [] }
   }
 }
 

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { wholeClusterConfig } from '../../src/bench/bench-cluster.ts'
+import { wholeClusterConfig } from '../../src/launch/whole-cluster.ts'
 import { builtProgram } from '../support/test-cluster.ts'
 
 interface Result {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FileStore } from '../../src/client/file-store.ts'
 import { ChatWorkload, conversations } from '../support/chat-workload.ts'
 import { eventually } from '../support/eventually.ts'
-import { judgementText, onlyMessages } from '../support/history-recorder.ts'
+import { judgementText, onlyMessages } from '../../src/chaos/history-recorder.ts'
 import { TestCluster } from '../support/test-cluster.ts'
 
 const messages = 20_000

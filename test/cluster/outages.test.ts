@@ -2,9 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { p2pSession, parseSession, routingKey } from '../../src/protocol/session.ts'
 import { ChatWorkload, conversations } from '../support/chat-workload.ts'
-import { ClusterWatch } from '../support/cluster-watch.ts'
+import { ClusterWatch } from '../../src/chaos/cluster-watch.ts'
 import { eventually } from '../support/eventually.ts'
-import { judgementText, onlyMessages } from '../support/history-recorder.ts'
+import { judgementText, onlyMessages } from '../../src/chaos/history-recorder.ts'
 import { ReplicaClient } from '../support/replica-client.ts'
 import { ReplicaProbe } from '../support/replica-probe.ts'
 import { TestCluster } from '../support/test-cluster.ts'
@@ -37,7 +37,7 @@ describe('an outage', () => {
     const users = home.flatMap((uid, i) => [uid, away[i]!])
     const chat = new ChatWorkload(cluster)
     await chat.connect(users)
-    const watch = new ClusterWatch(cluster, chat.history)
+    const watch = new ClusterWatch(cluster.cluster, chat.history)
     const probe = await ReplicaProbe.connect(cluster, chat, [home[0]!, home[4]!])
     try {
       let going = true
@@ -126,7 +126,7 @@ describe('an outage', () => {
     ]
     const chat = new ChatWorkload(cluster)
     await chat.connect(users)
-    const watch = new ClusterWatch(cluster, chat.history)
+    const watch = new ClusterWatch(cluster.cluster, chat.history)
     try {
       const before = (await cluster.status()).epoch
       await Promise.all(arbiters.map(id => cluster.cluster.killNode(id)))

@@ -5,7 +5,7 @@ import type { LogicClient } from '../../src/client/logic-client.ts'
 import type { Cursor, PayloadOf } from '../../src/protocol/kinds.ts'
 import { p2pSession } from '../../src/protocol/session.ts'
 import { eventually } from './eventually.ts'
-import { HistoryRecorder } from './history-recorder.ts'
+import { HistoryRecorder } from '../../src/chaos/history-recorder.ts'
 import type { TestCluster } from './test-cluster.ts'
 
 export interface WorkloadOptions {

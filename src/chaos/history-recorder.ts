@@ -1,6 +1,6 @@
-import { RingsetError } from '../../src/base/errors.ts'
-import { type Judgement, type JudgeName, judge } from '../../src/check/check.ts'
-import { formatLine, type HistoryLine, type LineType } from '../../src/check/history.ts'
+import { RingsetError } from '../base/errors.ts'
+import { type Judgement, type JudgeName, judge } from '../check/check.ts'
+import { formatLine, type HistoryLine, type LineType } from '../check/history.ts'
 
 /** Judges without anything to judge in a history of messages alone. */
 export const onlyMessages: readonly JudgeName[] = [

@@ -1,0 +1,123 @@
+import type { LeaderChange } from './cluster-watch.ts'
+import type { FaultAction } from './scenario.ts'
+import type { MessageSample } from './workload.ts'
+
+/** A fault that happened. */
+export interface FaultRecord {
+  readonly action: FaultAction
+  readonly target: string
+  readonly nodes: readonly string[]
+  /** Whose users it may touch. */
+  readonly sets: readonly string[]
+  /** Groups whose leader was among the nodes. */
+  readonly ledGroups: readonly string[]
+  readonly atMs: number
+  /** Begun to be undone; 0 = not yet. */
+  undoneMs: number
+}
+
+/** How a set came back after a fault, whatever other faults came meanwhile; null: not seen. Milliseconds since the fault. */
+export interface Recovery {
+  readonly fault: number
+  readonly set: string
+  /** Another leader is seen by somebody, of a group whose leader was hit. */
+  readonly electedMs: number | null
+  /** A message of the set that was due after the fault is acknowledged. */
+  readonly firstAckMs: number | null
+  /** One whose receiver lives in the set is delivered. */
+  readonly firstDeliveryMs: number | null
+  /** The first half second in which as many messages were acknowledged as 95 % of the time before. */
+  readonly fullRateMs: number | null
+}
+
+export interface Percentiles {
+  readonly count: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}
+
+const rateWindowMs = 500
+const rateBeforeMs = 3_000
+const fullRate = 0.95
+
+export function percentiles(values: readonly number[]): Percentiles {
+  const sorted = [...values].sort((a, b) => a - b)
+  const at = (share: number): number =>
+    sorted.length === 0
+      ? 0
+      : sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)]!
+  return { count: sorted.length, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) }
+}
+
+/** For each fault and set it touched. */
+export function recoveries(
+  faults: readonly FaultRecord[],
+  samples: readonly MessageSample[],
+  leaderChanges: readonly LeaderChange[],
+  endMs: number
+): Recovery[] {
+  const found: Recovery[] = []
+  for (const [index, fault] of faults.entries()) {
+    for (const set of fault.sets) {
+      const first = (times: readonly number[]): number | null => {
+        const inside = times.filter(atMs => atMs > fault.atMs && atMs <= endMs)
+        return inside.length === 0 ? null : Math.min(...inside) - fault.atMs
+      }
+      const after = samples.filter(({ dueMs }) => dueMs > fault.atMs)
+      const changes = leaderChanges.filter(
+        ({ group }) => group === set && fault.ledGroups.includes(set)
+      )
+      found.push({
+        fault: index,
+        set,
+        electedMs: first(changes.map(({ atMs }) => atMs)),
+        firstAckMs: first(after.filter(one => one.homeSet === set).map(one => one.ackedMs)),
+        firstDeliveryMs: first(
+          after.filter(one => one.receiverSet === set).map(one => one.deliveredMs)
+        ),
+        fullRateMs: fullRateAfter(fault.atMs, endMs, set, samples)
+      })
+    }
+  }
+  return found
+}
+
+function fullRateAfter(
+  atMs: number,
+  untilMs: number,
+  set: string,
+  samples: readonly MessageSample[]
+): number | null {
+  const acks = samples
+    .filter(({ homeSet, ackedMs }) => homeSet === set && ackedMs > 0)
+    .map(({ ackedMs }) => ackedMs)
+    .sort((a, b) => a - b)
+  const before = acks.filter(ack => ack > atMs - rateBeforeMs && ack <= atMs).length
+  const wanted = fullRate * (before / rateBeforeMs) * rateWindowMs
+  if (wanted === 0) return null
+  for (let fromMs = atMs; fromMs + rateWindowMs <= untilMs; fromMs += rateWindowMs / 5) {
+    const count = acks.filter(ack => ack > fromMs && ack <= fromMs + rateWindowMs).length
+    if (count >= wanted) return fromMs + rateWindowMs - atMs
+  }
+  return null
+}
+
+/** The p99 of acknowledgements homed in sets that no fault touched: before the first fault, and from then on. Null: nothing to compare. */
+export function untouched(
+  faults: readonly FaultRecord[],
+  samples: readonly MessageSample[]
+): { readonly before: Percentiles; readonly during: Percentiles } | null {
+  const touched = new Set(faults.flatMap(({ sets }) => sets))
+  const firstMs = Math.min(...faults.map(({ atMs }) => atMs))
+  const own = samples.filter(
+    one => !touched.has(one.homeSet) && !touched.has(one.receiverSet) && one.ackedMs > 0
+  )
+  const took = (some: readonly MessageSample[]): Percentiles =>
+    percentiles(some.map(({ dueMs, ackedMs }) => ackedMs - dueMs))
+  const before = own.filter(({ dueMs }) => dueMs < firstMs)
+  const during = own.filter(({ dueMs }) => dueMs >= firstMs)
+  return before.length === 0 || during.length === 0
+    ? null
+    : { before: took(before), during: took(during) }
+}

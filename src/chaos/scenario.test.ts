@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest'
+import { Prng } from '../base/prng.ts'
+import { parseConfig } from '../config/config.ts'
+import { findScenario, parseScenario, shippedScenarios } from './scenario.ts'
+import { nodesOf, parseTarget, setsOn } from './targets.ts'
+
+const router = (set: string, replica: number) => ({ role: 'router' as const, set, replica })
+const config = parseConfig({
+  cluster: { name: 'test' },
+  sets: [{ id: 's1' }, { id: 's2' }],
+  nodes: ['s1', 's2'].flatMap((set, s) =>
+    [1, 2, 3].map(replica => ({
+      id: `${set}-${replica}`,
+      peerPort: 7_000 + s * 100 + replica,
+      controlPort: 7_050 + s * 100 + replica,
+      roles: [
+        router(set, replica),
+        ...(s === 0 ? [{ role: 'arbiter' as const, replica }] : []),
+        ...(replica === 1
+          ? [
+              { role: 'transfer' as const, id: `${set}-t`, set, tcpPort: 7_090 + s * 100 },
+              { role: 'logic' as const, id: `${set}-l`, set }
+            ]
+          : [])
+      ]
+    }))
+  )
+})
+const leaders = new Map([
+  ['s1', 's1-2'],
+  ['arbiter', 's1-3']
+])
+const pick = (text: string, seed = 1): string[] =>
+  nodesOf(parseTarget(text, config), config, leaders, new Prng(seed))
+
+describe('scenarios', () => {
+  it('that come with the program are sound, named as their files, and say what they prove', () => {
+    const all = shippedScenarios()
+    expect(all.length).toBeGreaterThanOrEqual(9)
+    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
+    for (const { name, faults } of all) {
+      expect(findScenario(name).name).toBe(name)
+      expect(faults.length).toBeGreaterThan(0)
+    }
+  })
+
+  it.each([
+    ['name: a\nproves: it does something\nfaults: [', /x\.yaml:3:\d+: /],
+    ['name: a\nproves: it does something\nspeed: 3', /x\.yaml:1:1: .*speed/],
+    ['name: a b\nproves: it does something', /x\.yaml:1:7: name: /],
+    [
+      'name: a\nproves: it does something\nfaults:\n  - { do: melt, target: everything, at: 1 }',
+      /x\.yaml:4:11: faults\.0\.do: /
+    ],
+    [
+      'name: a\nproves: it does something\nfaults:\n  - { do: kill, target: everything }',
+      /x\.yaml:4:\d+: faults\.0: needs `at`/
+    ],
+    ['[]', /x\.yaml:1:1: /],
+    ['', /x\.yaml:1:1: /]
+  ])('that are wrong are refused with file, line and rule: %j', (text, expected) => {
+    expect(() => parseScenario(text, 'x.yaml')).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(expected) })
+    )
+  })
+
+  it('that do not exist are answered with those that do', () => {
+    expect(() => findScenario('leader-kil')).toThrow(/leader-kill/)
+    expect(() => findScenario('./nowhere.yaml')).toThrow(/nowhere\.yaml: cannot be read \(ENOENT\)/)
+  })
+})
+
+describe('targets', () => {
+  it('name nodes', () => {
+    expect(pick('everything')).toHaveLength(6)
+    expect(pick('node s2-3')).toEqual(['s2-3'])
+    expect(pick('leader of s1')).toEqual(['s1-2'])
+    expect(pick('leader of arbiter')).toEqual(['s1-3'])
+    expect(pick('leader of s2')).toEqual([])
+    expect(pick('all of s2')).toEqual(['s2-1', 's2-2', 's2-3'])
+    expect(pick('all of arbiter')).toEqual(['s1-1', 's1-2', 's1-3'])
+    expect(pick('transfer of s1')).toEqual(['s1-1'])
+    expect(pick('logic of any', 3)[0]).toMatch(/^s[12]-1$/)
+  })
+
+  it('draw among those that fit', () => {
+    const seeds = Array.from({ length: 60 }, (_, seed) => seed)
+    const drawn = (text: string) => new Set(seeds.flatMap(seed => pick(text, seed)))
+    expect([...drawn('follower of s1')].sort()).toEqual(['s1-1', 's1-3'])
+    expect(drawn('router of any').size).toBe(6)
+  })
+
+  it('know whose users they touch', () => {
+    expect(setsOn(['s1-2', 's2-1'], config)).toEqual(['s1', 's2'])
+    expect(setsOn([], config)).toEqual([])
+  })
+
+  it.each(['leader', 'leader of s3', 'node x', 'king of s1', 'transfer of arbiter', ''])(
+    'that mean nothing are refused: %j',
+    text => {
+      expect(() => parseTarget(text, config)).toThrow(
+        expect.objectContaining({ code: 'CONFIG_INVALID' })
+      )
+    }
+  )
+})

@@ -1,0 +1,137 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { LineCounter, parseDocument } from 'yaml'
+import { z } from 'zod'
+import { RingsetError } from '../base/errors.ts'
+
+/**
+ * What is done to the nodes that a target names · `kill`: SIGKILL, started again afterwards · `terminate`: SIGTERM, so that they hand
+ * over first, then started again · `pause`: SIGSTOP, then SIGCONT · `wipe`: killed, their database deleted, started again ·
+ * `bitRot`: killed, one bit of their newest log file turned, started again.
+ */
+export const faultActions = ['kill', 'terminate', 'pause', 'wipe', 'bitRot'] as const
+export type FaultAction = (typeof faultActions)[number]
+
+const seconds = z.number().min(0.05).max(86_400)
+const share = z.number().min(0).max(1)
+
+const fault = z
+  .strictObject({
+    do: z.enum(faultActions),
+    /** See `parseTarget`. */
+    target: z.string().min(1).max(80),
+    at: z.number().min(0).max(86_400).optional(),
+    every: seconds.optional(),
+    /** How long until it is undone; for `kill` and its like, until the nodes are started again. */
+    seconds: seconds.default(1),
+    /** Strokes of `every` at most. */
+    times: z.number().int().min(1).max(10_000).optional()
+  })
+  .refine(({ at, every }) => at !== undefined || every !== undefined, {
+    message: 'needs `at` (seconds since the load began) or `every` (seconds between two)'
+  })
+
+const scenarioSchema = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,40}$/),
+  proves: z.string().min(10).max(300),
+  /** Of load; faults fall in it. */
+  seconds: seconds.default(30),
+  sets: z.number().int().min(1).max(8).default(2),
+  workload: z
+    .strictObject({
+      users: z.number().int().min(2).max(5_000).default(40),
+      /** Share of users with a second device. */
+      secondDevices: share.default(0.25),
+      messagesPerSecond: z.number().min(1).max(20_000).default(100),
+      /** Devices that go offline and come back, a second. */
+      reconnectsPerSecond: z.number().min(0).max(1_000).default(0.5),
+      /** Logic clients that append, read the latest msgid and draw sequence numbers. */
+      backends: z.number().int().min(0).max(100).default(2),
+      backendOperationsPerSecond: z.number().min(1).max(20_000).default(20)
+    })
+    .prefault({}),
+  faults: z.array(fault).max(100).default([]),
+  expect: z
+    .strictObject({
+      /** From a fault to the next acknowledgement in each set that it touched, at the 99th percentile of the run. */
+      firstAckMs: z.number().min(1).optional(),
+      /** Messages of sets that no fault touched: their p99 during faults, as a multiple of before, at most. */
+      untouchedTimes: z.number().min(1).optional()
+    })
+    .prefault({})
+})
+
+export type Scenario = z.output<typeof scenarioSchema>
+export type ScenarioFault = Scenario['faults'][number]
+
+const maxFileBytes = 256 * 1024
+
+/** Where the scenarios are that come with the program. */
+function shippedFolder(): string {
+  const candidates = ['../../cluster-configs/chaos', '../../../cluster-configs/chaos']
+  for (const candidate of candidates) {
+    const folder = fileURLToPath(new URL(candidate, import.meta.url))
+    try {
+      if (statSync(folder).isDirectory()) return folder
+    } catch {
+      // The other one: sources and the built program lie at different depths.
+    }
+  }
+  throw new RingsetError('INTERNAL', 'the scenarios that come with the program are missing')
+}
+
+/** All scenarios that come with the program, by name. */
+export function shippedScenarios(): Scenario[] {
+  const folder = shippedFolder()
+  const files = readdirSync(folder).filter(file => file.endsWith('.yaml'))
+  return files.sort().map(file => loadScenario(join(folder, file)))
+}
+
+/** @param nameOrFile a shipped one's name, or a file of one's own. Throws CONFIG_INVALID. */
+export function findScenario(nameOrFile: string): Scenario {
+  if (/[/\\.]/.test(nameOrFile)) return loadScenario(nameOrFile)
+  const known = shippedScenarios()
+  const found = known.find(({ name }) => name === nameOrFile)
+  if (found !== undefined) return found
+  const names = known.map(({ name }) => name).join(', ')
+  throw new RingsetError('USAGE', `no scenario is called ${nameOrFile}; there are ${names}`)
+}
+
+function loadScenario(file: string): Scenario {
+  let text: string
+  try {
+    if (statSync(file).size > maxFileBytes) throw new Error(`is over ${maxFileBytes} bytes`)
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message
+    throw new RingsetError('CONFIG_INVALID', `${file}: cannot be read (${reason})`, { file }, error)
+  }
+  return parseScenario(text, file)
+}
+
+/** @param file what messages name. Throws CONFIG_INVALID with file, line and rule of the first fault. */
+export function parseScenario(text: string, file: string): Scenario {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const fail = (offset: number, why: string): never => {
+    const { line, col } = lines.linePos(offset)
+    throw new RingsetError('CONFIG_INVALID', `${file}:${line}:${col}: ${why}`, { file, line })
+  }
+  const broken = document.errors[0] ?? document.warnings[0]
+  if (broken !== undefined) fail(broken.pos[0], broken.message.split('\n')[0]!)
+  const parsed = scenarioSchema.safeParse(document.toJS({ maxAliasCount: 100 }))
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]!
+  const node = nearestNode(document, issue.path)
+  const field = issue.path.length === 0 ? basename(file) : issue.path.join('.')
+  return fail(node, `${field}: ${issue.message}`)
+}
+
+function nearestNode(document: ReturnType<typeof parseDocument>, path: PropertyKey[]): number {
+  for (let depth = path.length; depth >= 0; depth--) {
+    const node = document.getIn(path.slice(0, depth), true) as { range?: [number] } | undefined
+    if (node?.range) return node.range[0]
+  }
+  return 0
+}

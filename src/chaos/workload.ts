@@ -1,0 +1,375 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { Prng } from '../base/prng.ts'
+import {
+  createToken,
+  ImClient,
+  type ImMessage,
+  LogicClient,
+  MemoryStore,
+  p2pSession
+} from '../client/client.ts'
+import type { ClusterConfig } from '../config/schema.ts'
+import { parseSession, routingKey } from '../protocol/session.ts'
+import type { TableView } from '../table/table-view.ts'
+import type { HistoryRecorder } from './history-recorder.ts'
+import type { Scenario } from './scenario.ts'
+
+/** One message: when it was due, and when what became of it was seen. Times by `performance.now`. */
+export interface MessageSample {
+  readonly dueMs: number
+  /** Where the conversation is homed. */
+  readonly homeSet: string
+  /** Where the receiver lives. */
+  readonly receiverSet: string
+  /** 0 = not yet. */
+  ackedMs: number
+  deliveredMs: number
+}
+
+export interface WorkloadOptions {
+  readonly config: ClusterConfig
+  readonly secret: Buffer
+  readonly table: TableView
+  readonly history: HistoryRecorder
+  readonly seed: number
+  readonly plan: Scenario['workload']
+}
+
+interface Device {
+  readonly uid: string
+  readonly deviceId: string
+  readonly store: MemoryStore
+  client: ImClient
+  online: boolean
+  /** Session → highest msgid received. */
+  readonly held: Map<string, number>
+}
+
+const pumpMs = 5
+const connectAtOnce = 50
+const sendDeadlineMs = 60_000
+const backendDeadlineMs = 10_000
+const offlineMaxMs = 3_000
+const dayMs = 86_400_000
+/** Everybody talks to the users so many places on. */
+const contactSteps = [1, 2, 7]
+
+/**
+ * Users on real connections and logic clients, at a fixed rate whatever the cluster does (open loop), who tell a recorder everything.
+ * Every message carries a number of its own as its text: it is by that, not by the ids of the library, that the judges know it.
+ */
+export class Workload {
+  readonly samples: MessageSample[] = []
+  /** Error code → how many operations ended with it. */
+  readonly errors = new Map<string, number>()
+  acked = 0
+  delivered = 0
+  readonly #options: WorkloadOptions
+  readonly #random: Prng
+  readonly #devices = new Map<string, Device>()
+  readonly #pairs: (readonly [string, string])[] = []
+  readonly #backends: LogicClient[] = []
+  readonly #latest = new Map<string, number>()
+  readonly #sampleOf = new Map<string, MessageSample>()
+  readonly #lanes = new Map<string, number[]>()
+  readonly #underWay = new Set<Promise<void>>()
+  readonly #stop = new AbortController()
+  #count = 0
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options
+    this.#random = new Prng(options.seed, 'workload')
+  }
+
+  /** Brings everybody online and tells the recorder who has to get what. */
+  async connect(onProgress: (online: number) => void = () => {}): Promise<void> {
+    const { plan } = this.#options
+    const uids = Array.from({ length: plan.users }, (_, i) => `user-${i + 1}`)
+    for (const uid of uids) {
+      this.#addDevice(uid, 'd1')
+      if (this.#random.float() < plan.secondDevices) this.#addDevice(uid, 'd2')
+    }
+    for (const [i, uid] of uids.entries()) {
+      for (const step of contactSteps) {
+        const other = uids[(i + step) % uids.length]!
+        if (other !== uid) this.#pairs.push([uid, other], [other, uid])
+      }
+    }
+    for (const [a, b] of this.#pairs) this.#declare(p2pSession(a, b), [a, b])
+    const devices = [...this.#devices.values()]
+    for (let first = 0; first < devices.length; first += connectAtOnce) {
+      const some = devices.slice(first, first + connectAtOnce)
+      await Promise.all(some.map(({ client }) => client.connect()))
+      onProgress(Math.min(first + connectAtOnce, devices.length))
+    }
+    for (let i = 0; i < plan.backends; i++) this.#addBackend(i, uids)
+    await Promise.all(this.#backends.map(backend => backend.ready()))
+  }
+
+  /** Loads the cluster until `end`. */
+  start(): void {
+    const { plan } = this.#options
+    this.#pump(plan.messagesPerSecond, dueMs => this.#sendOne(dueMs))
+    if (plan.reconnectsPerSecond > 0) {
+      this.#pump(plan.reconnectsPerSecond, () => this.#reconnectOne())
+    }
+    if (this.#backends.length > 0) {
+      this.#pump(plan.backendOperationsPerSecond, () => this.#backendOperation())
+    }
+  }
+
+  /** Starts nothing more and waits for the end of what is under way. */
+  async end(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all(this.#underWay)
+  }
+
+  /** Waits until every device holds all that was acknowledged to anybody; returns what is missing after `withinMs`. */
+  async settle(withinMs: number): Promise<string[]> {
+    const untilMs = performance.now() + withinMs
+    for (;;) {
+      const missing = this.#missing()
+      if (missing.length === 0 || performance.now() > untilMs) return missing
+      await pause(50)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all([
+      ...[...this.#devices.values()].map(({ client }) => client.close().catch(() => {})),
+      ...this.#backends.map(backend => backend.close().catch(() => {}))
+    ])
+  }
+
+  setOf(key: string): string {
+    const { table } = this.#options
+    return table.owner(table.slotOf(key))?.setId ?? ''
+  }
+
+  // Users
+
+  #addDevice(uid: string, deviceId: string): void {
+    const store = new MemoryStore()
+    const device: Device = {
+      uid,
+      deviceId,
+      store,
+      client: this.#client(uid, deviceId, store),
+      online: true,
+      held: new Map()
+    }
+    this.#devices.set(`${uid}/${deviceId}`, device)
+    device.client.onMessage(message => this.#received(device, message))
+  }
+
+  #client(uid: string, deviceId: string, store: MemoryStore): ImClient {
+    const { config, secret } = this.#options
+    return new ImClient({
+      uid,
+      token: createToken(secret, uid, Date.now() + dayMs),
+      addresses: config.nodes.flatMap(({ host, roles }) =>
+        roles.flatMap(role => (role.role === 'transfer' ? [`tcp://${host}:${role.tcpPort}`] : []))
+      ),
+      deviceId,
+      class: deviceId === 'd1' ? 'mobile' : 'desktop',
+      store,
+      sendDeadlineMs
+    })
+  }
+
+  #declare(session: string, uids: readonly string[]): void {
+    if (this.#latest.has(session)) return
+    this.#latest.set(session, 0)
+    for (const { uid, deviceId } of this.#devices.values()) {
+      if (!uids.includes(uid)) continue
+      const value = { session, uid, device: deviceId, from: 1 }
+      this.#options.history.add('members', 'ok', 'member', session, value)
+    }
+  }
+
+  async #sendOne(dueMs: number): Promise<void> {
+    const [from, to] = this.#pairs[this.#random.below(this.#pairs.length)]!
+    const device = this.#devices.get(`${from}/d1`)!
+    const session = p2pSession(from, to)
+    const number = ++this.#count
+    const sample: MessageSample = {
+      dueMs,
+      homeSet: this.setOf(routingKey(session, parseSession(session))),
+      receiverSet: this.setOf(to),
+      ackedMs: 0,
+      deliveredMs: 0
+    }
+    this.samples.push(sample)
+    this.#sampleOf.set(String(number), sample)
+    const sent = await this.#recorded(
+      from,
+      'send',
+      session,
+      { uid: from, deviceId: 'd1', clientMsgId: number },
+      () => device.client.send({ session, type: 0, body: String(number) }),
+      ({ msgid, duplicate }) => ({ msgid, duplicate })
+    )
+    if (sent === undefined) return
+    sample.ackedMs = performance.now()
+    this.acked++
+    this.#raise(session, sent.msgid)
+  }
+
+  #received(device: Device, message: ImMessage): void {
+    const { uid, deviceId, held } = device
+    const { session, msgid, from: sender, deviceId: senderDevice, text } = message
+    const value = {
+      uid,
+      device: deviceId,
+      session,
+      msgid,
+      clientMsgId: Number(text),
+      sender,
+      senderDevice
+    }
+    this.#options.history.add(`${uid}/${deviceId}`, 'ok', 'receive', session, value)
+    held.set(session, Math.max(held.get(session) ?? 0, msgid))
+    this.#raise(session, msgid)
+    const sample = this.#sampleOf.get(text)
+    if (sample === undefined || uid === sender || sample.deliveredMs !== 0) return
+    sample.deliveredMs = performance.now()
+    this.delivered++
+  }
+
+  /** A second device goes away, or a first one that sends nothing meanwhile, and comes back with what it remembers. */
+  async #reconnectOne(): Promise<void> {
+    const devices = [...this.#devices.values()].filter(({ deviceId }) => deviceId === 'd2')
+    const device = devices[this.#random.below(Math.max(1, devices.length))]
+    if (device === undefined || !device.online) return
+    device.online = false
+    await device.client.close()
+    await pause(this.#random.below(offlineMaxMs), undefined, { signal: this.#stop.signal }).catch(
+      () => {}
+    )
+    device.client = this.#client(device.uid, device.deviceId, device.store)
+    device.client.onMessage(message => this.#received(device, message))
+    // It goes on trying by itself after this.
+    await device.client.connect().catch(() => {})
+    device.online = true
+  }
+
+  // Backends
+
+  #addBackend(index: number, uids: readonly string[]): void {
+    const { config, secret } = this.#options
+    const addresses = config.nodes
+      .filter(({ roles }) => roles.some(({ role }) => role === 'router'))
+      .map(({ host, peerPort }) => `${host}:${peerPort}`)
+    const name = `backend-${index + 1}`
+    const uid = uids[index % uids.length]!
+    this.#declare(p2pSession(name, uid), [name, uid])
+    this.#backends.push(new LogicClient({ addresses, secret, name, deadlineMs: backendDeadlineMs }))
+  }
+
+  async #backendOperation(): Promise<void> {
+    const { plan } = this.#options
+    const index = this.#random.below(this.#backends.length)
+    const backend = this.#backends[index]!
+    const name = `backend-${index + 1}`
+    const session = p2pSession(name, `user-${(index % plan.users) + 1}`)
+    const kind = this.#random.below(3)
+    if (kind === 0) {
+      const clientMsgId = ++this.#count
+      const message = { session, uid: name, deviceId: name, clientMsgId, type: 0 }
+      const done = await this.#recorded(
+        name,
+        'send',
+        session,
+        { uid: name, deviceId: name, clientMsgId },
+        () => backend.append({ ...message, body: Buffer.from(String(clientMsgId)) }),
+        ({ msgid, duplicate }) => ({ msgid, duplicate })
+      )
+      if (done !== undefined) this.#raise(session, done.msgid)
+    } else if (kind === 1) {
+      await this.#recorded(
+        name,
+        'latest',
+        session,
+        null,
+        () => backend.latest([session]),
+        cursors => ({ msgid: cursors[0]!.msgid })
+      )
+    } else {
+      const sequence = `sequence-${this.#random.below(4)}`
+      await this.#recorded(
+        name,
+        'sequence.next',
+        sequence,
+        null,
+        () => backend.sequence(sequence, 1),
+        ({ first, count }) => ({ first, count })
+      )
+    }
+  }
+
+  // All
+
+  /** Calls `start` so many times a second, with the time at which each was due. */
+  #pump(perSecond: number, start: (dueMs: number) => Promise<void>): void {
+    const startMs = performance.now()
+    let done = 0
+    const turn = (): void => {
+      if (this.#stop.signal.aborted) return
+      for (;;) {
+        const dueMs = startMs + (done * 1_000) / perSecond
+        if (dueMs > performance.now()) break
+        done++
+        const operation = start(dueMs)
+        this.#underWay.add(operation)
+        void operation.finally(() => this.#underWay.delete(operation))
+      }
+      setTimeout(turn, pumpMs)
+    }
+    turn()
+  }
+
+  /** One process of a history does one thing at a time, so each operation takes a free lane of `who`. */
+  async #recorded<T>(
+    who: string,
+    f: string,
+    key: string,
+    request: unknown,
+    work: () => Promise<T>,
+    answerOf: (result: T) => unknown
+  ): Promise<T | undefined> {
+    const free = this.#lanes.get(who) ?? [0]
+    const lane = free.pop()!
+    if (free.length === 0) free.push(lane + 1)
+    this.#lanes.set(who, free)
+    const process = `${who}#${lane}`
+    try {
+      return await this.#options.history.operation(process, f, key, request, work, answerOf)
+    } catch (error) {
+      const { code = 'INTERNAL' } = error as { code?: string }
+      this.errors.set(code, (this.errors.get(code) ?? 0) + 1)
+      return undefined
+    } finally {
+      free.push(lane)
+    }
+  }
+
+  #raise(session: string, msgid: number): void {
+    if (msgid > (this.#latest.get(session) ?? 0)) this.#latest.set(session, msgid)
+  }
+
+  #missing(): string[] {
+    const missing: string[] = []
+    for (const [session, latest] of this.#latest) {
+      if (latest === 0) continue
+      const { members } = parseSession(session) as { members: readonly string[] }
+      for (const { uid, deviceId, held } of this.#devices.values()) {
+        const has = held.get(session) ?? 0
+        if (members.includes(uid) && has < latest) {
+          missing.push(`${uid}/${deviceId} holds ${has} of ${latest} of ${session}`)
+        }
+      }
+    }
+    return missing
+  }
+}
