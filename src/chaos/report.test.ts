@@ -43,7 +43,7 @@ function facts(change: Partial<RunFacts> = {}): RunFacts {
   history.add('b/d', 'ok', 'receive', null, { ...received, sender: 'a', senderDevice: 'd' })
   return {
     scenario: parseScenario(
-      'name: t\nproves: <b>nothing</b> much\nfaults: [{ do: kill, target: leader of s1, at: 1 }]\nexpect: { firstAckMs: 500, untouchedTimes: 1.1 }',
+      'name: t\nproves: <b>nothing</b> much\nfaults: [{ do: kill, target: leader of s1, at: 1 }]\nexpect: { firstAckMs: 500, untouchedTimes: 1.1, errors: 2 }',
       't.yaml'
     ),
     seed: 1,
@@ -113,6 +113,7 @@ describe('a report', () => {
   it.each([
     ['settled', { missing: ['b/d holds 0 of 1'] }],
     ['faults', { faults: [] }],
+    ['errors', { errors: new Map([['TIMEOUT', 3]]) }],
     ['first-ack', { samples: traffic(6_000, 6_600, 12_000) }]
   ] as const)('fails by %s', (name, change) => {
     const report = buildReport(facts(change))

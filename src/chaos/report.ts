@@ -145,7 +145,7 @@ function judgeChecks({ checks }: Judgement): ReportCheck[] {
 /** What the history alone does not say. */
 function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCheck[] {
   const { scenario, missing, faults, samples } = facts
-  const { firstAckMs, untouchedTimes } = scenario.expect
+  const { firstAckMs, untouchedTimes, errors } = scenario.expect
   const checks: ReportCheck[] = [
     {
       name: 'settled',
@@ -163,6 +163,15 @@ function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCheck[] {
       examples: []
     }
   ]
+  if (errors !== undefined) {
+    const seen = [...facts.errors.values()].reduce((sum, times) => sum + times, 0)
+    checks.push({
+      name: 'errors',
+      ok: seen <= errors,
+      detail: `${seen} operations ended in an error, at most ${errors} wanted`,
+      examples: [...facts.errors].map(([code, times]) => `${code} ${times} times`)
+    })
+  }
   if (firstAckMs !== undefined) {
     const times = found.flatMap(one => (one.firstAckMs === null ? [] : [one.firstAckMs]))
     const { p99Ms, count } = percentiles(times)

@@ -57,7 +57,9 @@ const scenarioSchema = z.strictObject({
       /** From a fault to the next acknowledgement in each set that it touched, at the 99th percentile of the run. */
       firstAckMs: z.number().min(1).optional(),
       /** Messages of sets that no fault touched: their p99 during faults, as a multiple of before, at most. */
-      untouchedTimes: z.number().min(1).optional()
+      untouchedTimes: z.number().min(1).optional(),
+      /** Operations that end in an error at their caller, after all repetitions, at most. */
+      errors: z.number().int().min(0).optional()
     })
     .prefault({})
 })
