@@ -118,6 +118,7 @@ class ChaosRun {
   readonly #faults: FaultRecord[] = []
   readonly #ended = new AbortController()
   readonly #strokes = new Set<Promise<void>>()
+  #alone: Promise<void> = Promise.resolve()
   #workload: Workload | undefined
   #phase: ChaosProgress['phase'] = 'connecting'
   #loadEndMs = 0
@@ -194,12 +195,23 @@ class ChaosRun {
     const wait = (s: number) => pause(s * 1_000, undefined, { signal }).catch(() => {})
     await wait(quietSeconds + (at ?? every ?? 0))
     for (let stroke = 0; stroke < times && !signal.aborted; stroke++) {
-      const work = this.#stroke(fault, target)
+      const work = fault.alone ? this.#strokeAlone(fault, target) : this.#stroke(fault, target)
       this.#strokes.add(work)
       void work.finally(() => this.#strokes.delete(work)).catch(() => {})
       if (every === undefined) return
       await wait(every)
     }
+  }
+
+  /** As an operator would: one after the other, each only once the one before is whole again. */
+  #strokeAlone(fault: ScenarioFault, target: Target): Promise<void> {
+    const mine = this.#alone.then(async () => {
+      if (this.#ended.signal.aborted) return
+      await this.#stroke(fault, target)
+      await this.#cluster.waitReady({ signal: this.#options.signal })
+    })
+    this.#alone = mine.catch(() => {})
+    return mine
   }
 
   async #stroke(fault: ScenarioFault, target: Target): Promise<void> {

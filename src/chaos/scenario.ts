@@ -25,6 +25,8 @@ const fault = z
     every: seconds.optional(),
     /** How long until it is undone; for `kill` and its like, until the nodes are started again. */
     seconds: seconds.default(1),
+    /** Waits until every other such fault is over and the cluster is whole again. */
+    alone: z.boolean().default(false),
     /** Strokes of `every` at most. */
     times: z.number().int().min(1).max(10_000).optional()
   })
