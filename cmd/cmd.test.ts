@@ -200,7 +200,7 @@ describe('table changes', () => {
   })
 })
 
-const group = { leader: 'n1', term: 1, commit: 1, replicas: [] }
+const group = { leader: 'n1', term: 1, commit: 1, joint: false, replicas: [] }
 const set = {
   id: 's1',
   state: 'active',

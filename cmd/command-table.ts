@@ -30,6 +30,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/node.ts')).configureNode
   },
   {
+    name: 'router',
+    summary: 'hand over, add, promote or remove replicas of a set',
+    load: async () => (await import('./commands/router.ts')).configureRouter
+  },
+  {
     name: 'table',
     summary: 'print the routing table',
     load: async () => (await import('./commands/table.ts')).configureTable

@@ -64,16 +64,19 @@ function headline(status: ClusterStatus): string {
 }
 
 /** How far each replica's log is behind its leader's commit. */
-function replicasText({ replicas, commit }: GroupView): string {
-  return replicas
-    .map(({ id, role, match }) => {
-      if (role === 'unreachable') return paint(`${id}:down`, 'red')
-      if (role === 'quarantined') return paint(`${id}:quarantined`, 'red')
-      if (role === 'leader') return paint(`${id}:leader`, 'green')
-      const behind = commit - match
-      return behind > 0 ? `${id}:-${grouped(behind)}` : `${id}:ok`
-    })
-    .join(' ')
+function replicasText({ replicas, commit, joint }: GroupView): string {
+  const texts = replicas.map(({ id, role, match }) => {
+    if (role === 'unreachable') return paint(`${id}:down`, 'red')
+    if (role === 'quarantined') return paint(`${id}:quarantined`, 'red')
+    if (role === 'waiting' || role === 'removed') return paint(`${id}:${role}`, 'yellow')
+    if (role === 'leader') return paint(`${id}:leader`, 'green')
+    const behind = Math.max(0, commit - match)
+    if (role === 'learner') {
+      return paint(behind > 0 ? `${id}:learner-${grouped(behind)}` : `${id}:learner`, 'cyan')
+    }
+    return behind > 0 ? `${id}:-${grouped(behind)}` : `${id}:ok`
+  })
+  return [...texts, ...(joint ? [paint('(changing)', 'yellow')] : [])].join(' ')
 }
 
 function stateText(state: string): string {

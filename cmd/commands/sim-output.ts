@@ -59,6 +59,15 @@ export function printSummary(summary: SimSummary): void {
   const result =
     failures.length === 0 ? paint('ok', 'green') : paint(`${failures.length} FAILED`, 'red')
   print(`${result}: ${totalsText(summary)}`)
+  printMarks(summary)
+}
+
+/** What the runs came into, and what they did not: they say nothing about that. */
+function printMarks({ marks, missing }: SimSummary): void {
+  const hit = Object.entries(marks)
+  print(`came into ${hit.length} of ${hit.length + missing.length} rare situations:`)
+  for (const [mark, times] of hit) print(`  ${grouped(times).padStart(9)}  ${mark}`)
+  for (const mark of missing) print(`  ${paint(`    never  ${mark}`, 'dim')}`)
 }
 
 export function showProgress(summary: SimSummary): void {

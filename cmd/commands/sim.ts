@@ -3,7 +3,8 @@ import { setImmediate as breath } from 'node:timers/promises'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { RingsetError } from '../../src/base/errors.ts'
 import type { HistoryLine } from '../../src/check/history.ts'
-import { type Mutant, mutants } from '../../src/sim/mutants.ts'
+import { type Mark, Marks } from '../../src/sim/marks.ts'
+import { mutants } from '../../src/sim/mutants/registry.ts'
 import { shrink } from '../../src/sim/shrink.ts'
 import { type SimOptions, type SimVerdict, simulate } from '../../src/sim/simulate.ts'
 import { drawSwarm, type Swarm } from '../../src/sim/swarm.ts'
@@ -21,7 +22,7 @@ export interface SimCommandOptions extends JsonOptions {
   readonly world?: Partial<Swarm>
   readonly trace?: true
   readonly history?: string
-  readonly break?: Mutant
+  readonly break?: string
   readonly shrink: boolean
 }
 
@@ -40,6 +41,10 @@ export interface SimSummary {
   readonly virtualSeconds: number
   readonly realSeconds: number
   readonly events: number
+  /** How often the runs came into rare situations. */
+  readonly marks: Readonly<Partial<Record<Mark, number>>>
+  /** Those that none of them came into. */
+  readonly missing: readonly Mark[]
 }
 
 const seedMax = 1_000_000_000
@@ -81,7 +86,7 @@ export function configureSim(command: Command): void {
     )
     .addOption(
       new Option('--break <rule>', 'break a rule on purpose, to see that it is noticed').choices(
-        mutants
+        mutants.map(({ name }) => name)
       )
     )
     .option('--no-shrink', 'do not look for a smaller run that fails too')
@@ -105,18 +110,27 @@ async function sim(options: SimCommandOptions): Promise<void> {
   const startedMs = performance.now()
   const failures: SimFailureReport[] = []
   const total = { seeds: 0, virtualSeconds: 0, events: 0 }
+  const marks = new Marks()
+  const summaryOf = (): SimSummary => ({
+    ...total,
+    failures,
+    realSeconds: (performance.now() - startedMs) / 1_000,
+    marks: marks.counts,
+    missing: marks.missing
+  })
   for (const seed of seedsOf(options)) {
     const verdict = run(seed, options)
     total.seeds++
     total.virtualSeconds += verdict.virtualMs / 1_000
     total.events += verdict.events
+    marks.add(verdict.marks)
     if (options.json !== true) printVerdict(verdict)
     if (!verdict.ok) failures.push(report(verdict, options))
-    showProgress({ ...total, failures, realSeconds: (performance.now() - startedMs) / 1_000 })
+    showProgress(summaryOf())
     await breath()
     if (stopped) break
   }
-  const summary = { ...total, failures, realSeconds: (performance.now() - startedMs) / 1_000 }
+  const summary = summaryOf()
   if (failures.length > 0) process.exitCode = exitCodes.refused
   if (options.json) printJson(summary)
   else printSummary(summary)

@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { assert } from '../base/errors.ts'
-import { bool, id48, list, oneOf, struct, text, type ValueOf } from '../protocol/fields.ts'
+import { bool, id48, list, oneOf, struct, text, u8, type ValueOf } from '../protocol/fields.ts'
 import { tableLimits } from '../table/table-rules.ts'
 
 const { idBytes, nodeIdBytes, addressBytes, versionBytes, clientAddresses } = tableLimits
@@ -20,6 +20,16 @@ const announcedProcess = struct({
 })
 export type AnnouncedProcess = ValueOf<typeof announcedProcess>
 
+/** Where a replica of a set's router group stands in the table; `none` takes it out. Node and address count only for a new one. */
+const placedRouter = struct({
+  setId: text(idBytes),
+  replicaId: u8(),
+  role: oneOf(['learner', 'voter', 'none']),
+  nodeId: text(nodeIdBytes),
+  address: text(addressBytes)
+})
+export type PlacedRouter = ValueOf<typeof placedRouter>
+
 const downFields = struct({ endpoint: text(endpointBytes), bootId: id48() })
 
 /**
@@ -30,10 +40,11 @@ export type ArbiterCommand =
   | { readonly type: 'bootstrap'; readonly table: Buffer }
   | { readonly type: 'announce'; readonly process: AnnouncedProcess }
   | { readonly type: 'down'; readonly endpoint: string; readonly bootId: number }
+  | { readonly type: 'place'; readonly router: PlacedRouter }
 
 /** First byte of every entry. */
 const formatVersion = 1
-const commandNumbers = { bootstrap: 1, announce: 2, down: 3 } as const
+const commandNumbers = { bootstrap: 1, announce: 2, down: 3, place: 4 } as const
 
 /** One log entry holding `commands`. */
 export function encodeCommands(commands: readonly ArbiterCommand[]): Buffer {
@@ -51,6 +62,9 @@ export function encodeCommands(commands: readonly ArbiterCommand[]): Buffer {
         break
       case 'down':
         downFields.write(writer, command)
+        break
+      case 'place':
+        placedRouter.write(writer, command.router)
     }
   }
   return writer.copy()
@@ -77,6 +91,8 @@ function readCommand(reader: ByteReader): ArbiterCommand {
       return { type: 'bootstrap', table: reader.bytes(tableLimits.encodedBytes) }
     case commandNumbers.announce:
       return { type: 'announce', process: announcedProcess.read(reader) }
+    case commandNumbers.place:
+      return { type: 'place', router: placedRouter.read(reader) }
     default:
       assert(number === commandNumbers.down, 'an arbiter command is known', { number })
       return { type: 'down', ...downFields.read(reader) }

@@ -3,14 +3,20 @@ import { assert } from '../base/errors.ts'
 import type { Rows, StateMachine } from '../raft/state-machine.ts'
 import type { RoutingTable } from '../table/table.ts'
 import { decodeTable, encodeTable } from '../table/table-codec.ts'
-import { type AnnouncedProcess, type ArbiterCommand, decodeCommands } from './arbiter-commands.ts'
+import {
+  type AnnouncedProcess,
+  type ArbiterCommand,
+  decodeCommands,
+  type PlacedRouter
+} from './arbiter-commands.ts'
 import { type AnnounceRefusal, bootIdOf, endpointOf, withAnnounced, withDown } from './processes.ts'
+import { highestReplica, type PlaceRefusal, withPlaced } from './replicas.ts'
 
 /**
  * `done`: the table is now as the command says (it may have been before). `replaced`: a newer start
  * of that process is known.
  */
-export type ArbiterResult = 'done' | 'noTable' | 'replaced' | AnnounceRefusal
+export type ArbiterResult = 'done' | 'noTable' | 'replaced' | AnnounceRefusal | PlaceRefusal
 
 /** Row of the encoded routing table. */
 export const tableRow = 'table'
@@ -18,6 +24,9 @@ export const tableRow = 'table'
 /** Row of the boot ids that a process has used before its present one, newest first. */
 const bootsRow = (process: AnnouncedProcess): string => `boots/${endpointOf(process)}`
 const bootsKept = 8
+
+/** Row of the highest replica number that a set's router group has ever had; missing while none was added. */
+const highestRow = (setId: string): string => `replicas/${setId}`
 
 type GetRow = (key: string) => Buffer | undefined
 
@@ -96,9 +105,33 @@ function applyCommand(
   }
   if (table === undefined) return 'noTable'
   if (command.type === 'down') return withDown(table, command.endpoint, command.bootId)
+  if (command.type === 'place') return applyPlace(table, command.router, rows)
   const { process } = command
   const next = judgeAnnounce(table, process, key => rows.get(key))
   if (typeof next !== 'string' && next !== table) rememberBoot(table, process, rows)
+  return next
+}
+
+/** What a placement would do, as `judgeAnnounce`. */
+export function judgePlace(
+  table: RoutingTable,
+  router: PlacedRouter,
+  getRow: GetRow
+): RoutingTable | PlaceRefusal {
+  return withPlaced(table, router, getRow(highestRow(router.setId))?.readUInt8(0) ?? 0)
+}
+
+/** Numbers are never used again, also not after the replica with the highest one has left the table. */
+function applyPlace(
+  table: RoutingTable,
+  router: PlacedRouter,
+  rows: Rows
+): RoutingTable | PlaceRefusal {
+  const next = judgePlace(table, router, key => rows.get(key))
+  if (typeof next === 'string' || next === table) return next
+  const known = rows.get(highestRow(router.setId))?.readUInt8(0) ?? 0
+  const highest = Math.max(known, highestReplica(table, router.setId), router.replicaId)
+  if (highest > known) rows.put(highestRow(router.setId), Buffer.from([highest]))
   return next
 }
 

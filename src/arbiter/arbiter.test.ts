@@ -169,8 +169,9 @@ describe('arbiter: announcements', () => {
     node.announce({ bootId: 0 })
     const request = packet('ANNOUNCE', announcement({}), { sequence: 9 })
     node.arbiter.onPacket('transfer/t2', request)
-    const bad = new Array(5).fill('BAD_PACKET')
-    expect(node.answers()).toEqual(['REPLACED', ...bad, 'FORBIDDEN'])
+    const unknown = ['SET_UNKNOWN', 'REPLICA_UNKNOWN']
+    const bad = new Array(3).fill('BAD_PACKET')
+    expect(node.answers()).toEqual(['REPLACED', ...unknown, ...bad, 'FORBIDDEN'])
     node.run(10)
     expect(node.epoch).toBe(3)
   })

@@ -1,4 +1,4 @@
-import { type ErrorCode, errorCodes } from '../base/error-codes.ts'
+import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
 import { arbiterEndpoint, type EndpointId } from '../protocol/endpoint.ts'
 import type { PayloadOf } from '../protocol/kinds.ts'
@@ -11,8 +11,20 @@ import type { RaftMessage } from '../raft/types.ts'
 import type { ReplicaEntry, RoutingTable } from '../table/table.ts'
 import { encodeTable } from '../table/table-codec.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
-import { type AnnouncedProcess, type ArbiterCommand, encodeCommands } from './arbiter-commands.ts'
-import { ArbiterMachine, type ArbiterResult, judgeAnnounce, tableRow } from './arbiter-machine.ts'
+import {
+  type AnnouncedProcess,
+  type ArbiterCommand,
+  encodeCommands,
+  type PlacedRouter
+} from './arbiter-commands.ts'
+import {
+  ArbiterMachine,
+  type ArbiterResult,
+  judgeAnnounce,
+  judgePlace,
+  tableRow
+} from './arbiter-machine.ts'
+import { type Asker, Askers, codeOfRefusal, type Refused, refused } from './askers.ts'
 import { type BootstrapPlan, firstTable } from './first-table.ts'
 import { Liveness } from './liveness.ts'
 import { endpointOf, knownProcesses } from './processes.ts'
@@ -57,32 +69,11 @@ interface Change {
   readonly asker: Asker | undefined
 }
 
-interface Asker {
-  readonly from: EndpointId
-  readonly request: PacketHeader
-}
-
-interface Refused {
-  readonly code: ErrorCode
-  readonly retryAfterMs: number
-}
-
-const refused = (code: ErrorCode, retryAfterMs = 0): Refused => ({ code, retryAfterMs })
-
 const changesPerEntry = 1_024
 const changesWaiting = 4_096
 const soonMs = 100
 /** How long `stopping` tries to hand leadership over. */
 const handOverMs = 2_000
-
-const codeOfRefusal = {
-  noTable: 'NO_TABLE',
-  replaced: 'REPLACED',
-  malformed: 'BAD_PACKET',
-  unknownSet: 'BAD_PACKET',
-  unknownReplica: 'BAD_PACKET',
-  full: 'OVERLOADED'
-} as const satisfies Record<Exclude<ArbiterResult, 'done'>, ErrorCode>
 
 /**
  * A replica of the cluster's arbiter group. The leader listens to announcements and logs what
@@ -94,11 +85,12 @@ export class Arbiter implements Role {
   readonly #options: ArbiterOptions
   readonly #machine = new ArbiterMachine()
   readonly #replica: ReplicaApi
+  readonly #askers: Askers
   readonly #liveness: Liveness
   readonly #waiting = new Map<EndpointId, Change>()
   #inFlight = false
-  /** Makes the table of a cluster that has none; undefined once there is one. */
-  #firstTable: (() => RoutingTable) | undefined
+  /** Of a cluster that has none; undefined once there is one. */
+  #firstTable: RoutingTable | undefined
   #publishedEpoch = 0
   #lastTickMs: number
   #checkedMs = Number.NEGATIVE_INFINITY
@@ -112,11 +104,12 @@ export class Arbiter implements Role {
     const { bootstrap, peers } = options
     if (bootstrap !== undefined) {
       const clusterId = env.random.id48().toString(16).padStart(12, '0')
-      this.#firstTable = () => firstTable({ clusterId, ...bootstrap }, peers)
+      this.#firstTable = firstTable({ clusterId, ...bootstrap }, peers)
     }
     this.#lastTickMs = env.nowMs()
     const { downAfterMs, changeSpacingMs } = options
     this.#liveness = new Liveness(downAfterMs, changeSpacingMs ?? downAfterMs)
+    this.#askers = new Askers(env, options.replicaId, () => this.#replica)
     this.#replica = options.replica(
       message => this.#sendRaft(message),
       this.#machine,
@@ -155,7 +148,8 @@ export class Arbiter implements Role {
       case 'ERROR':
         break
       default:
-        if (packet.sequence !== 0) this.#refuse({ from, request: packet }, 'UNEXPECTED_PACKET')
+        if (packet.sequence !== 0)
+          this.#askers.refuse({ from, request: packet }, 'UNEXPECTED_PACKET')
     }
   }
 
@@ -183,6 +177,32 @@ export class Arbiter implements Role {
     this.#stoppingSinceMs ??= this.#env.nowMs()
     this.#replica.transferLeadership()
     return this.#env.nowMs() - this.#stoppingSinceMs >= handOverMs
+  }
+
+  /**
+   * Has a router replica placed in the table. `done` is called once: with the code of the refusal,
+   * or undefined when the table is so. The caller flushes this role afterwards.
+   */
+  place(router: PlacedRouter, done: (refusal: ErrorCode | undefined) => void): void {
+    const refusal = this.#placed(router, done)
+    if (refusal !== undefined) this.#askers.refuse(done, refusal.code)
+  }
+
+  #placed(router: PlacedRouter, asker: Asker): Refused | undefined {
+    if (!this.#replica.leading()) return refused('NOT_LEADER')
+    const table = this.#table()
+    if (table === undefined) return refused('NO_TABLE')
+    const next = judgePlace(table, router, this.#getRow)
+    if (typeof next === 'string') return refused(codeOfRefusal[next])
+    if (next === table) {
+      this.#askers.accept(asker)
+      return undefined
+    }
+    if (this.#frozen) return refused('EPOCH_CONFLICT')
+    // A key of its own: what the replica announces meanwhile must not take the place of this change.
+    const key = `place/${router.setId}/${router.replicaId}`
+    this.#askers.refuse(this.#waiting.get(key)?.asker, 'CANCELLED')
+    return this.#enqueue({ endpoint: key, command: { type: 'place', router }, asker })
   }
 
   #table(): RoutingTable | undefined {
@@ -225,7 +245,7 @@ export class Arbiter implements Role {
     this.#frozen = false
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
-    for (const change of waiting) this.#refuse(change.asker, 'NOT_LEADER')
+    for (const change of waiting) this.#askers.refuse(change.asker, 'NOT_LEADER')
   }
 
   #onAnnounce(from: EndpointId, request: PacketHeader, payload: PayloadOf<'ANNOUNCE'>): void {
@@ -233,7 +253,7 @@ export class Arbiter implements Role {
     const { load: _load, ...process } = payload
     const refusal =
       from === endpointOf(process) ? this.#announced(process, asker) : refused('FORBIDDEN')
-    if (refusal !== undefined) this.#refuse(asker, refusal.code, refusal.retryAfterMs)
+    if (refusal !== undefined) this.#askers.refuse(asker, refusal.code, refusal.retryAfterMs)
   }
 
   #announced(process: AnnouncedProcess, asker: Asker): Refused | undefined {
@@ -247,7 +267,7 @@ export class Arbiter implements Role {
     this.#liveness.heard(endpoint, nowMs)
     if (next === table) {
       if (this.#waiting.get(endpoint)?.command.type === 'down') this.#waiting.delete(endpoint)
-      this.#accept(asker)
+      this.#askers.accept(asker)
       return undefined
     }
     if (this.#frozen) return refused('EPOCH_CONFLICT')
@@ -280,7 +300,7 @@ export class Arbiter implements Role {
       const { command } = change
       const settled =
         command.type === 'announce' && judgeAnnounce(table, command.process, this.#getRow) === table
-      if (settled) this.#accept(change.asker)
+      if (settled) this.#askers.accept(change.asker)
       else batch.push(change)
     }
     if (batch.length > 0) this.#proposeBatch(batch)
@@ -295,7 +315,7 @@ export class Arbiter implements Role {
       return
     }
     const code = refusal === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER'
-    for (const change of batch) this.#refuse(change.asker, code, soonMs)
+    for (const change of batch) this.#askers.refuse(change.asker, code, soonMs)
   }
 
   #onOutcome(batch: readonly Change[], outcome: ProposeOutcome): void {
@@ -304,16 +324,16 @@ export class Arbiter implements Role {
     const nowMs = this.#env.nowMs()
     for (const [i, { endpoint, asker }] of batch.entries()) {
       if (outcome === 'lost') {
-        this.#refuse(asker, 'PROPOSAL_DROPPED', soonMs)
+        this.#askers.refuse(asker, 'PROPOSAL_DROPPED', soonMs)
         continue
       }
       const result = outcome.results[i] as ArbiterResult
       if (result !== 'done') {
-        this.#refuse(asker, codeOfRefusal[result], soonMs)
+        this.#askers.refuse(asker, codeOfRefusal[result], soonMs)
         continue
       }
       this.#liveness.changed(endpoint, nowMs)
-      this.#accept(asker)
+      this.#askers.accept(asker)
     }
   }
 
@@ -337,7 +357,7 @@ export class Arbiter implements Role {
       this.#firstTable = undefined
       return
     }
-    const data = encodeCommands([{ type: 'bootstrap', table: encodeTable(first()) }])
+    const data = encodeCommands([{ type: 'bootstrap', table: encodeTable(first) }])
     const refusal = this.#replica.propose(data, () => {
       this.#inFlight = false
     })
@@ -374,23 +394,5 @@ export class Arbiter implements Role {
     this.#frozen = true
     this.#env.metrics.count('arbiter_state_lost_total')
     this.#env.log.error('arbiter.state_lost', { known, own: this.#table()?.epoch ?? 0 })
-  }
-
-  #accept(asker: Asker | undefined): void {
-    if (asker === undefined) return
-    this.#env.send(asker.from, answer(asker.request, 'ANNOUNCE_OK', {}, this.#replica.term()))
-  }
-
-  #refuse(asker: Asker | undefined, code: ErrorCode, retryAfterMs = 0): void {
-    if (asker === undefined) return
-    const term = this.#replica.term()
-    const leader = this.#replica.leader()
-    const known = leader !== 0 && leader !== this.#options.replicaId
-    const hint =
-      code === 'NOT_LEADER' && known ? { setId: 'arbiter', replicaId: leader, term } : undefined
-    const told = code === 'NOT_LEADER' && !known ? 'NO_LEADER' : code
-    const { number, summary } = errorCodes[told]
-    const payload = { code: number, text: summary, retryAfterMs: Math.ceil(retryAfterMs), hint }
-    this.#env.send(asker.from, answer(asker.request, 'ERROR', payload, term))
   }
 }

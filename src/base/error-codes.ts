@@ -242,6 +242,13 @@ export const errorCodes = {
     'A newer start of the same process id has taken its place in the cluster.',
     'Stop one of the two processes, or give each its own id.'
   ),
+  DISK_NEARLY_FULL: entry(
+    73,
+    'not-done',
+    true,
+    'The data folder of the router that leads has less free space than its reserve.',
+    'Make room on the disk, or lower `storage.reserveBytes`; see docs/operations.md.'
+  ),
 
   BODY_TOO_LARGE: entry(
     80,
@@ -371,12 +378,104 @@ export const errorCodes = {
     'A node process ended by itself.',
     'Read the end of nodes/ID/node.log in the data folder.'
   ),
+  SET_UNKNOWN: entry(
+    111,
+    'not-done',
+    false,
+    'The cluster has no set of that name.',
+    '`ringset status` lists the sets.'
+  ),
   HISTORY_INVALID: entry(
     120,
     'not-done',
     false,
     'A line of the history breaks the format.',
     'Compare the line with docs/history-format.md; a run that was cut off may end in half a line.'
+  ),
+
+  REPLICA_UNKNOWN: entry(
+    130,
+    'not-done',
+    false,
+    'The group has no replica of that number.',
+    '`ringset status` lists the replicas of each set.'
+  ),
+  REPLICA_USED: entry(
+    131,
+    'not-done',
+    false,
+    'The number of the replica is not above all that its group has ever had.',
+    'Give the new replica a higher number in the configuration and start its node again.'
+  ),
+  NOT_JOINING: entry(
+    132,
+    'not-done',
+    false,
+    'The node runs no replica of the set that waits to be added.',
+    'Give the node a router role of the set with a new number and `join: true`, and start it.'
+  ),
+  NOT_VOTER: entry(
+    133,
+    'not-done',
+    false,
+    'The replica has no vote in its group.',
+    'Promote it first (`ringset router promote SET REPLICA`), or name a voter.'
+  ),
+  REPLICA_DOWN: entry(
+    134,
+    'not-done',
+    true,
+    'The replica was not heard of late.',
+    'Start its node, wait until `ringset status` shows it as ok, and repeat.'
+  ),
+  REPLICA_QUARANTINED: entry(
+    135,
+    'not-done',
+    true,
+    'The replica distrusts its disk and counts for nothing until it has caught up.',
+    'Wait until `ringset status` shows it as ok, and repeat.'
+  ),
+  REPLICA_BEHIND: entry(
+    136,
+    'not-done',
+    true,
+    'The replica lacks too much of the log.',
+    'Wait until `ringset status` shows it as ok, and repeat.'
+  ),
+  REPLICA_LEADS: entry(
+    137,
+    'not-done',
+    true,
+    'The replica leads its group.',
+    'Hand leadership over first (`ringset router transfer SET`).'
+  ),
+  CHANGE_PENDING: entry(
+    138,
+    'not-done',
+    true,
+    'Another change of the members or the leader of the group is under way.',
+    'Wait a moment and repeat; a change needs a majority to end.'
+  ),
+  QUORUM_AT_RISK: entry(
+    139,
+    'not-done',
+    true,
+    'The change would leave the group without a majority that is alive.',
+    'Bring the other replicas back first, or add and promote a new one.'
+  ),
+  LAST_VOTER: entry(
+    140,
+    'not-done',
+    false,
+    'The replica is the only voter of its group.',
+    'Add and promote another replica first.'
+  ),
+  HAND_OVER_FAILED: entry(
+    141,
+    'unknown',
+    true,
+    'Leadership was not handed over in time.',
+    '`ringset status` shows who leads; repeat, or name another replica.'
   )
 } as const satisfies Record<string, ErrorCodeEntry>
 

@@ -175,6 +175,7 @@ describe('each cross-field rule', () => {
     'port-unique': c => Object.assign(c.nodes[0]!, { peerPort: 7021 }),
     'set-exists': c => c.nodes[0]!.roles.push({ role: 'logic', id: 'l2', set: 's9' }),
     'set-complete': c => c.sets.push({ id: 's2' }),
+    'set-founded': c => Object.assign(c.nodes[0]!.roles[1]!, { join: true }),
     'arbiter-exists': c => c.nodes[0]!.roles.shift(),
     'plaintext-on-loopback': c => Object.assign(c.nodes[0]!, { host: '10.0.0.1' }),
     'heartbeat-below-half-election': c => Object.assign(c.raft!, { heartbeatMs: 125 }),

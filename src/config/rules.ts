@@ -92,6 +92,16 @@ const rules: Readonly<Record<string, Rule>> = {
       }
     })
   },
+  'set-founded': (config, report) => {
+    config.sets.forEach((set, i) => {
+      const routers = rolesOf(config, 'router').filter(({ role }) => role.set === set.id)
+      if (routers.length === 0 || routers.some(({ role }) => !role.join)) return
+      report(
+        ['sets', i],
+        `all routers of set ${set.id} have \`join\`; take it from those that were added long ago`
+      )
+    })
+  },
   'arbiter-exists': (config, report) => {
     if (rolesOf(config, 'arbiter').length === 0) report(['nodes'], 'no node has an arbiter')
   },

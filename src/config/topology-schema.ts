@@ -60,6 +60,12 @@ const routerRole = z
         'Number of this replica in the router group of its set, 1 to 255, never used again for another disk.',
       tradeOff:
         'Three replicas survive the loss of one, five of two; each costs a disk and network copy.'
+    }),
+    join: yesOrNo(false, {
+      about:
+        'The set runs already: a replica that has never run waits for `ringset router add` instead of founding the group.',
+      tradeOff:
+        'Means nothing any more once the replica has been added. Without it an empty replica takes itself for a founder.'
     })
   })
   .meta({ description: 'A replica of the router group of a set: presence, sessions, messages.' })

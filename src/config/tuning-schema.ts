@@ -219,6 +219,14 @@ export const storage = z.strictObject({
       about: 'Applied entries kept in each Raft log for followers that lag.',
       tradeOff: 'More lets a replica be away longer without a snapshot and takes disk.'
     }
+  ),
+  reserveBytes: bytes(
+    { initial: 256 * mib, min: 0, max: 1024 * 1024 * mib },
+    {
+      about:
+        'Free space of the data folder below which routers refuse messages with DISK_NEARLY_FULL and leaders hand over. 0 sets no limit.',
+      tradeOff: 'More leaves compaction and recovery room to work; less uses the disk further.'
+    }
   )
 })
 

@@ -50,6 +50,11 @@ type Raft = {
   commit?: number
   lastIndex?: number
   peers?: object[]
+  voters?: number[]
+  outgoing?: number[]
+  learners?: number[]
+  membership?: string
+  quarantined?: boolean
 }
 
 function node(id: string, routers: { set: string; users?: number; raft: Raft }[]): NodeSample {
@@ -68,7 +73,8 @@ const sample = (...nodes: NodeSample[]): ClusterSample => ({ atMs: 0, nodes, tab
 describe('cluster status', () => {
   it('puts the leader’s view of each replica and the table together', () => {
     const peers = [{ replica: 2, match: 40, state: 'replicate', active: true }]
-    const raft = { replica: 1, role: 'leader', term: 3, commit: 41, lastIndex: 42, peers }
+    const voters = [1, 2]
+    const raft = { replica: 1, role: 'leader', term: 3, commit: 41, lastIndex: 42, voters, peers }
     const status = clusterStatus(sample(node('n1', [{ set: 's1', users: 5, raft }]), silent))
     expect(status).toMatchObject({ cluster: 'c', clusterId: '0000000000aa', epoch: 9, moves: [] })
     expect(status.sets[0]).toMatchObject({ id: 's1', state: 'active', slots: 10, users: 5 })
@@ -76,9 +82,10 @@ describe('cluster status', () => {
       leader: 'n1',
       term: 3,
       commit: 41,
+      joint: false,
       replicas: [
-        { id: 1, node: 'n1', role: 'leader', match: 42, applied: 0 },
-        { id: 2, node: 'n2', role: 'unreachable', match: 40, applied: 0 }
+        { id: 1, node: 'n1', role: 'leader', voter: true, match: 42, applied: 0 },
+        { id: 2, node: 'n2', role: 'unreachable', voter: true, match: 40, applied: 0 }
       ]
     })
     expect(status.sets[0]?.transfers[0]).toMatchObject({
@@ -88,6 +95,34 @@ describe('cluster status', () => {
       addresses: ['tcp://x:1']
     })
     expect(status.nodes.map(({ state }) => state)).toEqual(['running', 'unreachable'])
+  })
+
+  it('shows who has no vote, who left, and that a change is under way', () => {
+    const leading = { role: 'leader', term: 3, commit: 9, voters: [1], outgoing: [1, 2] }
+    const raft = { ...leading, replica: 1, learners: [4], membership: 'voter' }
+    const other = (replica: number, membership: string, more = {}) => {
+      return node(`n${replica}`, [
+        { set: 's1', raft: { replica, role: 'follower', term: 3, membership, ...more } }
+      ])
+    }
+    const nodes = [
+      node('n1', [{ set: 's1', raft }]),
+      other(2, 'voter'),
+      other(3, 'removed'),
+      other(4, 'learner'),
+      other(5, 'waiting'),
+      other(6, 'learner', { quarantined: true })
+    ]
+    const view = clusterStatus(sample(...nodes)).sets[0]!.router
+    expect(view.joint).toBe(true)
+    expect(view.replicas.map(({ role, voter }) => [role, voter])).toEqual([
+      ['leader', true],
+      ['follower', true],
+      ['removed', false],
+      ['learner', false],
+      ['waiting', false],
+      ['quarantined', false]
+    ])
   })
 
   it('says that a set without a leader is unavailable', () => {

@@ -3,7 +3,7 @@ import type {
   ReplicaStatus,
   RouterStatus
 } from '../gen/ringset/control/v1/control.ts'
-import type { ReplicaEntry, RoutingTable, SetEntry } from '../table/table.ts'
+import type { ReplicaEntry, RouterEntry, RoutingTable, SetEntry } from '../table/table.ts'
 import type { ClusterSample, NodeSample } from './cluster-control.ts'
 import type { NodeStatus } from './control-source.ts'
 
@@ -12,14 +12,21 @@ export interface GroupView {
   readonly leader: string | null
   readonly term: number
   readonly commit: number
+  /** While two memberships hold together: the last change is not through yet. */
+  readonly joint: boolean
   readonly replicas: readonly ReplicaView[]
 }
 
 export interface ReplicaView {
   readonly id: number
   readonly node: string
-  /** Raft's role, `quarantined` (distrusts its disk and does not vote), or `unreachable`. */
+  /**
+   * Raft's role, `learner` (has no vote yet), `quarantined` (distrusts its disk and does not vote), `waiting` (not added yet), `removed`,
+   * or `unreachable`.
+   */
   readonly role: string
+  /** Whether it counts for majorities, as the leader knows; without a leader as it or the table says. */
+  readonly voter: boolean
   /** Highest entry known to be in its log, as the leader knows; 0 without a leader. */
   readonly match: number
   readonly applied: number
@@ -195,23 +202,34 @@ function groupView(members: readonly GroupMember[], known: readonly ReplicaEntry
     if (own.replica === raft?.replica) return own.lastIndex
     return raft?.peers.find(peer => peer.replica === own.replica)?.match ?? 0
   }
+  const votes = (id: number, otherwise: boolean): boolean =>
+    raft === undefined ? otherwise : raft.voters.includes(id) || raft.outgoing.includes(id)
   const replicas: ReplicaView[] = members.flatMap(({ status, own: { raft: own } }) => {
     if (own === undefined) return []
-    const { replica: id, applied } = own
-    const role = own.quarantined ? 'quarantined' : own.role
-    return [{ id, node: status.nodeId, role, match: matchOf(own), applied }]
+    const { replica: id, applied, membership } = own
+    const voter = votes(id, membership === 'voter')
+    return [{ id, node: status.nodeId, role: roleOf(own), voter, match: matchOf(own), applied }]
   })
-  for (const { replicaId: id, nodeId: node } of known) {
+  for (const entry of known) {
+    const { replicaId: id, nodeId: node } = entry
     if (replicas.some(replica => replica.id === id)) continue
     const match = raft?.peers.find(peer => peer.replica === id)?.match ?? 0
-    replicas.push({ id, node, role: 'unreachable', match, applied: 0 })
+    const voter = votes(id, (entry as Partial<RouterEntry>).role !== 'learner')
+    replicas.push({ id, node, role: 'unreachable', voter, match, applied: 0 })
   }
   return {
     leader: leading?.status.nodeId ?? null,
     term: raft?.term ?? Math.max(0, ...members.map(({ own }) => own.raft?.term ?? 0)),
     commit: raft?.commit ?? 0,
+    joint: (raft?.outgoing.length ?? 0) > 0,
     replicas: replicas.sort((a, b) => a.id - b.id)
   }
+}
+
+function roleOf({ role, membership, quarantined }: ReplicaStatus): string {
+  if (membership === 'waiting' || membership === 'removed') return membership
+  if (quarantined) return 'quarantined'
+  return membership === 'learner' ? 'learner' : role
 }
 
 /** Of two that believe they lead, the one of the newer term does. */

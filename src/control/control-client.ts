@@ -2,7 +2,15 @@ import { connectivityState, credentials, Metadata, type ServiceError } from '@gr
 import { RingsetError } from '../base/errors.ts'
 import { NodeControlClient } from '../gen/ringset/control/v1/control.ts'
 import type { RoutingTable } from '../table/table.ts'
-import type { IssuedToken, NodeStatus, RouteAnswer } from './control-source.ts'
+import type {
+  ChangedMembers,
+  HandedOver,
+  IssuedToken,
+  MemberChange,
+  NodeStatus,
+  Place,
+  RouteAnswer
+} from './control-source.ts'
 import { fromGrpcError } from './grpc-errors.ts'
 
 export interface ControlClientOptions {
@@ -21,6 +29,8 @@ type Call<Request, Answer> = (
   callback: Answered<Answer>
 ) => unknown
 
+/** A change of a group is answered when it is through, or given up by the node. */
+const changeTimeoutMs = 8_000
 const maxAnswerBytes = 16 * 1024 * 1024
 
 /**
@@ -69,16 +79,28 @@ export class ControlClient {
   }
 
   /** @param set empty for the arbiter group. */
-  async transferLeadership(set: string, to?: number): Promise<void> {
-    await this.#call(this.#client.transferLeadership, { set, to })
+  transferLeadership(set: string, to?: number): Promise<HandedOver> {
+    return this.#call(this.#client.transferLeadership, { set, to }, changeTimeoutMs)
+  }
+
+  changeReplica(set: string, replica: number, change: MemberChange): Promise<ChangedMembers> {
+    return this.#call(this.#client.changeReplica, { set, replica, change }, changeTimeoutMs)
+  }
+
+  async placeReplica(place: Place): Promise<void> {
+    await this.#call(this.#client.placeReplica, place, changeTimeoutMs)
   }
 
   close(): void {
     this.#client.close()
   }
 
-  async #call<Request, Answer>(call: Call<Request, Answer>, request: Request): Promise<Answer> {
-    const deadline = Date.now() + this.#timeoutMs
+  async #call<Request, Answer>(
+    call: Call<Request, Answer>,
+    request: Request,
+    leastTimeoutMs = 0
+  ): Promise<Answer> {
+    const deadline = Date.now() + Math.max(this.#timeoutMs, leastTimeoutMs)
     await this.#connected(deadline)
     return new Promise((resolve, reject) => {
       call.call(this.#client, request, this.#metadata, { deadline }, (error, answer) => {

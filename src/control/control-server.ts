@@ -8,7 +8,7 @@ import {
 import { RingsetError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
 import { type NodeControlServer, NodeControlService } from '../gen/ringset/control/v1/control.ts'
-import type { ControlSource } from './control-source.ts'
+import { type ControlSource, memberChanges } from './control-source.ts'
 import { sameCredential } from './credential.ts'
 import { toGrpcError } from './grpc-errors.ts'
 
@@ -86,11 +86,27 @@ function handlers({ source, credential, log }: ControlServerOptions): NodeContro
       await source.stop(graceful)
       return {}
     }),
-    transferLeadership: unary('TransferLeadership', async ({ set, to }) => {
-      await source.transferLeadership(set, to)
+    transferLeadership: unary('TransferLeadership', ({ set, to }) =>
+      source.transferLeadership(set, to)
+    ),
+    changeReplica: unary('ChangeReplica', ({ set, replica, change }) => {
+      const known = memberChanges.find(name => name === change)
+      if (known === undefined) {
+        throw new RingsetError('USAGE', `a change is ${memberChanges.join(', ')}`)
+      }
+      mustBeReplica(replica)
+      return source.changeReplica(set, replica, known)
+    }),
+    placeReplica: unary('PlaceReplica', async place => {
+      mustBeReplica(place.replica)
+      await source.placeReplica(place)
       return {}
     })
   }
+}
+
+function mustBeReplica(replica: number): void {
+  if (replica < 1 || replica > 255) throw new RingsetError('USAGE', 'replicas are 1 to 255')
 }
 
 function bind(server: Server, host: string, port: number): Promise<number> {

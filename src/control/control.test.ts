@@ -34,6 +34,14 @@ async function started(overrides: Partial<ControlSource> = {}): Promise<ControlS
     },
     transferLeadership: async (set, to) => {
       calls.push(['transfer', set, to])
+      return { from: 1, to: 2, term: 7, gapMs: 12.5 }
+    },
+    changeReplica: async (...change) => {
+      calls.push(['change', ...change])
+      return { changed: true, voters: [1, 2], learners: [4] }
+    },
+    placeReplica: async place => {
+      calls.push(['place', place])
     },
     ...overrides
   }

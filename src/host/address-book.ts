@@ -8,6 +8,7 @@ import {
   routerEndpoint,
   transferEndpoint
 } from '../protocol/endpoint.ts'
+import type { RoutingTable } from '../table/table.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import type { TableView } from '../table/table-view.ts'
 
@@ -17,6 +18,7 @@ import type { TableView } from '../table/table-view.ts'
  */
 export class AddressBook {
   readonly #network: PeerNetwork
+  #routers = new Set<EndpointId>()
 
   constructor(config: ClusterConfig, network: PeerNetwork, keeper: TableKeeper) {
     this.#network = network
@@ -34,10 +36,23 @@ export class AddressBook {
     for (const set of table?.sets ?? []) {
       for (const { id, address } of set.transfers) this.#learn(transferEndpoint(id), address)
       for (const { id, address } of set.logics) this.#learn(logicEndpoint(id), address)
+    }
+    if (table !== undefined) this.#readRouters(table)
+  }
+
+  /** Replicas that have left the table are not dialed any more. */
+  #readRouters({ sets }: RoutingTable): void {
+    const before = this.#routers
+    this.#routers = new Set()
+    for (const set of sets) {
       for (const { replicaId, address } of set.routers) {
-        this.#learn(routerEndpoint(set.id, replicaId), address)
+        const endpoint = routerEndpoint(set.id, replicaId)
+        this.#learn(endpoint, address)
+        this.#routers.add(endpoint)
+        before.delete(endpoint)
       }
     }
+    for (const endpoint of before) this.#network.forget(endpoint)
   }
 
   #learn(endpoint: EndpointId, address: string): void {

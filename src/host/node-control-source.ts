@@ -1,22 +1,34 @@
+import type { Arbiter } from '../arbiter/arbiter.ts'
+import type { PlacedRouter } from '../arbiter/arbiter-commands.ts'
+import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
 import type {
+  ChangedMembers,
   ControlSource,
+  HandedOver,
   IssuedToken,
+  MemberChange,
   NodeStatus,
+  Place,
   RouteAnswer
 } from '../control/control-source.ts'
 import { createToken } from '../net/token.ts'
 import type { ProcessMeter } from '../observe/process-meter.ts'
 import { checkUid } from '../protocol/session.ts'
+import type { RaftStatus } from '../raft/raft-api.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
 import { explainRoute } from '../table/explain-route.ts'
 import type { RoutingTable } from '../table/table.ts'
 import type { TableView } from '../table/table-view.ts'
+import { GroupOperator } from './group-operator.ts'
 import type { NodeParts } from './node-parts.ts'
 import type { NodeRoles } from './roles.ts'
 import { RouteDesk } from './route-desk.ts'
 import { version } from './version.ts'
 
+/** How often an operation under way looks whether it is done. */
+const pauseMs = 2
+const placeMs = 5_000
 /** Former tables that `ringset table --diff` can be shown. */
 const tablesKept = 64
 
@@ -72,13 +84,14 @@ export class NodeControlSource implements ControlSource {
       })),
       routers: this.#routers(),
       arbiters: this.#roles.arbiters.map(({ replica }) => ({
-        raft: replicaStatus(replica),
+        raft: replicaStatus(replica, true),
         epoch: view.epoch
       })),
       transfers: this.#transfers(),
       logics: this.#logics(),
       process: this.#process(),
-      metrics: this.#parts.metrics.snapshot()
+      metrics: this.#parts.metrics.snapshot(),
+      peerAddress: `${node.host}:${node.peerPort}`
     }
   }
 
@@ -87,7 +100,7 @@ export class NodeControlSource implements ControlSource {
       const { slots, users, sessions, messages, outboxes } = role.status()
       return {
         set: setId,
-        raft: replicaStatus(replica),
+        raft: replicaStatus(replica, role.listed()),
         slots,
         users,
         sessions,
@@ -188,20 +201,70 @@ export class NodeControlSource implements ControlSource {
     this.#steering.stop(graceful)
   }
 
-  async transferLeadership(set: string, to: number | undefined): Promise<void> {
+  async transferLeadership(set: string, to: number | undefined): Promise<HandedOver> {
+    return this.#operator(set).transfer(to)
+  }
+
+  async changeReplica(set: string, replica: number, change: MemberChange): Promise<ChangedMembers> {
+    if (set === '') throw new RingsetError('UNSUPPORTED', 'the arbiters are as configured')
+    return this.#operator(set).change(change, replica)
+  }
+
+  async placeReplica({ set, replica, role, node, address }: Place): Promise<void> {
+    const arbiter = this.#roles.arbiters[0]
+    if (arbiter === undefined) {
+      throw new RingsetError('UNSUPPORTED', 'this node has no arbiter')
+    }
+    const known = (['learner', 'voter', 'none'] as const).find(name => name === role)
+    if (known === undefined) throw new RingsetError('USAGE', 'a role is learner, voter or none')
+    const router = { setId: set, replicaId: replica, role: known, nodeId: node, address }
+    await placed(arbiter.role, router, () => this.#parts.runner.wake(arbiter.role))
+  }
+
+  /** @param set empty for the arbiter group. */
+  #operator(set: string): GroupOperator {
     const group =
       set === '' ? this.#roles.arbiters[0] : this.#roles.routers.find(({ setId }) => setId === set)
     if (group === undefined) {
       throw new RingsetError('UNSUPPORTED', 'this node has no replica of that group', { set })
     }
-    const refusal = group.replica.transferLeadership(to)
-    if (refusal === undefined) this.#parts.runner.wake(group.role)
-    else if (refusal === 'notLeader') throw new RingsetError('NOT_LEADER')
-    else throw new RingsetError('OVERLOADED', `the hand-over was refused: ${refusal}`, { refusal })
+    const { clock, runner } = this.#parts
+    return new GroupOperator(group.replica, {
+      nowMs: clock.nowMs,
+      pause: () => new Promise(resolve => setTimeout(resolve, pauseMs)),
+      wake: () => runner.wake(group.role)
+    })
   }
 }
 
-function replicaStatus(replica: ReplicaApi): NodeStatus['arbiters'][number]['raft'] {
+/** Resolves once the table has the replica so; the arbiter answers or loses its leadership. */
+function placed(arbiter: Arbiter, router: PlacedRouter, wake: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new RingsetError('TIMEOUT', `the arbiters did not log the change in ${placeMs} ms`))
+    }, placeMs)
+    arbiter.place(router, refusal => {
+      clearTimeout(timer)
+      if (refusal === undefined) resolve()
+      else reject(new RingsetError(refusal, placeText(refusal, router)))
+    })
+    wake()
+  })
+}
+
+function placeText(refusal: ErrorCode, { setId, replicaId }: PlacedRouter): string | undefined {
+  if (refusal === 'REPLICA_USED') {
+    return `set ${setId} has or had a replica ${replicaId} or one of a higher number`
+  }
+  if (refusal === 'SET_UNKNOWN') return `no set is called ${setId}`
+  return undefined
+}
+
+/** @param listed whether the routing table has the replica. */
+function replicaStatus(
+  replica: ReplicaApi,
+  listed: boolean
+): NodeStatus['arbiters'][number]['raft'] {
   const status = replica.status()
   return {
     replica: status.id,
@@ -216,6 +279,18 @@ function replicaStatus(replica: ReplicaApi): NodeStatus['arbiters'][number]['raf
     learners: [...status.membership.learners],
     peers: status.progress
       .filter(({ id }) => id !== status.id)
-      .map(({ id, match, state, active }) => ({ replica: id, match, state, active }))
+      .map(({ id, match, state, heard, quarantined }) => {
+        return { replica: id, match, state, active: heard, quarantined }
+      }),
+    outgoing: [...status.membership.outgoing],
+    membership: membershipOf(status, listed)
   }
+}
+
+/** What a replica is to its group, as far as its own log and the routing table tell. */
+function membershipOf({ id, membership, lastIndex }: RaftStatus, listed: boolean): string {
+  if (!listed) return lastIndex === 0 ? 'waiting' : 'removed'
+  const { voters, outgoing, learners } = membership
+  if (voters.includes(id) || outgoing.includes(id)) return 'voter'
+  return learners.includes(id) ? 'learner' : 'removed'
 }

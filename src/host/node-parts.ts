@@ -3,6 +3,7 @@ import type { ClusterConfig, NodeConfig } from '../config/schema.ts'
 import type { PeerNetwork } from '../net/peer-network.ts'
 import type { MetricsRegistry } from '../observe/metrics.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
+import type { DiskGuard } from './disk-guard.ts'
 import type { RoleRunner } from './role-runner.ts'
 
 /** What every part of a node is built from. */
@@ -18,4 +19,5 @@ export interface NodeParts {
   readonly keeper: TableKeeper
   readonly network: PeerNetwork
   readonly runner: RoleRunner
+  readonly disk: DiskGuard
 }

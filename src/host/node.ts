@@ -16,6 +16,8 @@ import { type Database, openDatabase } from '../storage/database.ts'
 import { createTableKeeper } from '../table/create-table-keeper.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import { AddressBook } from './address-book.ts'
+import { DiskGuard } from './disk-guard.ts'
+import { LagGuard, lagGuardOptions } from './lag-guard.ts'
 import { NodeControlSource } from './node-control-source.ts'
 import type { NodeParts } from './node-parts.ts'
 import { RoleRunner } from './role-runner.ts'
@@ -57,6 +59,8 @@ class Node implements RunningNode {
   readonly #cache: TableCache
   readonly #network: PeerNetwork
   readonly #runner: RoleRunner
+  readonly #lagGuard: LagGuard
+  readonly #diskGuard: DiskGuard
   readonly #parts: NodeParts
   #database: Database | undefined
   #roles: NodeRoles | undefined
@@ -89,6 +93,7 @@ class Node implements RunningNode {
     this.#cache = new TableCache(join(this.#folder, 'table.bin'), this.#keeper, log)
     const bootId = randomBytes(6).readUIntBE(0, 6) || 1
     const clock = { nowMs: () => performance.now(), wallMs: () => Date.now() }
+    this.#lagGuard = new LagGuard(lagGuardOptions(config.raft.electionMinMs))
     this.#runner = new RoleRunner({
       tickMs: config.raft.tickMs,
       log,
@@ -100,6 +105,7 @@ class Node implements RunningNode {
           this.#roles?.flush()
         }
       },
+      onLate: lateMs => this.#onLate(lateMs),
       onFatal: error => this.#fatal(error)
     })
     this.#network = new PeerNetwork({
@@ -119,6 +125,14 @@ class Node implements RunningNode {
       onPacket: (to, from, packet) => this.#runner.packet(to, from, packet),
       onPeer: (endpoint, up, refused) => this.#runner.peer(endpoint, up, refused)
     })
+    this.#diskGuard = new DiskGuard({
+      directory: this.#folder,
+      reserveBytes: config.storage.reserveBytes,
+      log,
+      metrics: this.#metrics,
+      nowMs: clock.nowMs,
+      handOver: () => this.#roles?.handOver() ?? []
+    })
     this.#parts = {
       config,
       node,
@@ -129,7 +143,8 @@ class Node implements RunningNode {
       secret,
       keeper: this.#keeper,
       network: this.#network,
-      runner: this.#runner
+      runner: this.#runner,
+      disk: this.#diskGuard
     }
   }
 
@@ -149,6 +164,8 @@ class Node implements RunningNode {
       this.#roles = await buildRoles(this.#parts, this.#database)
       new AddressBook(config, this.#network, this.#keeper)
       this.#keeper.onAdopted(() => this.#runner.tableAdopted())
+      await this.#diskGuard.check()
+      this.#diskGuard.start()
       await this.#network.listen()
       this.#runner.start()
       await this.#roles.listen()
@@ -175,6 +192,17 @@ class Node implements RunningNode {
     })
   }
 
+  /** A leader whose loop is late again and again hands over while it still can. */
+  #onLate(lateMs: number): void {
+    const nowMs = performance.now()
+    if (!this.#lagGuard.turn(nowMs, lateMs)) return
+    const handed = this.#roles?.handOver() ?? []
+    if (handed.length === 0) return
+    this.#lagGuard.handedOver(nowMs)
+    this.#log.warn('leader_lags', { lateMs: Math.round(lateMs), groups: handed })
+    this.#metrics.count('leader_lags_total', handed.length)
+  }
+
   stop(graceful = true): Promise<void> {
     this.#stopping ??= this.#stop(graceful)
     return this.#stopping
@@ -190,6 +218,7 @@ class Node implements RunningNode {
   }
 
   async #close(): Promise<void> {
+    this.#diskGuard.stop()
     await this.#control?.close()
     await this.#roles?.close()
     this.#runner.stop()

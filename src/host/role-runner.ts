@@ -19,6 +19,8 @@ interface RunnerOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly links: TurnLinks
+  /** The event loop came to a tick that much late. */
+  onLate(lateMs: number): void
   /** A role threw: an invariant is broken and the process must stop. */
   onFatal(error: unknown): void
 }
@@ -140,6 +142,7 @@ export class RoleRunner {
     this.#timer = setTimeout(() => {
       const lateMs = performance.now() - this.#expectedTickMs
       this.#options.metrics.observe('event_loop_late_ms', Math.max(0, lateMs))
+      this.#options.onLate(lateMs)
       // libuv runs timers before sockets: after a stall, let what has arrived be read before time passes judgement on its absence.
       if (lateMs > tickMs) setImmediate(() => setImmediate(this.#tick))
       else this.#tick()

@@ -22,7 +22,7 @@ import { createReplica } from '../raft/replica.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
 import type { StateMachine } from '../raft/state-machine.ts'
 import type { GroupStore } from '../raft/store.ts'
-import type { RaftMessage } from '../raft/types.ts'
+import type { Membership, RaftMessage } from '../raft/types.ts'
 import { Router } from '../router/router.ts'
 import type { Database } from '../storage/database.ts'
 import type { ClientEvents } from '../transfer/client-links.ts'
@@ -56,6 +56,8 @@ export interface NodeRoles {
   }[]
   /** Whom the groups of this node believe to lead. */
   hints(): LeaderHint[]
+  /** Hands over every group that this node leads and another voter is fit to lead; their names. */
+  handOver(): string[]
   /** Writes what was sent to clients. */
   flush(): void
   /** Opens the clients' ports. */
@@ -96,6 +98,19 @@ class RoleBuilder implements NodeRoles {
     )
   }
 
+  handOver(): string[] {
+    const routers = this.routers.map(({ setId, ...group }) => ({
+      name: `router/${setId}`,
+      ...group
+    }))
+    const arbiters = this.arbiters.map(group => ({ name: 'arbiter', ...group }))
+    return [...routers, ...arbiters].flatMap(({ name, replica, role }) => {
+      if (!replica.leading() || replica.transferLeadership() !== undefined) return []
+      this.#parts.runner.wake(role)
+      return [name]
+    })
+  }
+
   flush(): void {
     for (const { listener } of this.#listeners) listener.flush()
   }
@@ -109,11 +124,11 @@ class RoleBuilder implements NodeRoles {
   }
 
   async router({ set, replica: replicaId }: RoleConfigOf<'router'>): Promise<void> {
-    const { config } = this.#parts
+    const { config, disk } = this.#parts
     const endpoint = routerEndpoint(set, replicaId)
     const store = await this.#database.group(`router/${set}`)
     const counts = new RoleMetrics(this.#parts.metrics)
-    const voters = this.#replicasOf(set).map(entry => entry.replicaId)
+    const members = this.#membersOf(set, replicaId)
     const { nodeId, address, version, arbiters } = this.#identity()
     let replica: ReplicaApi | undefined
     const role: Router = new Router(this.#env(endpoint, counts), {
@@ -124,10 +139,11 @@ class RoleBuilder implements NodeRoles {
       announceMs: config.arbiter.announceMs,
       transferLeaseMs: config.presence.transferLeaseMs,
       limits: { bodyBytes: config.limits.bodyBytes },
+      diskLow: () => disk.low,
       replica: (machine, send, onLeadership) => {
         replica = this.#replica(
           store,
-          { endpoint, replicaId, voters, role: () => role },
+          { endpoint, replicaId, members, role: () => role },
           { machine, send, onLeadership }
         )
         return replica
@@ -142,6 +158,8 @@ class RoleBuilder implements NodeRoles {
     const endpoint = arbiterEndpoint(replicaId)
     const store = await this.#database.group('arbiter')
     const peers = this.#arbiterPeers()
+    const voters = peers.map(entry => entry.replicaId)
+    const members = { voters, outgoing: [], learners: [] }
     let replica: ReplicaApi | undefined
     const role: Arbiter = new Arbiter(this.#env(endpoint), {
       replicaId,
@@ -154,7 +172,7 @@ class RoleBuilder implements NodeRoles {
       replica: (send, machine, onLeadership) => {
         replica = this.#replica(
           store,
-          { endpoint, replicaId, voters: peers.map(entry => entry.replicaId), role: () => role },
+          { endpoint, replicaId, members, role: () => role },
           { machine, send, onLeadership }
         )
         return replica
@@ -265,7 +283,7 @@ class RoleBuilder implements NodeRoles {
 
   #replica(
     store: GroupStore,
-    self: { endpoint: EndpointId; replicaId: number; voters: number[]; role: () => Role },
+    self: { endpoint: EndpointId; replicaId: number; members: Membership; role: () => Role },
     ports: {
       machine: StateMachine
       send: (message: RaftMessage) => void
@@ -273,7 +291,7 @@ class RoleBuilder implements NodeRoles {
     }
   ): ReplicaApi {
     const { config, bootId, clock, log, metrics, network, runner } = this.#parts
-    for (const voter of self.voters) {
+    for (const voter of self.members.voters) {
       const group = self.endpoint.slice(0, self.endpoint.lastIndexOf('/'))
       if (voter !== self.replicaId) network.interest(`${group}/${voter}`)
     }
@@ -282,7 +300,7 @@ class RoleBuilder implements NodeRoles {
       config: { id: self.replicaId, ...raftSettings(config) },
       tickMs: config.raft.tickMs,
       store,
-      bootstrap: { voters: self.voters, outgoing: [], learners: [] },
+      bootstrap: self.members,
       clock,
       random: new Prng(bootId, `raft ${self.endpoint}`),
       log,
@@ -302,8 +320,18 @@ class RoleBuilder implements NodeRoles {
     }
   }
 
+  /** The replicas that found the set's group; who joins later comes into the table and the group by an operator. */
   #replicasOf(setId: string): { replicaId: number; nodeId: string; address: string }[] {
-    return this.#places(role => (role.role === 'router' && role.set === setId ? role.replica : 0))
+    return this.#places(role =>
+      role.role === 'router' && role.set === setId && !role.join ? role.replica : 0
+    )
+  }
+
+  /** Members of a group that has never run here, as the replica has to take them to be until its log says otherwise. */
+  #membersOf(setId: string, replicaId: number): Membership {
+    const voters = this.#replicasOf(setId).map(entry => entry.replicaId)
+    const learners = voters.includes(replicaId) ? [] : [replicaId]
+    return { voters, outgoing: [], learners }
   }
 
   #arbiterPeers(): { replicaId: number; nodeId: string; address: string }[] {

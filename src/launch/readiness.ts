@@ -21,7 +21,7 @@ export function readiness(config: ClusterConfig, sample: ClusterSample): Readine
     const live = sample.nodes.find(({ id }) => id === node.id)?.status
     const runs = live?.state === 'running' && live.nodeId === node.id
     checks.push([`node ${node.id} runs`, runs])
-    for (const [process, bootId] of tableEntries(node, sample)) {
+    for (const [process, bootId] of tableEntries(node, sample, live)) {
       checks.push([`${process} is in the table`, runs && bootId === live.bootId])
     }
   }
@@ -36,17 +36,28 @@ export function readiness(config: ClusterConfig, sample: ClusterSample): Readine
 }
 
 /** The processes that the table should list for a node, with the boot id it lists (0 when it does not list them as up). */
-function tableEntries(node: NodeConfig, { table }: ClusterSample): [string, number][] {
+function tableEntries(
+  node: NodeConfig,
+  { table }: ClusterSample,
+  live: NodeStatus | undefined
+): [string, number][] {
   return node.roles.flatMap((role): [string, number][] => {
     if (role.role === 'arbiter') return []
     const set = table?.sets.find(({ id }) => id === role.set)
     if (role.role === 'router') {
+      if (isOutside(live, role.set)) return []
       const entry = set?.routers.find(({ replicaId }) => replicaId === role.replica)
       return [[`router ${role.set}/${role.replica}`, upBootId(entry)]]
     }
     const list = role.role === 'transfer' ? set?.transfers : set?.logics
     return [[`${role.role} ${role.id}`, upBootId(list?.find(({ id }) => id === role.id))]]
   })
+}
+
+/** Does the node's replica of a set wait to be added, or was it removed? */
+function isOutside(live: NodeStatus | undefined, setId: string): boolean {
+  const membership = live?.routers.find(({ set }) => set === setId)?.raft?.membership
+  return membership === 'waiting' || membership === 'removed'
 }
 
 function upBootId(entry: { readonly state: string; readonly bootId: number } | undefined): number {

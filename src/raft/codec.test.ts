@@ -7,7 +7,14 @@ import {
   encodeMembership,
   encodeRaftMessage
 } from './codec.ts'
-import type { Entry, EntryKind, Membership, RaftMessage } from './types.ts'
+import {
+  type Entry,
+  type EntryKind,
+  type Membership,
+  type RaftMessage,
+  standings,
+  verdicts
+} from './types.ts'
 
 const id = fc.integer({ min: 1, max: 255 })
 const index = fc.oneof(
@@ -102,8 +109,31 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     index
   }),
   fc.record({ type: fc.constant('timeoutNow' as const), ...addressed }),
-  fc.record({ type: fc.constant('readIndex' as const), ...addressed, token: index }),
-  fc.record({ type: fc.constant('readIndexAnswer' as const), ...addressed, token: index, index })
+  fc.record({
+    type: fc.constant('readIndex' as const),
+    ...addressed,
+    token: index,
+    amnesiac: flag
+  }),
+  fc.record({ type: fc.constant('readIndexAnswer' as const), ...addressed, token: index, index }),
+  fc.record({
+    type: fc.constant('claim' as const),
+    ...addressed,
+    token: index,
+    standing: fc.constantFrom(...standings),
+    incarnation: index,
+    lastIndex: index,
+    lastTerm: index
+  }),
+  fc.record({
+    type: fc.constant('claimAnswer' as const),
+    ...addressed,
+    token: index,
+    verdict: fc.constantFrom(...verdicts),
+    standing: fc.constantFrom(...standings),
+    incarnation: index,
+    founders: fc.array(fc.record({ id, incarnation: index }), { maxLength: 9 })
+  })
 )
 
 /** Anything but a clean answer or BAD_PACKET is a hole. */

@@ -1,6 +1,15 @@
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { RingsetError } from '../base/errors.ts'
-import type { Addressed, Entry, EntryKind, Membership, RaftMessage, ReplicaId } from './types.ts'
+import {
+  type Addressed,
+  type Entry,
+  type EntryKind,
+  type Membership,
+  type RaftMessage,
+  type ReplicaId,
+  standings,
+  verdicts
+} from './types.ts'
 
 /** First byte of a message. Numbers are never re-used. */
 const typeNumbers = {
@@ -16,7 +25,9 @@ const typeNumbers = {
   snapshotAnswer: 10,
   timeoutNow: 11,
   readIndex: 12,
-  readIndexAnswer: 13
+  readIndexAnswer: 13,
+  claim: 14,
+  claimAnswer: 15
 } as const satisfies Record<RaftMessage['type'], number>
 
 const typeByNumber = new Map<number, RaftMessage['type']>(
@@ -91,7 +102,16 @@ function writeBody(writer: ByteWriter, message: RaftMessage): void {
 
 type RestMessage = Extract<
   RaftMessage,
-  { type: 'snapshot' | 'snapshotAnswer' | 'timeoutNow' | 'readIndex' | 'readIndexAnswer' }
+  {
+    type:
+      | 'snapshot'
+      | 'snapshotAnswer'
+      | 'timeoutNow'
+      | 'readIndex'
+      | 'readIndexAnswer'
+      | 'claim'
+      | 'claimAnswer'
+  }
 >
 
 function writeRest(writer: ByteWriter, message: RestMessage): void {
@@ -116,10 +136,29 @@ function writeRest(writer: ByteWriter, message: RestMessage): void {
       return
     case 'readIndex':
       writer.varint(message.token)
+      writer.u8(message.amnesiac ? 1 : 0)
       return
     case 'readIndexAnswer':
       writer.varint(message.token)
       writer.varint(message.index)
+      return
+    case 'claim':
+      writer.varint(message.token)
+      writer.u8(standings.indexOf(message.standing))
+      writer.varint(message.incarnation)
+      writer.varint(message.lastIndex)
+      writer.varint(message.lastTerm)
+      return
+    case 'claimAnswer':
+      writer.varint(message.token)
+      writer.u8(verdicts.indexOf(message.verdict))
+      writer.u8(standings.indexOf(message.standing))
+      writer.varint(message.incarnation)
+      writer.u8(message.founders.length)
+      for (const { id, incarnation } of message.founders) {
+        writer.u8(id)
+        writer.varint(incarnation)
+      }
   }
 }
 
@@ -228,11 +267,31 @@ function readRest(
     }
     case 'timeoutNow':
       return { type, from, to, term }
-    case 'readIndex':
-      return { type, from, to, term, token: reader.varint() }
+    case 'readIndex': {
+      const token = reader.varint()
+      return { type, from, to, term, token, amnesiac: readFlags(reader, 1) === 1 }
+    }
     case 'readIndexAnswer': {
       const token = reader.varint()
       return { type, from, to, term, token, index: reader.varint() }
+    }
+    case 'claim': {
+      const token = reader.varint()
+      const standing = standings[readFlags(reader, standings.length - 1)]!
+      const incarnation = reader.varint()
+      const lastIndex = reader.varint()
+      const lastTerm = reader.varint()
+      return { type, from, to, term, token, standing, incarnation, lastIndex, lastTerm }
+    }
+    case 'claimAnswer': {
+      const token = reader.varint()
+      const verdict = verdicts[readFlags(reader, verdicts.length - 1)]!
+      const standing = standings[readFlags(reader, standings.length - 1)]!
+      const incarnation = reader.varint()
+      const founders = Array.from({ length: reader.u8() }, () => {
+        return { id: readId(reader), incarnation: reader.varint() }
+      })
+      return { type, from, to, term, token, verdict, standing, incarnation, founders }
     }
   }
 }

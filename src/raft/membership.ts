@@ -1,9 +1,8 @@
 import { encodeMembership } from './codec.ts'
-import type { Progress } from './progress.ts'
 import type { Refusal } from './raft-api.ts'
 import { advanceCommit, appendOwn, confirmReads } from './replication.ts'
 import type { RaftState } from './state.ts'
-import { sendTimeoutNow } from './transfer.ts'
+import { bestSuccessor, sendTimeoutNow } from './transfer.ts'
 import { entryKinds, type Membership, type ReplicaId } from './types.ts'
 
 /** The members that a change is to lead to. */
@@ -83,11 +82,7 @@ export function membershipApplied(state: RaftState, membership: Membership): voi
 
 /** A leader that has been voted out leaves the place to the voter that has most of the log. */
 function handOver(state: RaftState): void {
-  let best: Progress | undefined
-  for (const member of state.voters) {
-    if (member.quarantined || !member.active) continue
-    if (best === undefined || member.match > best.match) best = member
-  }
+  const best = bestSuccessor(state)
   if (best !== undefined) sendTimeoutNow(state, best.id)
   state.becomeFollower(state.term, 0)
 }

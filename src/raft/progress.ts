@@ -66,6 +66,8 @@ export class Progress {
   readonly inflight: Inflight
   /** Durable there and equal to the leader's log up to here. */
   match = 0
+  /** The highest index that it acknowledged in this term and that counted, also in a life that it has lost. */
+  acknowledged = 0
   /** First index of the next append; always > match. */
   next = 1
   state: ProgressState = 'probe'
@@ -75,6 +77,8 @@ export class Progress {
   verify = false
   /** Heard from since the last check-quorum. */
   active = false
+  /** Ticks since it was last heard; meaningful while leading. */
+  silentTicks = 0
   /** Highest commit index told to it. */
   sentCommit = 0
   /** Highest read round that it answered. */
@@ -83,6 +87,10 @@ export class Progress {
    * Its log failed its checks at start: it holds what it acknowledges but counts for no majority.
    */
   quarantined = false
+  /** It may have forgotten everything: it counts again once it holds this entry, appended after that was known. */
+  healIndex = 0
+  /** Token to answer once `healIndex` is committed by others; 0 = none. */
+  healToken = 0
 
   constructor(id: ReplicaId, limitMessages: number, limitBytes: number) {
     this.id = id
@@ -92,14 +100,18 @@ export class Progress {
   /** Forgets everything, at the start of a term. */
   reset(next: number): void {
     this.match = 0
+    this.acknowledged = 0
     this.next = next
     this.state = 'probe'
     this.probeSent = false
     this.verify = false
     this.active = false
+    this.silentTicks = 0
     this.sentCommit = 0
     this.round = 0
     this.quarantined = false
+    this.healIndex = 0
+    this.healToken = 0
     this.inflight.clear()
   }
 

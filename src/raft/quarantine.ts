@@ -6,7 +6,8 @@ import type { RaftMessage } from './types.ts'
  * until it holds everything that was committed when it came back it must not vote. What was
  * committed it learns by a linearizable read through the leader: a commit index in some append is
  * not enough, for that append may have been sent before the damage. Its term and vote are intact
- * (they live apart from the log), so its answers to heartbeats stay true and are counted as ever.
+ * (they live apart from the log), so its answers to heartbeats stay true and are counted as ever;
+ * not so if it is amnesiac, see `readForPeer`.
  */
 export function askForCommit(state: RaftState): void {
   const { quarantine } = state
@@ -20,7 +21,8 @@ export function askForCommit(state: RaftState): void {
     from: state.id,
     to: state.leader,
     term: state.term,
-    token: quarantine.token
+    token: quarantine.token,
+    amnesiac: quarantine.amnesiac
   })
 }
 

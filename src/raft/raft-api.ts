@@ -78,6 +78,8 @@ export interface RaftStatus {
   readonly membership: Membership
   readonly quarantined: boolean
   readonly transferringTo: ReplicaId
+  /** A membership change is in the log and not applied yet, or the joint state not left. */
+  readonly changing: boolean
   /** Leader only. */
   readonly progress: readonly {
     readonly id: ReplicaId
@@ -85,6 +87,9 @@ export interface RaftStatus {
     readonly next: number
     readonly state: 'probe' | 'replicate' | 'snapshot'
     readonly active: boolean
+    /** Heard within the time of check-quorum. */
+    readonly heard: boolean
+    readonly quarantined: boolean
   }[]
 }
 
@@ -116,7 +121,11 @@ export interface RaftConfig {
  * `tick`.
  */
 export interface RaftCore {
-  tick(): void
+  /**
+   * @param heartbeatDue whether a leader sends heartbeats in this tick, for a host that does so for all its groups at once; without
+   * it every `heartbeatTicks` since the last one.
+   */
+  tick(heartbeatDue?: boolean): void
   step(message: RaftMessage): void
   /** Appends one normal entry per item. The first gets `index`. */
   propose(data: readonly Buffer[]): { readonly index: number; readonly term: number } | Refusal
@@ -142,6 +151,12 @@ export interface RaftCore {
    */
   forgetLeader(afterTicks: number): void
   reportUnreachable(peer: ReplicaId): void
+  /** The highest index that `peer` acknowledged to this leader; 0 when it does not lead. */
+  acknowledged(peer: ReplicaId): number
+  /** Others remember nothing newer of this replica than it does: it takes part. */
+  trust(): void
+  /** It does not remember what others do: it counts for nothing until a leader has healed it. */
+  distrust(): void
   /** A snapshot stream to `peer` ended; `ok` = it reported itself installed at `index`. */
   reportSnapshot(peer: ReplicaId, ok: boolean, index: number): void
   /**

@@ -38,7 +38,7 @@ import {
   reportUnreachable
 } from './replication.ts'
 import { type RaftInitial, RaftState } from './state.ts'
-import { startTransfer, tickTransfer } from './transfer.ts'
+import { leaveHungDisk, startTransfer, tickTransfer } from './transfer.ts'
 import {
   entryKinds,
   type Membership,
@@ -63,27 +63,31 @@ export class Raft implements RaftCore {
     this.#outlet = new Outlet(this.#state, initial.hardState)
   }
 
-  tick(): void {
+  tick(heartbeatDue?: boolean): void {
     const state = this.#state
     state.elapsed++
     if (state.quarantine !== undefined) state.quarantine.ticks++
-    if (state.role === 'leader') this.#tickLeader(state)
+    if (state.role === 'leader') this.#tickLeader(state, heartbeatDue)
     else if (state.elapsed >= state.timeoutTicks) campaign(state)
   }
 
-  #tickLeader(state: RaftState): void {
+  #tickLeader(state: RaftState, heartbeatDue: boolean | undefined): void {
     const { config } = state
     if (state.elapsed >= config.checkQuorumTicks) {
       state.elapsed = 0
+      leaveHungDisk(state)
       if (!quorumActive(state) && config.checkQuorum) {
         state.becomeFollower(state.term, 0)
         return
       }
     }
+    for (const member of state.progress.values()) {
+      if (member.id !== state.id) member.silentTicks++
+    }
     tickTransfer(state)
     leaveJoint(state)
     state.heartbeatElapsed++
-    if (state.heartbeatElapsed >= config.heartbeatTicks) broadcastHeartbeat(state)
+    if (heartbeatDue ?? state.heartbeatElapsed >= config.heartbeatTicks) broadcastHeartbeat(state)
   }
 
   step(message: RaftMessage): void {
@@ -246,6 +250,21 @@ export class Raft implements RaftCore {
     reportUnreachable(this.#state, peer)
   }
 
+  acknowledged(peer: ReplicaId): number {
+    const state = this.#state
+    return state.role === 'leader' ? (state.progress.get(peer)?.acknowledged ?? 0) : 0
+  }
+
+  trust(): void {
+    this.#state.quarantine = undefined
+  }
+
+  distrust(): void {
+    const state = this.#state
+    if (state.role !== 'follower') state.becomeFollower(state.term, 0)
+    state.beginQuarantine(true)
+  }
+
   reportSnapshot(peer: ReplicaId, ok: boolean, index: number): void {
     reportSnapshot(this.#state, peer, ok, index)
   }
@@ -318,12 +337,17 @@ export class Raft implements RaftCore {
       membership: state.membership,
       quarantined: state.quarantine !== undefined,
       transferringTo: state.transferTo,
-      progress: members.map(({ id, match, next, state: progressState, active }) => ({
-        id,
-        match,
-        next,
-        state: progressState,
-        active
+      changing:
+        state.membership.outgoing.length > 0 ||
+        (state.role === 'leader' && state.pendingChange > state.log.applied),
+      progress: members.map(member => ({
+        id: member.id,
+        match: member.match,
+        next: member.next,
+        state: member.state,
+        active: member.active,
+        heard: member.silentTicks < state.config.checkQuorumTicks,
+        quarantined: member.quarantined
       }))
     }
   }

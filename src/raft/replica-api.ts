@@ -1,3 +1,4 @@
+import type { MembershipTarget } from './membership.ts'
 import type { RaftStatus, Refusal } from './raft-api.ts'
 import type { RaftMessage, ReplicaId } from './types.ts'
 
@@ -29,7 +30,10 @@ export interface ReplicaApi {
    * more meanwhile does: it is flushed again when the disk is done.
    */
   appending(): boolean
+  /** @param to undefined: the voter that lacks least. */
   transferLeadership(to?: ReplicaId): Refusal | undefined
+  /** Starts a membership change; `status().changing` until it is through. A refusal says that nothing has happened. */
+  changeMembers(target: MembershipTarget): Refusal | undefined
   step(message: RaftMessage): void
   tick(): void
   /** The process of a peer replica became reachable or not; `refused` = certainly gone (crash fast path). */

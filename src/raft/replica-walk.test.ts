@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { ReplicaGroup } from '../../test/support/replica-group.ts'
+import { type GroupNode, ReplicaGroup } from '../../test/support/replica-group.ts'
 import { Prng } from '../base/prng.ts'
+import { MemoryDisk } from '../storage/memory-store.ts'
 
 interface Operation {
   /** Undefined while it is under way. */
@@ -21,8 +22,11 @@ class Walk {
   #count = 0
   reads = 0
   losses = 0
+  wipes = 0
+  readonly #wiping: boolean
 
-  constructor(seed: number) {
+  constructor(seed: number, wiping = false) {
+    this.#wiping = wiping
     this.#random = new Prng(seed, 'walk')
     this.#group = new ReplicaGroup({ seed, trim: { trailingEntries: 12, trailingBytes: 1 << 20 } })
     const expected: number[] = [0, 0, 0, 0]
@@ -46,18 +50,26 @@ class Walk {
     return this.#acked.size
   }
 
-  run(steps: number): void {
+  /** @param dead stays down in the end. */
+  run(steps: number, dead = 0): void {
     const group = this.#group
     for (let step = 0; step < steps; step++) this.#step()
     group.heal()
-    for (const node of group.nodes) if (node.replica === undefined) group.start(node.id)
+    if (dead > 0) this.#crash(dead)
+    for (const { id, replica } of group.nodes) {
+      if (replica === undefined && id !== dead) group.start(id)
+    }
     group.leader()
     group.passUntil(() => {
-      const applied = group.nodes.map(({ replica }) => replica!.status().applied)
+      const applied = this.#up().map(({ replica }) => replica!.status().applied)
       return applied.every(index => index === applied[0])
     })
     group.pass(1_500)
     this.#judge()
+  }
+
+  #up(): GroupNode[] {
+    return this.#group.nodes.filter(({ replica }) => replica !== undefined)
   }
 
   #step(): void {
@@ -77,8 +89,10 @@ class Walk {
     else if (kind < 90) this.#propose(node.id)
     else if (kind < 94) this.#read(node.id)
     else if (kind < 96) for (let i = random.below(30); i > 0; i--) group.pass(10)
-    else if (kind < 97) this.#crash(node.id)
-    else if (kind < 99) {
+    else if (kind < 97) {
+      if (this.#wiping && random.below(2) === 0) this.#wipe(node.id)
+      else this.#crash(node.id)
+    } else if (kind < 99) {
       if (node.replica === undefined) group.start(node.id)
     } else this.#changeWires(node.id)
   }
@@ -139,6 +153,20 @@ class Walk {
     }
   }
 
+  /**
+   * A new, empty disk, as long as everything that was ever promised is held by the others or by nobody: one replica at a time may
+   * be without its past.
+   */
+  #wipe(id: number): void {
+    const group = this.#group
+    const othersHold = group.nodes.every(node => node.id === id || group.isMember(node.id))
+    const founded = group.nodes.some(node => group.isMember(node.id))
+    if (founded && !othersHold) return
+    this.#crash(id)
+    group.replaceDisk(id, new MemoryDisk())
+    this.wipes++
+  }
+
   #changeWires(id: number): void {
     const group = this.#group
     const random = this.#random
@@ -164,9 +192,10 @@ class Walk {
         if (outcome === undefined && !gone) throw new Error('an operation was never answered')
       }
     }
-    const { applied } = group.replica(1).status()
-    const rows = group.rows(1, applied)
-    for (const { id } of group.nodes) expect(group.rows(id, applied)).toEqual(rows)
+    const { id: first, replica } = this.#up()[0]!
+    const { applied } = replica!.status()
+    const rows = group.rows(first, applied)
+    for (const { id } of this.#up()) expect(group.rows(id, applied)).toEqual(rows)
     const contents = new Set([...this.#applied.values()].map(content => content.split(' ')[0]))
     for (const text of this.#acked) expect(contents.has(text), `${text} is lost`).toBe(true)
   }
@@ -177,8 +206,9 @@ describe('replicas on a random walk', () => {
     let acked = 0
     let reads = 0
     let losses = 0
+    let wipes = 0
     for (let seed = 1; seed <= 40; seed++) {
-      const walk = new Walk(seed)
+      const walk = new Walk(seed, seed % 2 === 0)
       try {
         walk.run(2_500)
       } catch (error) {
@@ -187,9 +217,25 @@ describe('replicas on a random walk', () => {
       acked += walk.acked
       reads += walk.reads
       losses += walk.losses
+      wipes += walk.wipes
     }
     expect(acked).toBeGreaterThan(1_000)
     expect(reads).toBeGreaterThan(100)
     expect(losses).toBeGreaterThan(10)
-  })
+    expect(wipes).toBeGreaterThan(20)
+  }, 60_000)
+
+  it('need no more than two in the end, whichever is gone for ever', () => {
+    let acked = 0
+    for (let seed = 101; seed <= 115; seed++) {
+      const walk = new Walk(seed)
+      try {
+        walk.run(1_500, 1 + (seed % 3))
+      } catch (error) {
+        throw new Error(`seed ${seed}`, { cause: error })
+      }
+      acked += walk.acked
+    }
+    expect(acked).toBeGreaterThan(200)
+  }, 60_000)
 })

@@ -2,6 +2,7 @@ import { assert } from '../base/errors.ts'
 import type { Clock, Log, Metrics, Random } from '../base/ports.ts'
 import { decodeMembership } from './codec.ts'
 import { HeldRows } from './held-rows.ts'
+import type { MembershipTarget } from './membership.ts'
 import { Raft } from './raft.ts'
 import type { RaftConfig, RaftStatus, Ready, Refusal } from './raft-api.ts'
 import { ReadQueue } from './read-queue.ts'
@@ -10,6 +11,7 @@ import { SnapshotReceiver } from './snapshot-receiver.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
 import type { StateMachine } from './state-machine.ts'
 import type { GroupStore } from './store.ts'
+import { TickGrid } from './tick-grid.ts'
 import { LogTrimmer, type TrimLimits } from './trim.ts'
 import {
   type Entry,
@@ -19,6 +21,7 @@ import {
   type ReplicaId,
   type Role
 } from './types.ts'
+import { Vouching } from './vouching.ts'
 
 export interface ReplicaOptions {
   readonly config: RaftConfig
@@ -41,8 +44,6 @@ export interface ReplicaOptions {
 
 /** Apply at most this long in one flush, so that packets and heartbeats keep flowing. */
 const applySliceMs = 4
-/** A stalled process must not make up for lost time at once: timeouts are judged on processed input (libuv runs timers first). */
-const catchUpTicksMax = 5
 
 interface PendingProposal {
   readonly term: number
@@ -61,6 +62,7 @@ class Replica implements ReplicaApi {
   readonly #sender: SnapshotSender
   readonly #receiver: SnapshotReceiver
   readonly #trimmer: LogTrimmer
+  readonly #vouching: Vouching
 
   #role: Role = 'follower'
   #leader: ReplicaId = 0
@@ -69,7 +71,7 @@ class Replica implements ReplicaApi {
   #appending = 0
   #quarantined: boolean
   #applied: number
-  #lastTickMs: number
+  readonly #grid: TickGrid
 
   readonly #proposals = new Map<number, PendingProposal>()
   readonly #reads = new ReadQueue()
@@ -85,21 +87,27 @@ class Replica implements ReplicaApi {
     this.#store = store
     this.#machine = options.machine
     this.#term = hardState.term
-    this.#quarantined = quarantine !== undefined
     if (quarantine !== undefined) options.log.warn('replica_quarantined', { why: quarantine })
     this.#applied = applied
-    this.#lastTickMs = options.clock.nowMs()
-    this.#rows = new HeldRows(store, this.#lastTickMs, applied)
-    if (membership === undefined) {
+    const nowMs = options.clock.nowMs()
+    this.#grid = new TickGrid(options.tickMs, options.config.heartbeatTicks, nowMs)
+    this.#rows = new HeldRows(store, nowMs, applied)
+    const joins = bootstrap.learners.includes(options.config.id)
+    // A newcomer that holds nothing yet may have been started under another configuration before.
+    const recovered = joins && applied === 0 && store.lastIndex() === 0 ? undefined : membership
+    if (recovered === undefined) {
       store.write({ rows: new Map(), applied, membership: bootstrap, sync: false }, () => {})
     }
+    this.#vouching = this.#vouchingFor(recovered ?? bootstrap)
+    this.#quarantined = this.#vouching.standing !== 'member'
     this.#raft = new Raft(
       options.config,
       {
         hardState,
         applied,
-        membership: membership ?? bootstrap,
-        quarantined: this.#quarantined
+        membership: recovered ?? bootstrap,
+        quarantined: this.#quarantined,
+        amnesiac: this.#vouching.amnesiac
       },
       store,
       options.random
@@ -129,10 +137,30 @@ class Replica implements ReplicaApi {
         this.#applyQueue = []
         this.#machine.reset()
         this.#raft.restored(meta)
+        this.#vouching.reached(this.#term, meta.term, meta.index)
         this.#trimmer.reset(meta.index)
       }
     })
     this.#trimmer = new LogTrimmer(options.trim)
+  }
+
+  #vouchingFor(membership: Membership): Vouching {
+    return new Vouching({
+      ...this.#options,
+      id: this.#options.config.id,
+      founders: this.#options.bootstrap.voters,
+      membership,
+      members: () => this.#raft.status().membership,
+      acknowledged: peer => this.#raft.acknowledged(peer),
+      trust: () => {
+        this.#quarantined = false
+        this.#raft.trust()
+      },
+      distrust: () => {
+        this.#quarantined = true
+        this.#raft.distrust()
+      }
+    })
   }
 
   leading(): boolean {
@@ -177,17 +205,26 @@ class Replica implements ReplicaApi {
     return target === undefined ? 'unsafe' : this.#raft.transferLeadership(target)
   }
 
+  changeMembers(target: MembershipTarget): Refusal | undefined {
+    return this.#raft.proposeMembership(target)
+  }
+
   #mostCaughtUp(): ReplicaId | undefined {
     const { progress, membership, id } = this.#raft.status()
     let best: { id: ReplicaId; match: number } | undefined
     for (const peer of progress) {
-      const eligible = peer.id !== id && peer.active && membership.voters.includes(peer.id)
+      const fit = peer.heard && !peer.quarantined
+      const eligible = fit && peer.id !== id && membership.voters.includes(peer.id)
       if (eligible && (best === undefined || peer.match > best.match)) best = peer
     }
     return best?.id
   }
 
   step(message: RaftMessage): void {
+    if (message.type === 'claim' || message.type === 'claimAnswer') {
+      this.#vouching.step(message)
+      return
+    }
     if (message.type === 'snapshotAnswer') {
       this.#sender.onAnswer(message)
       return
@@ -203,14 +240,11 @@ class Replica implements ReplicaApi {
 
   tick(): void {
     if (this.#receiver.finishing) return
-    const { clock, tickMs } = this.#options
-    const elapsedMs = clock.nowMs() - this.#lastTickMs
-    const ticks = Math.min(Math.floor(elapsedMs / tickMs + 0.1), catchUpTicksMax)
-    if (ticks <= 0) return
-    this.#lastTickMs += ticks * tickMs
-    if (elapsedMs > catchUpTicksMax * tickMs) this.#lastTickMs = clock.nowMs()
-    for (let i = 0; i < ticks; i++) this.#raft.tick()
+    const nowMs = this.#options.clock.nowMs()
+    const ticks = this.#grid.advance(nowMs, heartbeatDue => this.#raft.tick(heartbeatDue))
+    if (ticks === 0) return
     this.#sender.tick()
+    this.#vouching.tick(ticks)
     if (this.#quarantined && !this.#raft.status().quarantined) this.#heal()
   }
 
@@ -218,11 +252,14 @@ class Replica implements ReplicaApi {
   #heal(): void {
     this.#quarantined = false
     this.#options.log.info('replica_healed', { applied: this.#applied })
-    this.#store.write({ healed: true, sync: true }, () => {})
+    this.#store.write({ healed: true, standing: this.#vouching.healed(), sync: true }, () => {})
   }
 
   peer(id: ReplicaId, up: boolean, refused: boolean): void {
-    if (up) return
+    if (up) {
+      this.#vouching.peerUp(id)
+      return
+    }
     this.#raft.reportUnreachable(id)
     if (!refused || id !== this.#leader) return
     // The leader's process is certainly gone: campaign now, staggered by rank so that the pre-votes do not collide.
@@ -260,6 +297,8 @@ class Replica implements ReplicaApi {
         },
         () => {
           this.#appending--
+          const { term, lastTerm, lastIndex } = append.ack
+          this.#vouching.reached(term, lastTerm, lastIndex)
           this.#raft.appended(append.ack)
           for (const message of afterAppend) this.#options.send(message)
           this.#options.wake()

@@ -4,12 +4,19 @@ import type { Progress } from './progress.ts'
 import { jointValue } from './quorum.ts'
 import type { RaftState } from './state.ts'
 import { continueTransfer } from './transfer.ts'
-import type { Entry, EntryKind, RaftMessage, ReplicaId } from './types.ts'
+import {
+  type Entry,
+  type EntryKind,
+  entryKinds,
+  type RaftMessage,
+  type ReplicaId
+} from './types.ts'
 
 type MessageOf<Type extends RaftMessage['type']> = Extract<RaftMessage, { type: Type }>
 
 const countedMatch = (member: Progress): number => (member.quarantined ? 0 : member.match)
 const roundOf = (member: Progress): number => member.round
+const noData = Buffer.alloc(0)
 const activeOf = (member: Progress): number => (member.active ? 1 : 0)
 
 // Leader
@@ -118,7 +125,11 @@ export function broadcastHeartbeat(state: RaftState): void {
 export function advanceCommit(state: RaftState): void {
   const index = jointValue(state.voters, state.outgoing, countedMatch)
   if (index < state.termStart || index > state.log.lastIndex) return
-  if (state.log.commitTo(index)) state.pumpDue = true
+  if (!state.log.commitTo(index)) return
+  state.pumpDue = true
+  for (const member of state.progress.values()) {
+    if (member.healToken !== 0 && member.healIndex <= index) answerAmnesiac(state, member)
+  }
 }
 
 /** What is durable here counts like any follower's ack. */
@@ -154,23 +165,56 @@ function distrust(state: RaftState, member: Progress): void {
 /** Any answer proves life; its flag tells whether its acks may be counted. */
 function hear(state: RaftState, member: Progress, quarantined: boolean): void {
   member.active = true
+  member.silentTicks = 0
   if (quarantined && !member.quarantined) {
     distrust(state, member)
-  } else if (!quarantined && member.quarantined) {
-    member.quarantined = false
-    advanceCommit(state)
+  } else if (!quarantined) {
+    redeem(state, member)
   }
+}
+
+/** It says that it is sound. One that may have forgotten everything is believed once it holds what it was given since. */
+function redeem(state: RaftState, member: Progress): void {
+  if (!member.quarantined || member.match < member.healIndex) return
+  member.quarantined = false
+  member.healIndex = 0
+  member.healToken = 0
+  advanceCommit(state)
 }
 
 /**
  * Only a damaged replica asks, once or more in each of its lives. Whatever it acknowledged before
  * is void from here on, so that nothing is committed through it after the index that it gets.
+ *
+ * An amnesiac may have voted, too, for a candidate of a later term. So it gets the index of an entry that is appended now and that a
+ * majority without it has to commit. Whoever is elected with that forgotten vote needs one of this majority, and lacks the entry.
  */
 export function readForPeer(state: RaftState, request: MessageOf<'readIndex'>): void {
   const member = state.progress.get(request.from)
   if (member === undefined) return
   distrust(state, member)
-  state.reads.add(request.token, request.from)
+  if (!request.amnesiac) {
+    state.reads.add(request.token, request.from)
+    return
+  }
+  // One that is still to be committed was appended since this member counts for nothing.
+  if (member.healIndex <= state.log.commit) {
+    member.healIndex = appendOwn(state, entryKinds.noop, noData)
+  }
+  member.healToken = request.token
+}
+
+function answerAmnesiac(state: RaftState, member: Progress): void {
+  const { healToken: token, healIndex: index } = member
+  member.healToken = 0
+  state.send({
+    type: 'readIndexAnswer',
+    from: state.id,
+    to: member.id,
+    term: state.term,
+    token,
+    index
+  })
 }
 
 export function handleAppendAnswer(state: RaftState, answer: MessageOf<'appendAnswer'>): void {
@@ -179,6 +223,8 @@ export function handleAppendAnswer(state: RaftState, answer: MessageOf<'appendAn
   hear(state, member, answer.quarantined)
   state.pumpDue = true
   if (answer.rejected) {
+    // What it acknowledged in an earlier life may come late; as long as it counts for nothing, its newest word holds.
+    if (member.quarantined && answer.index <= member.match) member.match = 0
     const hint =
       answer.hintTerm > 0
         ? state.log.lastIndexAtTerm(answer.hintIndex, answer.hintTerm)
@@ -196,6 +242,10 @@ export function handleAppendAnswer(state: RaftState, answer: MessageOf<'appendAn
     member.inflight.freeTo(answer.index)
   } else if (member.state === 'probe' || member.match + 1 >= state.log.firstIndex()) {
     member.becomeReplicate()
+  }
+  if (!answer.quarantined) {
+    member.acknowledged = Math.max(member.acknowledged, answer.index)
+    redeem(state, member)
   }
   if (moved) advanceCommit(state)
   continueTransfer(state, member)
@@ -338,7 +388,8 @@ export function handleHeartbeat(state: RaftState, message: MessageOf<'heartbeat'
     from: state.id,
     to: message.from,
     term: state.term,
-    round: message.round,
+    // What it promised to another leader it may have forgotten: it vouches for none.
+    round: state.quarantine?.amnesiac === true ? 0 : message.round,
     quarantined: state.quarantine !== undefined
   })
 }

@@ -17,6 +17,8 @@ export interface RaftInitial {
    * The log failed its checks: no vote, no campaign, no counted ack until caught up from a leader.
    */
   readonly quarantined: boolean
+  /** Nor can its term and vote be relied on: it may have promised what it no longer knows. */
+  readonly amnesiac?: boolean
 }
 
 /**
@@ -30,6 +32,8 @@ interface Quarantine {
   ticks: number
   /** Caught up at this index; 0 = not known yet. */
   target: number
+  /** Its term and vote may be forgotten, so that even its answers to heartbeats count for nothing. */
+  readonly amnesiac: boolean
 }
 
 /**
@@ -75,6 +79,8 @@ export class RaftState {
   uncommittedBytes = 0
   transferTo: ReplicaId = 0
   transferElapsed = 0
+  /** `stableIndex` at the last check-quorum if the others had committed beyond it, else −1. */
+  stableAtCheck = -1
   /** Entries or a commit index may be due to some follower. */
   pumpDue = false
 
@@ -106,9 +112,13 @@ export class RaftState {
       lastTerm: this.log.lastTerm,
       term: this.#term
     })
-    this.quarantine = initial.quarantined ? { token: 0, ticks: 0, target: 0 } : undefined
+    if (initial.quarantined) this.beginQuarantine(initial.amnesiac === true)
     this.useMembership(initial.membership)
     this.restartElectionTimer()
+  }
+
+  beginQuarantine(amnesiac: boolean): void {
+    this.quarantine = { token: 0, ticks: 0, target: 0, amnesiac }
   }
 
   get term(): number {
@@ -198,6 +208,7 @@ export class RaftState {
     this.ownVoteSequence = 0
     this.campaignWhenApplied = false
     this.transferTo = 0
+    this.stableAtCheck = -1
     this.pumpDue = false
     this.uncommittedBytes = 0
     this.snapshotsWanted.length = 0

@@ -1,4 +1,4 @@
-import type { Entry, HardState, Membership, SnapshotMeta } from './types.ts'
+import type { Entry, HardState, Membership, SnapshotMeta, StandingRecord } from './types.ts'
 
 /**
  * What a replica asks of its disk. One store serves one group; stores of one process share a database and its synced writes.
@@ -49,6 +49,8 @@ export interface RecoveredGroup {
    * up from a leader. Why, for the operator.
    */
   readonly quarantine: string | undefined
+  /** As written last; undefined: never. */
+  readonly standing?: StandingRecord | undefined
 }
 
 export interface GroupWrite {
@@ -68,6 +70,7 @@ export interface GroupWrite {
   readonly compactTo?: number
   /** The replica has caught up from a leader: the quarantine it was opened with ends with this write. */
   readonly healed?: boolean
+  readonly standing?: StandingRecord
   /** `done` waits for the disk. */
   readonly sync: boolean
 }

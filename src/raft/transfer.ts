@@ -30,6 +30,28 @@ export function continueTransfer(state: RaftState, target: Progress): void {
   sendTimeoutNow(state, target.id)
 }
 
+/** Of the other voters the one that lacks least, if any was heard of late. */
+export function bestSuccessor(state: RaftState): Progress | undefined {
+  let best: Progress | undefined
+  for (const member of state.voters) {
+    if (member.id === state.id || member.quarantined || !member.active) continue
+    if (best === undefined || member.match > best.match) best = member
+  }
+  return best
+}
+
+/**
+ * A leader whose own disk hangs could acknowledge nothing while its heartbeats keep everybody else from leading. It hands over
+ * when for a whole check-quorum interval the others' disks have held what its own does not.
+ */
+export function leaveHungDisk(state: RaftState): void {
+  const { stableIndex, commit } = state.log
+  const hangs = commit > stableIndex && stableIndex === state.stableAtCheck
+  state.stableAtCheck = commit > stableIndex ? stableIndex : -1
+  const successor = hangs ? bestSuccessor(state) : undefined
+  if (successor !== undefined) startTransfer(state, successor.id)
+}
+
 export function sendTimeoutNow(state: RaftState, to: ReplicaId): void {
   state.send({ type: 'timeoutNow', from: state.id, to, term: state.term })
 }

@@ -89,8 +89,71 @@ export type RaftMessage =
       index: number
     } & Addressed)
   | ({ type: 'timeoutNow' } & Addressed)
-  | ({ type: 'readIndex'; token: number } & Addressed)
+  | ({
+      type: 'readIndex'
+      token: number /** its term and vote may be forgotten too: nothing that it answers counts */
+      amnesiac: boolean
+    } & Addressed)
   | ({ type: 'readIndexAnswer'; token: number; index: number } & Addressed)
+  | ({
+      type: 'claim'
+      /** 0: only to be remembered, no answer wanted. */
+      token: number
+      standing: Standing
+      /** Random per life of the sender's data. */
+      incarnation: number
+      /** `term` and the log's last entry as they are durable at the sender. */
+      lastIndex: number
+      lastTerm: number
+    } & Addressed)
+  | ({
+      type: 'claimAnswer'
+      token: number
+      verdict: Verdict
+      /** Of the answerer itself. */
+      standing: Standing
+      incarnation: number
+      /** For one that was met at the founding: who else was. */
+      founders: readonly Founder[]
+    } & Addressed)
+
+/**
+ * What a replica says of itself. `new`: it has never taken part, or has lost everything. `returning`: it has started and takes no part
+ * yet. `member`: it takes part. `waiting`: only a leader can heal it.
+ */
+export const standings = ['new', 'returning', 'member', 'waiting'] as const
+export type Standing = (typeof standings)[number]
+
+/** What another replica remembers of a claim. `unknown`: it is in no position to tell. */
+export const verdicts = ['unknown', 'sound', 'lost'] as const
+export type Verdict = (typeof verdicts)[number]
+
+/** How far a replica was durable: it only ever grows, so one that comes back behind it has lost something. */
+export interface DurableMark {
+  readonly term: number
+  readonly lastTerm: number
+  readonly lastIndex: number
+}
+
+/** What a replica keeps about itself and its peers, so that none can come back older than it was. */
+export interface StandingRecord {
+  /** Random per life of the data. */
+  readonly incarnation: number
+  /** It takes part: it was there when the group was founded, or a leader has brought it up to date. */
+  readonly member: boolean
+  readonly peers: readonly PeerRecord[]
+}
+
+export interface Founder {
+  readonly id: ReplicaId
+  readonly incarnation: number
+}
+
+export interface PeerRecord extends DurableMark {
+  readonly id: ReplicaId
+  /** As of the founding; 0 when it was not met then. */
+  readonly incarnation: number
+}
 
 export interface Addressed {
   from: ReplicaId

@@ -16,6 +16,7 @@ export interface RouterParts {
   readonly machine: RouterMachine
   readonly rows: RowReader
   readonly hints: LeaderHints
+  diskLow(): boolean
 }
 
 /** Decides what a request for a slot gets before it is proposed: the status matrix of docs/routing-table.md. Executed commands are checked again at apply. */
@@ -47,6 +48,11 @@ export class Admission {
       default:
         return this.#notOurs(asked, slot)
     }
+  }
+
+  /** Why nothing that takes much room may be written now. */
+  room(): ErrorCode | undefined {
+    return this.#parts.diskLow() ? 'DISK_NEARLY_FULL' : undefined
   }
 
   /** Why this replica serves nobody: it follows, or nobody leads (yet). Undefined: it leads. */

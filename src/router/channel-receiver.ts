@@ -61,7 +61,7 @@ export class ChannelReceiver {
     }
     if (!from.startsWith(`router/${sourceSet}/`)) throw new RingsetError('FORBIDDEN')
     checkSize(request)
-    const code = this.#admission.leadership()
+    const code = this.#admission.leadership() ?? this.#admission.room()
     if (code !== undefined) {
       this.#replies.error(from, request, code, this.#admission.hint(code, request.slot))
       return

@@ -15,7 +15,12 @@ const trimItems = 4_096
 const trimMs = 1_000
 
 /** Refusals of a replica that leads nevertheless. */
-const leadsStill = new Set<ErrorCode>(['OVERLOADED', 'ROUTER_BEHIND', 'PROPOSAL_DROPPED'])
+const leadsStill = new Set<ErrorCode>([
+  'OVERLOADED',
+  'DISK_NEARLY_FULL',
+  'ROUTER_BEHIND',
+  'PROPOSAL_DROPPED'
+])
 
 interface Outlet {
   readonly channel: OutgoingChannel

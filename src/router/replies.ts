@@ -7,6 +7,7 @@ import type { RoleEnv } from '../protocol/role.ts'
 /** When the sender may try again, in ms; errors that are not listed state none. */
 const retryAfterMs: Partial<Record<ErrorCode, number>> = {
   OVERLOADED: 50,
+  DISK_NEARLY_FULL: 200,
   NO_LEADER: 30,
   NO_TABLE: 100,
   SLOT_SEALED: 50,

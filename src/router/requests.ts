@@ -43,6 +43,11 @@ export class Requests {
     checkDeviceId(payload.deviceId)
     if (payload.body.length > limits.bodyBytes) throw new RingsetError('BODY_TOO_LARGE')
     if (!this.#admitted(from, request, route.slot)) return
+    const noRoom = this.#with.admission.room()
+    if (noRoom !== undefined) {
+      replies.error(from, request, noRoom)
+      return
+    }
     const writer = proposals.open()
     if (writer === undefined) {
       replies.error(from, request, 'OVERLOADED')

@@ -24,6 +24,8 @@ export interface RouterOptions {
   readonly transferLeaseMs: number
   readonly limits?: Partial<RouterLimits>
   readonly cacheSizes?: CacheSizes
+  /** The disk is nearly full: messages are refused with DISK_NEARLY_FULL. */
+  diskLow?(): boolean
   /** Makes the replica that runs `machine`. `send` goes to its peers; `onLeadership` may be called at any time. */
   replica(
     machine: StateMachine,

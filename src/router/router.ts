@@ -87,7 +87,9 @@ export class Router implements Role {
     const replica = this.#replica
     const rows = { get: (key: string) => replica.getRow(key) }
     const machine = this.#machine
-    const parts: RouterParts = { env, setId, replicaId, replica, machine, rows, hints: this.#hints }
+    const hints = this.#hints
+    const diskLow = (): boolean => options.diskLow?.() ?? false
+    const parts: RouterParts = { env, setId, replicaId, replica, machine, rows, hints, diskLow }
     const nextSequence = (): number => ++this.#sequence
     this.#admission = new Admission(parts)
     this.#routes = new SessionRoutes(setId, () => env.table())
@@ -140,7 +142,9 @@ export class Router implements Role {
   }
 
   tick(): void {
-    this.#replica.tick()
+    // Not in the table: not added yet, or removed. It keeps still, so that it can neither disturb the group nor found another.
+    const quiet = !this.listed() && !this.#isLeader()
+    if (!quiet) this.#replica.tick()
     this.#followLeadership()
     if (this.#ledTerm !== 0) {
       this.#leases.tick()
@@ -148,7 +152,7 @@ export class Router implements Role {
       this.#puller.tick()
       this.#slots.tick()
     }
-    this.#announcer.tick()
+    if (!quiet) this.#announcer.tick()
   }
 
   onPacket(from: EndpointId, received: Packet): void {
@@ -197,6 +201,13 @@ export class Router implements Role {
     if (nowMs - this.#stoppingSinceMs > handOverMs) return true
     const refusal = this.#replica.transferLeadership()
     return refusal === 'unsafe' || refusal === 'notMember'
+  }
+
+  /** Whether the routing table has this replica; true while no table is known. */
+  listed(): boolean {
+    const { setId, replicaId } = this.#options
+    const set = this.#env.table().set(setId)
+    return set === undefined || set.routers.some(router => router.replicaId === replicaId)
   }
 
   /** Counts and positions for people and metrics. */
@@ -270,6 +281,8 @@ export class Router implements Role {
       this.#env.metrics.count('router_foreign_raft_messages_total')
       throw new RingsetError('FORBIDDEN')
     }
+    const asksForVote = message.type === 'vote' || message.type === 'preVote'
+    if (asksForVote && !this.listed()) return
     this.#replica.step(message)
   }
 

@@ -1,5 +1,16 @@
+import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
 import type { HistoryLine, LineType } from '../check/history.ts'
+import { SimFailure } from './invariants.ts'
+
+/** Answers that nobody here has deserved: all ids are fresh, all requests well-formed, all users members. */
+const undeserved: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'MESSAGE_ID_REUSED',
+  'DUPLICATE_EXPIRED',
+  'BAD_PACKET',
+  'FORBIDDEN',
+  'INTERNAL'
+])
 
 /** The history of a run, as `ringset check` judges it. */
 export class SimHistory {
@@ -16,6 +27,9 @@ export class SimHistory {
 
   /** The end of an operation that failed: `fail` when it certainly did not happen. */
   failed(process: string, f: string, key: string, error: RingsetError): void {
+    if (undeserved.has(error.code)) {
+      throw new SimFailure('errors', `${f} of ${process} in ${key} ends with ${error.code}`)
+    }
     this.lines.push({
       time: Math.floor(this.#nowMs() * 1e6),
       process,

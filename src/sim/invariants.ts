@@ -36,16 +36,23 @@ export class LifeMarks {
   }
 }
 
+/** What the first replica to apply an entry did. */
 interface AppliedEntry {
+  readonly index: number
   readonly data: number
   readonly effect: number
   readonly by: string
+  /** Of that replica at that moment: the entry was committed in it or before. */
+  readonly term: number
 }
 
 /** Rules that must hold at every moment, whatever happens to the cluster. */
 export class Invariants {
   readonly #leaders = new Map<string, string>()
+  readonly #votes = new Map<string, number>()
   readonly #applied = new Map<string, Map<number, AppliedEntry>>()
+  /** Group → the entries in the order in which they were applied first. */
+  readonly #order = new Map<string, AppliedEntry[]>()
   readonly #tables = new Map<number, { hash: number; by: string }>()
   /** Facts compared so far. */
   judged = 0
@@ -57,6 +64,18 @@ export class Invariants {
     if (known === undefined) this.#leaders.set(key, replica)
     else if (known !== replica) {
       throw new SimFailure('leaders', `${known} and ${replica} both lead ${group} in term ${term}`)
+    }
+    this.judged++
+  }
+
+  /** Raft: one vote a term, also across restarts. */
+  votes(group: string, term: number, voter: number, candidate: number): void {
+    const key = `${group}/${voter} ${term}`
+    const known = this.#votes.get(key)
+    if (known === undefined) this.#votes.set(key, candidate)
+    else if (known !== candidate) {
+      const both = `for ${known} and for ${candidate}`
+      throw new SimFailure('votes', `${group}/${voter} votes ${both} in term ${term}`)
     }
     this.judged++
   }
@@ -88,24 +107,47 @@ export class Invariants {
     this.judged++
   }
 
-  /** State-machine safety: at one index every replica applies the same entry, with the same effect. */
-  applied(group: string, replica: string, index: number, entry: number, effect: number): void {
+  /**
+   * State-machine safety: at one index every replica applies the same entry, with the same effect.
+   * @returns whether nobody has applied it before.
+   */
+  applied(group: string, index: number, entry: Omit<AppliedEntry, 'index'>): boolean {
     let entries = this.#applied.get(group)
     if (entries === undefined) {
       entries = new Map()
       this.#applied.set(group, entries)
-    }
-    const known = entries.get(index)
-    if (known === undefined) entries.set(index, { data: entry, effect, by: replica })
-    else if (known.data !== entry) {
-      throw new SimFailure('log-matching', `${replica} and ${known.by} differ in entry ${index}`)
-    } else if (known.effect !== effect) {
-      throw new SimFailure(
-        'state-machine',
-        `entry ${index} of ${group} changes other rows at ${replica} than at ${known.by}`
-      )
+      this.#order.set(group, [])
     }
     this.judged++
+    const known = entries.get(index)
+    if (known === undefined) {
+      const first = { index, ...entry }
+      entries.set(index, first)
+      this.#order.get(group)!.push(first)
+      return true
+    }
+    if (known.data !== entry.data) {
+      throw new SimFailure('log-matching', `${entry.by} and ${known.by} differ in entry ${index}`)
+    }
+    if (known.effect !== entry.effect) {
+      throw new SimFailure(
+        'state-machine',
+        `entry ${index} of ${group} changes other rows at ${entry.by} than at ${known.by}`
+      )
+    }
+    return false
+  }
+
+  /** Index of the newest entry that anybody has applied. */
+  newest(group: string): number {
+    return this.#order.get(group)?.at(-1)?.index ?? 0
+  }
+
+  /** The newest entry that was certainly committed in a term before this one. */
+  newestBefore(group: string, term: number): { index: number; data: number } | undefined {
+    const order = this.#order.get(group) ?? []
+    for (let at = order.length - 1; at >= 0; at--) if (order[at]!.term < term) return order[at]
+    return undefined
   }
 
   /** I-6: one epoch, one content; never back within a process. */
@@ -127,13 +169,13 @@ export class Invariants {
 /** A state machine that tells what each entry changed. */
 export class WatchedMachine implements StateMachine {
   readonly #machine: StateMachine
-  readonly #onApplied: (index: number, entry: number, effect: number) => void
+  readonly #onApplied: (index: number, entry: Buffer, effect: number) => void
   #rows: Rows | undefined
   #effect = 0
 
   constructor(
     machine: StateMachine,
-    onApplied: (index: number, entry: number, effect: number) => void
+    onApplied: (index: number, entry: Buffer, effect: number) => void
   ) {
     this.#machine = machine
     this.#onApplied = onApplied
@@ -143,7 +185,7 @@ export class WatchedMachine implements StateMachine {
     this.#rows = rows
     this.#effect = 0
     const results = this.#machine.apply(index, data, this.#watched)
-    this.#onApplied(index, crc32(data), this.#effect)
+    this.#onApplied(index, data, this.#effect)
     return results
   }
 

@@ -27,7 +27,8 @@ function world(needed: readonly number[], users = 2) {
       received: 0,
       elections: 0,
       faults,
-      counts: {}
+      counts: {},
+      marks: {}
     } as SimVerdict
   }
 }

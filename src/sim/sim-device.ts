@@ -4,9 +4,11 @@ import { ClientCore } from '../client/client-core.ts'
 import { Inbox } from '../client/inbox.ts'
 import { defaultOutboxOptions, Outbox, Outgoing } from '../client/outbox.ts'
 import type { Cursor, DeviceClass, Message } from '../protocol/kinds.ts'
+import type { Packet } from '../protocol/packet.ts'
 import { createTableKeeper } from '../table/create-table-keeper.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import { isFailure } from './history.ts'
+import { SimFailure } from './invariants.ts'
 import type { ClientEnd } from './sim-gates.ts'
 import { exponential } from './swarm.ts'
 import type { World } from './world.ts'
@@ -91,7 +93,11 @@ export class SimDevice implements ClientEnd {
       dial: (address: string, events: Parameters<typeof gates.dial>[2]) =>
         gates.dial(address, this, {
           onOpen: link => (current() ? events.onOpen(link) : link.close()),
-          onPacket: received => current() && events.onPacket(received),
+          onPacket: received => {
+            if (!current()) return
+            this.#judgePush(received)
+            events.onPacket(received)
+          },
           onClose: error => current() && events.onClose(error)
         }),
       token: (done: (token: string) => void) => done(this.uid),
@@ -120,6 +126,14 @@ export class SimDevice implements ClientEnd {
     this.#world.kernel.schedule(offMs, () => {
       if (this.#life === life) this.start()
     })
+  }
+
+  /** Nobody gets to see what others write to each other. */
+  #judgePush(received: Packet): void {
+    if (received.kind !== 'PUSH') return
+    const foreign = received.payload.pages.find(({ session }) => !this.#sessions.includes(session))
+    if (foreign === undefined) return
+    throw new SimFailure('foreign', `${this.name} is sent messages of ${foreign.session}`)
   }
 
   #onState(state: string): void {

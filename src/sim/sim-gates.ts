@@ -20,6 +20,13 @@ export interface ClientEnd {
   muted: boolean
 }
 
+/** A device's connection that lives, and the transfer that it leads to. */
+interface PresentConnection {
+  readonly process: SimProcess
+  readonly endpoint: EndpointId
+  readonly connId: number
+}
+
 /** A client's connection to a transfer. */
 interface Connection {
   readonly connId: number
@@ -76,6 +83,15 @@ export class SimGates {
       fail(this.travelMs() * 2)
     } else if (end.muted || !gate.process.powered) fail(connectTimeoutMs)
     else gate.accept(end, events)
+  }
+
+  /** The connection that both ends believe in. */
+  connectionOf(end: ClientEnd): PresentConnection | undefined {
+    for (const gate of this.#gates.values()) {
+      const found = gate.connectionOf(end)
+      if (found !== undefined) return found
+    }
+    return undefined
   }
 
   /** Breaks the connections of a device; what was under way is lost. */
@@ -157,6 +173,14 @@ export class Gate implements ClientLinks {
     connection.clientOpen = false
     if (connection.end.muted) return
     this.#toServer(connection, () => this.#closeServer(connection))
+  }
+
+  connectionOf(end: ClientEnd): PresentConnection | undefined {
+    for (const { connId, end: own, clientOpen, authenticated } of this.#connections.values()) {
+      if (own !== end || !clientOpen || !authenticated) continue
+      return { process: this.process, endpoint: this.#endpoint, connId }
+    }
+    return undefined
   }
 
   reset(end: ClientEnd): void {

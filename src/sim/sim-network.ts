@@ -190,6 +190,7 @@ export class SimNetwork {
     carrier.heard(epoch)
     if (table !== undefined && !table.equals(process.keeper.view().encoded)) {
       const adoption = process.keeper.adopt(Buffer.from(table))
+      if (adoption === 'adopted') this.#world.trafficWatch.adopted(other.process)
       if (adoption === 'foreign' || adoption === 'malformed') {
         throw new SimFailure('tables', `${process.nodeId} is sent a ${adoption} table`)
       }

@@ -109,12 +109,13 @@ export class SimProcess {
     this.life++
     this.bootId = this.#random.id48()
     this.marks = new LifeMarks()
-    this.keeper = createTableKeeper({
+    const keeper = createTableKeeper({
       compile: this.world.compileTable,
       onConflict: ({ epoch }) => {
         throw new SimFailure('epochs', `${this.nodeId} is shown another table of epoch ${epoch}`)
       }
     })
+    this.keeper = this.world.tampering.keeper?.(keeper, this) ?? keeper
     if (this.#tableFile !== undefined) this.keeper.adopt(this.#tableFile)
     if (this.keeper.view().epoch > 0) this.#sawTable(this.keeper.view())
     this.keeper.onAdopted(view => this.#adopted(view))
@@ -278,6 +279,7 @@ export class SimProcess {
     const { world } = this
     const tell = (event: string, facts: object = {}): void => {
       world.counted(event)
+      world.replicaWatch.logged(event, facts, this)
       world.trace.tell(world.kernel.nowMs(), this.nodeId, () => `${event} ${JSON.stringify(facts)}`)
     }
     return { debug: () => {}, info: tell, warn: tell, error: tell }

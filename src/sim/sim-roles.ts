@@ -3,6 +3,7 @@ import { Prng } from '../base/prng.ts'
 import { Logic } from '../logic/logic.ts'
 import { defaultLogicLimits } from '../logic/logic-options.ts'
 import { arbiterEndpoint, type EndpointId, endpointOf } from '../protocol/endpoint.ts'
+import type { RoleEnv } from '../protocol/role.ts'
 import { createReplica } from '../raft/replica.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
 import type { StateMachine } from '../raft/state-machine.ts'
@@ -11,9 +12,11 @@ import { Router } from '../router/router.ts'
 import { Transfer } from '../transfer/transfer.ts'
 import { defaultTransferLimits, defaultTransferTimes } from '../transfer/transfer-options.ts'
 import { WatchedMachine } from './invariants.ts'
-import { mutateReplica, mutateStore } from './mutants.ts'
+import { withCore } from './mutants/core-of.ts'
+import type { Site } from './mutants/mutant.ts'
 import { clientAddressOf } from './sim-gates.ts'
 import { type SimProcess, tickMs } from './sim-process.ts'
+import { exponential } from './swarm.ts'
 import { type NodePlan, type RolePlan, replicasOf, setIds } from './topology.ts'
 
 /** As the defaults of the configuration. */
@@ -56,9 +59,25 @@ export function buildRoles(process: SimProcess, { id, address, roles }: NodePlan
     else if (plan.role === 'arbiter') addArbiter(process, plan)
     else if (plan.role === 'transfer') addTransfer(process, plan, identity)
     else {
-      const env = process.env(endpointOf(plan))
+      const env = envOf(process, plan)
       const options = { ...defaultLogicLimits, ...identity, id: plan.id, setId: plan.set }
       process.roles.set(env.self, new Logic(env, { ...options, announceMs }))
+    }
+  }
+}
+
+/** What a role gets, with somebody looking over its shoulder. */
+function envOf(process: SimProcess, plan: RolePlan): RoleEnv {
+  const env = process.env(endpointOf(plan))
+  const { trafficWatch, tampering } = process.world
+  return {
+    ...env,
+    send: (to, asked) => {
+      const route = { process, from: env.self, to }
+      const sent = tampering.packet === undefined ? asked : tampering.packet(asked, route)
+      if (sent === undefined) return true
+      trafficWatch.sent(env.self, to, sent)
+      return env.send(to, sent)
     }
   }
 }
@@ -74,7 +93,7 @@ type PlanOf<R extends RolePlan['role']> = Extract<RolePlan, { readonly role: R }
 
 function addRouter(process: SimProcess, plan: PlanOf<'router'>, identity: Identity): void {
   const { set, replica: replicaId } = plan
-  const env = process.env(endpointOf(plan))
+  const env = envOf(process, plan)
   const role = new Router(env, {
     identity,
     arbiters: identity.arbiters,
@@ -91,7 +110,7 @@ function addRouter(process: SimProcess, plan: PlanOf<'router'>, identity: Identi
 
 function addArbiter(process: SimProcess, plan: PlanOf<'arbiter'>): void {
   const { replica: replicaId } = plan
-  const env = process.env(endpointOf(plan))
+  const env = envOf(process, plan)
   const { keeper } = process
   const role = new Arbiter(env, {
     replicaId,
@@ -115,7 +134,7 @@ function addArbiter(process: SimProcess, plan: PlanOf<'arbiter'>): void {
 }
 
 function addTransfer(process: SimProcess, plan: PlanOf<'transfer'>, identity: Identity): void {
-  const env = process.env(endpointOf(plan))
+  const env = envOf(process, plan)
   const { swarm, gates } = process.world
   const gate = gates.open(process, plan.id)
   const role = new Transfer(env, gate, uid => ({ uid }), {
@@ -131,6 +150,7 @@ function addTransfer(process: SimProcess, plan: PlanOf<'transfer'>, identity: Id
       announceMs
     }
   })
+  process.world.tampering.transfer?.(role, process, (connId, sent) => gate.send(connId, sent))
   process.roles.set(env.self, role)
 }
 
@@ -146,26 +166,56 @@ function replica(
   }
 ): ReplicaApi {
   const { world, bootId } = process
-  const name = `${group}/${replicaId}`
+  const { tampering, replicaWatch } = world
+  const site = { process, group, replicaId }
+  const store = process.disk.group(group)
+  const machine = tampering.machine?.(ports.machine, site) ?? ports.machine
+  world.trafficWatch.machine(ports.machine, site, () => api)
+  replicaWatch.store(store)
   const voters = replicasOf(group).map(entry => entry.replicaId)
-  const machine = new WatchedMachine(ports.machine, (index, entry, effect) =>
-    world.invariants.applied(group, name, index, entry, effect)
-  )
-  const made = createReplica({
-    ...ports,
-    machine,
-    config: { ...raftConfig, id: replicaId },
-    tickMs,
-    store: mutateStore(process.disk.group(group), world.mutant, process.soon),
-    bootstrap: { voters, outgoing: [], learners: [] },
-    clock: process,
-    random: new Prng(bootId, `raft ${endpoint}`),
-    log: process.log,
-    metrics: world.metrics,
-    trim: { trailingEntries: world.swarm.trailingEntries, trailingBytes },
-    wake: () => process.wake(endpoint)
-  })
-  const api = mutateReplica(made, world.mutant, process.soon)
+  const make = (): ReplicaApi =>
+    createReplica({
+      ...ports,
+      send: repeatsOf(site, ports.send),
+      machine: new WatchedMachine(machine, (index, entry, effect) =>
+        replicaWatch.applied(api, site, index, entry, effect)
+      ),
+      config: { ...raftConfig, id: replicaId },
+      tickMs,
+      store: tampering.store?.(store, site) ?? store,
+      bootstrap: { voters, outgoing: [], learners: [] },
+      clock: process,
+      random: new Prng(bootId, `raft ${endpoint}`),
+      log: process.log,
+      metrics: world.metrics,
+      trim: { trailingEntries: world.swarm.trailingEntries, trailingBytes },
+      wake: () => process.wake(endpoint)
+    })
+  const made = tampering.core === undefined ? make() : tampered(make, site)
+  replicaWatch.replica(made, site)
+  const api = tampering.replica?.(made, site) ?? made
   process.replicas.push({ group, replicaId, api })
   return api
+}
+
+function tampered(make: () => ReplicaApi, site: Site): ReplicaApi {
+  const { made, core } = withCore(make)
+  site.process.world.tampering.core!(core, site)
+  return made
+}
+
+/** Messages of a group, some of them once more when it is too late. */
+function repeatsOf(site: Site, send: (message: RaftMessage) => void): typeof send {
+  const { process, group, replicaId } = site
+  const { swarm, marks, replicaWatch } = process.world
+  const random = new Prng(process.bootId, `repeats ${group}/${replicaId}`)
+  return message => {
+    replicaWatch.sent(message, site)
+    send(message)
+    if (swarm.repeats === 0 || random.float() >= swarm.repeats) return
+    process.after(exponential(random, 200), () => {
+      marks.hit('message repeated late')
+      send(message)
+    })
+  }
 }

@@ -6,8 +6,10 @@ import { parseSession, routingKey } from '../protocol/session.ts'
 import { decodeMessage, getMessage } from '../router/timelines.ts'
 import { readChunk } from '../storage/snapshot-chunk.ts'
 import { SimFailure } from './invariants.ts'
-import type { Mutant } from './mutants.ts'
+import type { Mark } from './marks.ts'
+import { mutantNamed } from './mutants/registry.ts'
 import { type DueFault, Nemesis } from './nemesis.ts'
+import { presenceProblem } from './presence-check.ts'
 import type { Swarm } from './swarm.ts'
 import { setIds } from './topology.ts'
 import { Trace } from './trace.ts'
@@ -19,7 +21,8 @@ export interface SimOptions {
   readonly faultMs: number
   /** Virtual time within which everything must have come right after the last fault. */
   readonly calmMs?: number
-  readonly mutant?: Mutant | undefined
+  /** Name of a rule to break on purpose, in the world where that hurts. */
+  readonly mutant?: string | undefined
   /** Takes the place of what the seed would draw. */
   readonly swarm?: Partial<Swarm> | undefined
   /** Numbers of the only faults that happen; each stays what and when it is without the others. */
@@ -47,6 +50,8 @@ export interface SimVerdict {
   readonly faults: readonly DueFault[]
   /** How often what happened: faults, state changes, warnings of roles. */
   readonly counts: Readonly<Record<string, number>>
+  /** Rare situations that the run came into, and how often. */
+  readonly marks: Readonly<Partial<Record<Mark, number>>>
 }
 
 const defaultCalmMs = 120_000
@@ -79,7 +84,8 @@ class Run {
 
   toTheEnd(): void {
     const { seed, mutant, swarm, faultMs, calmMs = defaultCalmMs } = this.#options
-    const world = new World(seed, this.#trace, mutant, swarm)
+    const broken = mutant === undefined ? undefined : mutantNamed(mutant)
+    const world = new World(seed, this.#trace, broken, swarm)
     this.#world = world
     const nemesis = new Nemesis(world, this.#options.faults)
     this.#nemesis = nemesis
@@ -97,8 +103,11 @@ class Run {
     const { kernel } = world
     for (;;) {
       const missing = this.#missing(world)
-      if (missing === undefined) return
-      if (kernel.nowMs() >= byMs) throw new SimFailure('liveness', missing)
+      const misplaced = missing ?? presenceProblem(world)
+      if (misplaced === undefined) return
+      if (kernel.nowMs() >= byMs) {
+        throw new SimFailure(missing === undefined ? 'presence' : 'liveness', misplaced)
+      }
       kernel.runUntil(kernel.nowMs() + pollMs)
     }
   }
@@ -212,7 +221,8 @@ class Run {
       received: world?.history.lines.filter(({ f }) => f === 'receive').length ?? 0,
       elections: world?.invariants.elections ?? 0,
       faults: this.#nemesis?.done ?? [],
-      counts: Object.fromEntries([...(world?.counts ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)))
+      counts: Object.fromEntries([...(world?.counts ?? [])].sort(([a], [b]) => (a < b ? -1 : 1))),
+      marks: world?.marks.counts ?? {}
     }
   }
 }

@@ -65,6 +65,8 @@ export interface Swarm {
   /** Packets between processes pass the frame codec. */
   readonly wire: boolean
   readonly carry: 'stamp' | 'always'
+  /** Share of Raft messages that come once more, late. */
+  readonly repeats: number
   /** Faults that happen in this seed, and the mean time between two of a kind. */
   readonly faults: readonly { readonly kind: FaultKind; readonly everyMs: number }[]
 }
@@ -92,7 +94,8 @@ export function drawSwarm(seed: number): Swarm {
     drift: pick(random, [0, 0.001, 0.02]),
     wire: random.below(4) === 0,
     carry: random.below(6) === 0 ? 'always' : 'stamp',
-    faults: chosen.map(kind => ({ kind, everyMs: pick(random, [600, 2_000, 6_000]) }))
+    faults: chosen.map(kind => ({ kind, everyMs: pick(random, [600, 2_000, 6_000]) })),
+    repeats: pick(random, [0, 0, 0.01, 0.1])
   }
 }
 

@@ -8,7 +8,9 @@ import type { TableView } from '../table/table-view.ts'
 import { SimHistory } from './history.ts'
 import { Invariants, SimFailure } from './invariants.ts'
 import { Kernel } from './kernel.ts'
-import type { Mutant } from './mutants.ts'
+import { Marks } from './marks.ts'
+import type { Mutant, Tampering } from './mutants/mutant.ts'
+import { ReplicaWatch } from './replica-watch.ts'
 import { SimBackend } from './sim-backend.ts'
 import { SimDevice } from './sim-device.ts'
 import { clientAddressOf, SimGates } from './sim-gates.ts'
@@ -18,15 +20,19 @@ import { buildRoles } from './sim-roles.ts'
 import { drawSwarm, type Swarm } from './swarm.ts'
 import { nodePlans } from './topology.ts'
 import type { Trace } from './trace.ts'
+import { TrafficWatch } from './traffic-watch.ts'
 
 /** One seed's cluster, with its users: everything that the simulation holds, and nothing outside it. */
 export class World {
   readonly seed: number
   readonly trace: Trace
-  readonly mutant: Mutant | undefined
+  readonly tampering: Tampering
   readonly swarm: Swarm
   readonly kernel = new Kernel()
   readonly invariants = new Invariants()
+  readonly marks = new Marks()
+  readonly replicaWatch = new ReplicaWatch(this)
+  readonly trafficWatch = new TrafficWatch(this)
   readonly history: SimHistory
   readonly network: SimNetwork
   readonly gates: SimGates
@@ -47,8 +53,8 @@ export class World {
   constructor(seed: number, trace: Trace, mutant: Mutant | undefined, fixed: Partial<Swarm> = {}) {
     this.seed = seed
     this.trace = trace
-    this.mutant = mutant
-    this.swarm = { ...drawSwarm(seed), ...fixed }
+    this.swarm = { ...drawSwarm(seed), ...mutant?.world, ...fixed }
+    this.tampering = mutant?.tamper(this) ?? {}
     this.history = new SimHistory(() => this.kernel.nowMs())
     this.network = new SimNetwork(this)
     this.gates = new SimGates(this)
@@ -162,6 +168,7 @@ export class World {
   /** Something about a process that belongs into hash and story. */
   note(what: string, process: SimProcess, detail: number): void {
     const nowMs = this.kernel.nowMs()
+    this.replicaWatch.noted(what, process, detail)
     this.trace.event(nowMs, what, process.index, detail)
     this.trace.tell(nowMs, process.nodeId, () => `** ${what} ${detail}`)
   }

@@ -1,6 +1,6 @@
 import { assert, RingsetError } from '../base/errors.ts'
 import type { GroupStore, GroupWrite, RecoveredGroup, SnapshotSource } from '../raft/store.ts'
-import type { Entry, HardState, Membership, SnapshotMeta } from '../raft/types.ts'
+import type { Entry, HardState, Membership, SnapshotMeta, StandingRecord } from '../raft/types.ts'
 import { type BatchSource, type DiskWriter, diskFailed } from './disk-writer.ts'
 import { GroupDigest } from './group-digest.ts'
 import type { GroupLog } from './group-log.ts'
@@ -16,6 +16,7 @@ import {
   encodeLogStart,
   encodeMembership,
   encodeProgress,
+  encodeStanding,
   type Install,
   sameMeta
 } from './state-codec.ts'
@@ -33,6 +34,7 @@ export interface GroupState {
   membership: Membership | undefined
   install: Install | undefined
   quarantine: string | undefined
+  standing: StandingRecord | undefined
   /** Above every generation that has rows in the database. */
   nextGeneration: number
 }
@@ -53,6 +55,7 @@ interface Dirty {
   logStart: boolean
   install: boolean
   quarantine: boolean
+  standing: boolean
 }
 
 /** Dropped log records are deleted so many at once; fewer are left until the next opening. */
@@ -84,7 +87,8 @@ export class LevelGroupStore implements GroupStore, BatchSource {
       hardState: state.hardState,
       applied: state.applied,
       membership: state.membership,
-      quarantine: state.quarantine
+      quarantine: state.quarantine,
+      standing: state.standing
     }
     this.#dirty = {
       hardState: fresh,
@@ -92,7 +96,8 @@ export class LevelGroupStore implements GroupStore, BatchSource {
       membership: false,
       logStart: fresh,
       install: false,
-      quarantine: false
+      quarantine: false,
+      standing: false
     }
     this.#rows = this.#overlay(state.generation)
     if (state.install !== undefined) this.#installing = this.#overlay(state.install.generation)
@@ -105,6 +110,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     const dirty = this.#dirty
     dirty.hardState = dirty.progress = dirty.logStart = dirty.install = dirty.quarantine = true
     dirty.membership = this.#state.membership !== undefined
+    dirty.standing = this.#state.standing !== undefined
   }
 
   firstIndex(): number {
@@ -178,6 +184,10 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     if (write.healed === true && state.quarantine !== undefined) {
       state.quarantine = undefined
       dirty.quarantine = true
+    }
+    if (write.standing !== undefined) {
+      state.standing = write.standing
+      dirty.standing = true
     }
     if (write.compactTo !== undefined) this.#compact(write.compactTo)
     this.#parts.writer.enqueue(this, write.sync, done)
@@ -275,7 +285,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
   }
 
   #stageSmall(batch: WriteBatch): void {
-    const { keys, hardState, membership, install, quarantine } = this.#state
+    const { keys, hardState, membership, install, quarantine, standing } = this.#state
     const dirty = this.#dirty
     const put = (key: Buffer, body: Buffer): void => batch.put(key, seal(key, body))
     if (dirty.hardState) {
@@ -294,8 +304,9 @@ export class LevelGroupStore implements GroupStore, BatchSource {
       if (quarantine === undefined) batch.delete(keys.quarantine)
       else put(keys.quarantine, Buffer.from(quarantine, 'utf8'))
     }
+    if (dirty.standing && standing) put(keys.standing, encodeStanding(standing))
     dirty.hardState = dirty.progress = dirty.membership = dirty.logStart = false
-    dirty.install = dirty.quarantine = false
+    dirty.install = dirty.quarantine = dirty.standing = false
   }
 
   #compact(index: number): void {

@@ -12,6 +12,7 @@
  * | 13 group                          | log start: index, term and chain of the entry before the first         |
  * | 14 group                          | snapshot being received: id, meta, generation, chunks held             |
  * | 15 group                          | quarantine: why, until the replica has caught up                       |
+ * | 16 group                          | standing: incarnation, whether a member, how far each peer was         |
  * | 20 group firstIndex:u48           | log record: the packed entries of one append, chained to the one before|
  * | 30 group generation:u32 key:utf8  | state-machine row                                                      |
  */
@@ -24,6 +25,7 @@ const kinds = {
   logStart: 0x13,
   install: 0x14,
   quarantine: 0x15,
+  standing: 0x16,
   log: 0x20,
   rows: 0x30
 } as const
@@ -72,6 +74,7 @@ export class GroupKeys {
   readonly logStart: Buffer
   readonly install: Buffer
   readonly quarantine: Buffer
+  readonly standing: Buffer
   readonly #log: Buffer
   readonly #rows: Buffer
 
@@ -84,6 +87,7 @@ export class GroupKeys {
     this.logStart = of(kinds.logStart)
     this.install = of(kinds.install)
     this.quarantine = of(kinds.quarantine)
+    this.standing = of(kinds.standing)
     this.#log = of(kinds.log)
     this.#rows = of(kinds.rows)
   }

@@ -1,6 +1,6 @@
 import { assert } from '../base/errors.ts'
 import type { GroupWrite } from '../raft/store.ts'
-import type { Entry, HardState, Membership, SnapshotMeta } from '../raft/types.ts'
+import type { Entry, HardState, Membership, SnapshotMeta, StandingRecord } from '../raft/types.ts'
 import { sameMeta } from './state-codec.ts'
 
 /** One atomic write, applied to the live image at once and to the durable one when it gets there. */
@@ -23,6 +23,7 @@ export class GroupImage {
   applied = 0
   membership: Membership | undefined
   quarantine: string | undefined
+  standing: StandingRecord | undefined
   install: MemoryInstall | undefined
 
   get lastIndex(): number {
@@ -68,6 +69,7 @@ export class GroupImage {
     if (write.membership !== undefined) this.membership = write.membership
     if (write.hardState !== undefined) this.hardState = write.hardState
     if (write.healed === true) this.quarantine = undefined
+    if (write.standing !== undefined) this.standing = write.standing
     if (write.compactTo !== undefined) this.#compact(write.compactTo)
   }
 

@@ -42,6 +42,11 @@ export class MemoryDisk {
     return false
   }
 
+  /** What a crash now would leave of a group. To look at only. */
+  durable(groupId: string): GroupImage | undefined {
+    return this.#images.get(groupId)
+  }
+
   group(groupId: string): GroupStore {
     const known = this.#stores.get(groupId)
     if (known !== undefined) return known
@@ -87,6 +92,11 @@ export class MemoryDisk {
     return new MemoryDisk(this.#images)
   }
 
+  /** What is durable, as a backup would have it. */
+  copy(): MemoryDisk {
+    return new MemoryDisk(new Map([...this.#images].map(([name, image]) => [name, image.copy()])))
+  }
+
   /** As `crash`, but the database is gone; only term and vote of each group survive, so every group is in quarantine. */
   wipe(reason: string): MemoryDisk {
     this.crash(0)
@@ -127,9 +137,15 @@ class MemoryGroupStore implements GroupStore {
   constructor(image: GroupImage, queue: Queue) {
     this.#image = image
     this.#queue = queue
-    const { hardState, applied, membership, quarantine } = image
+    const { hardState, applied, membership, quarantine, standing } = image
     const commit = Math.max(hardState.commit, applied)
-    this.recovered = { hardState: { ...hardState, commit }, applied, membership, quarantine }
+    this.recovered = {
+      hardState: { ...hardState, commit },
+      applied,
+      membership,
+      quarantine,
+      standing
+    }
   }
 
   firstIndex(): number {

@@ -13,6 +13,7 @@ import {
   decodeLogStart,
   decodeMembership,
   decodeProgress,
+  decodeStanding,
   type LogStart
 } from './state-codec.ts'
 import type { Level } from './write-batch.ts'
@@ -55,10 +56,12 @@ export async function findGroup(
   const membership = readSealed(level, keys.membership, decodeMembership)
   const install = readSealed(level, keys.install, decodeInstall)
   const quarantine = readSealed(level, keys.quarantine, body => body.toString('utf8'))
+  const standing = readSealed(level, keys.standing, decodeStanding)
   const heads = [hardState, progress, start]
   const stored = heads.some(row => row.value !== undefined || row.bad)
   const headBad =
-    stored && (heads.some(row => row.value === undefined) || membership.bad || quarantine.bad)
+    stored &&
+    (heads.some(row => row.value === undefined) || membership.bad || quarantine.bad || standing.bad)
 
   const term = Math.max(hardState.value?.term ?? 0, meta?.term ?? 0)
   const found = await readLog(options, keys, name, start.value ?? emptyStart, term)
@@ -73,6 +76,7 @@ export async function findGroup(
     membership: membership.value,
     install: install.value,
     quarantine: quarantine.value,
+    standing: standing.value,
     nextGeneration: (await newestGeneration(level, keys, generation, install.value?.generation)) + 1
   }
   const verdict = judge(state, headBad, found.damage, meta?.rowsDamaged ?? false)
@@ -125,6 +129,7 @@ export function freshGroup(
     membership: undefined,
     install: undefined,
     quarantine: undefined,
+    standing: undefined,
     nextGeneration: 1
   }
 }

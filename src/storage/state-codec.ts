@@ -1,5 +1,11 @@
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
-import type { HardState, Membership, SnapshotMeta } from '../raft/types.ts'
+import type {
+  HardState,
+  Membership,
+  PeerRecord,
+  SnapshotMeta,
+  StandingRecord
+} from '../raft/types.ts'
 
 /** The bodies of a group's small rows. They are sealed, so a reader never meets anything but what a writer wrote. */
 
@@ -105,6 +111,38 @@ export function decodeInstall(body: Buffer): Install {
     chunks: reader.u32(),
     meta: { index: reader.u48(), term: reader.u48(), membership: readMembership(reader) }
   }
+}
+
+export function encodeStanding({ incarnation, member, peers }: StandingRecord): Buffer {
+  const writer = new ByteWriter(64)
+  writer.u48(incarnation)
+  writer.u8(member ? 1 : 0)
+  writer.u8(peers.length)
+  for (const peer of peers) {
+    writer.u8(peer.id)
+    writer.u48(peer.incarnation)
+    writer.u48(peer.term)
+    writer.u48(peer.lastTerm)
+    writer.u48(peer.lastIndex)
+  }
+  return writer.copy()
+}
+
+export function decodeStanding(body: Buffer): StandingRecord {
+  const reader = new ByteReader(body)
+  const incarnation = reader.u48()
+  const member = reader.u8() === 1
+  const peers: PeerRecord[] = []
+  for (let count = reader.u8(); count > 0; count--) {
+    peers.push({
+      id: reader.u8(),
+      incarnation: reader.u48(),
+      term: reader.u48(),
+      lastTerm: reader.u48(),
+      lastIndex: reader.u48()
+    })
+  }
+  return { incarnation, member, peers }
 }
 
 export function encodeIdentity(identity: Identity): Buffer {

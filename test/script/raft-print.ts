@@ -63,9 +63,13 @@ function printBody(message: RaftMessage): string {
     case 'timeoutNow':
       return ''
     case 'readIndex':
-      return ''
+      return message.amnesiac ? ' amnesiac' : ''
     case 'readIndexAnswer':
       return ` index=${message.index}`
+    case 'claim':
+      return ` ${message.standing} last=${message.lastTerm}/${message.lastIndex}`
+    case 'claimAnswer':
+      return ` ${message.verdict} ${message.standing}`
   }
 }
 

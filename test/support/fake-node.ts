@@ -37,7 +37,9 @@ const server = await startControlServer({
     route: unsupported,
     issueToken: unsupported,
     stop: unsupported,
-    transferLeadership: unsupported
+    transferLeadership: unsupported,
+    changeReplica: unsupported,
+    placeReplica: unsupported
   }
 })
 process.on('SIGTERM', () => {

@@ -61,6 +61,7 @@ export class FakeReplica implements ReplicaApi {
   /** The next proposals are refused so. */
   refuseWith: Refusal | undefined
   transfersAsked = 0
+  ticks = 0
   /** As if an append were on its way to the disk. */
   diskBusy = false
 
@@ -120,11 +121,17 @@ export class FakeReplica implements ReplicaApi {
     return this.leading() ? undefined : 'notLeader'
   }
 
+  changeMembers(): Refusal | undefined {
+    return 'unsafe'
+  }
+
   step(message: RaftMessage): void {
     this.stepped.push(message)
   }
 
-  tick(): void {}
+  tick(): void {
+    this.ticks++
+  }
 
   peer(): void {}
 

@@ -10,7 +10,7 @@ import type { TrimLimits } from '../../src/raft/trim.ts'
 import type { RaftMessage } from '../../src/raft/types.ts'
 import { MemoryDisk } from '../../src/storage/memory-store.ts'
 
-const config: Omit<RaftConfig, 'id'> = {
+export const groupRaftConfig: Omit<RaftConfig, 'id'> = {
   electionTicks: 25,
   heartbeatTicks: 5,
   recampaignTicks: 5,
@@ -68,6 +68,8 @@ interface Wire {
 interface GroupOptions {
   readonly seed?: number
   readonly trim?: TrimLimits
+  /** Not started at the beginning. */
+  readonly down?: readonly number[]
 }
 
 /**
@@ -94,7 +96,7 @@ export class ReplicaGroup {
       replica: undefined,
       life: 0
     }))
-    for (const { id } of this.nodes) this.start(id)
+    for (const { id } of this.nodes) if (options.down?.includes(id) !== true) this.start(id)
   }
 
   node(id: number): GroupNode {
@@ -103,6 +105,20 @@ export class ReplicaGroup {
 
   replica(id: number): ReplicaApi {
     return this.node(id).replica!
+  }
+
+  /** Starts a fourth node that waits to be added to the group. */
+  addNode(): number {
+    const id = this.nodes.length + 1
+    this.nodes.push({
+      id,
+      disk: new MemoryDisk(),
+      machine: new JournalMachine(),
+      replica: undefined,
+      life: 0
+    })
+    this.start(id)
+    return id
   }
 
   /** Starts a node from what its disk holds. */
@@ -114,11 +130,11 @@ export class ReplicaGroup {
     machine.onApplied = (index, text, sum) => this.onApplied(node, index, text, sum)
     node.machine = machine
     node.replica = createReplica({
-      config: { ...config, id },
+      config: { ...groupRaftConfig, id },
       tickMs: 10,
       store: node.disk.group('g'),
       machine,
-      bootstrap: { voters: [1, 2, 3], outgoing: [], learners: [] },
+      bootstrap: { voters: [1, 2, 3], outgoing: [], learners: id > 3 ? [id] : [] },
       clock: { nowMs: () => this.nowMs, wallMs: () => this.nowMs },
       random: new Prng(seed, `${id} ${life}`),
       log: silentLog,
@@ -140,6 +156,16 @@ export class ReplicaGroup {
     const node = this.node(id)
     node.replica = undefined
     node.disk = node.disk.crash(keepUnsynced)
+  }
+
+  /** Takes the place of the disk of a node that is down. */
+  replaceDisk(id: number, disk: MemoryDisk): void {
+    this.node(id).disk = disk
+  }
+
+  /** Its disk says that it takes part. */
+  isMember(id: number): boolean {
+    return this.node(id).disk.copy().group('g').recovered.standing?.member === true
   }
 
   /** Loses every message from and to `ids`, beside what is lost already. */

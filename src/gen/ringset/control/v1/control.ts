@@ -63,6 +63,8 @@ export interface StatusResponse {
     | undefined;
   /** Every metric by name: counters and gauges as they are, distributions as NAME_count, NAME_mean, NAME_p50, NAME_p99, NAME_max. */
   metrics: { [key: string]: number };
+  /** `host:port` of the node's listener for other nodes. */
+  peerAddress: string;
 }
 
 export interface StatusResponse_MetricsEntry {
@@ -102,6 +104,10 @@ export interface ReplicaStatus {
   learners: number[];
   /** How far each other replica is; leader only. */
   peers: PeerProgress[];
+  /** While two memberships hold together, the voters of the former; else empty. */
+  outgoing: number[];
+  /** `voter`, `learner`, `waiting` (not added to the group yet) or `removed` (taken out of it). */
+  membership: string;
 }
 
 /** How far a replica is, as its leader knows. */
@@ -114,6 +120,8 @@ export interface PeerProgress {
   state: string;
   /** Whether it was heard from lately. */
   active: boolean;
+  /** True while it distrusts its disk and counts for nothing. */
+  quarantined: boolean;
 }
 
 /** One router replica. */
@@ -320,8 +328,54 @@ export interface TransferLeadershipRequest {
   to?: number | undefined;
 }
 
-/** The hand-over has begun. */
+/** The new leader serves. */
 export interface TransferLeadershipResponse {
+  /** Replica that led. */
+  from: number;
+  /** Replica that leads now; the same when it led already. */
+  to: number;
+  /** Its Raft term. */
+  term: number;
+  /** How long the group took no requests, in milliseconds, as the former leader saw it. */
+  gapMs: number;
+}
+
+/** Asks for a change of the members of a router group. A repeated request changes nothing. */
+export interface ChangeReplicaRequest {
+  /** The set whose router group is meant. */
+  set: string;
+  /** Number of the replica. */
+  replica: number;
+  /** `add` (as a learner), `promote` (a learner to a voter) or `remove`. */
+  change: string;
+}
+
+/** The change is through. */
+export interface ChangeReplicaResponse {
+  /** False when the group was like that before. */
+  changed: boolean;
+  /** Numbers of the voting replicas now. */
+  voters: number[];
+  /** Numbers of the replicas that learn without a vote now. */
+  learners: number[];
+}
+
+/** Asks for a change of the routing table. A repeated request changes nothing. */
+export interface PlaceReplicaRequest {
+  /** Set of the router group. */
+  set: string;
+  /** Number of the replica. */
+  replica: number;
+  /** `learner`, `voter`, or `none` to take it out. */
+  role: string;
+  /** Node that the replica runs on; only when it enters the table. */
+  node: string;
+  /** `host:port` of that node's peer listener; only when it enters the table. */
+  address: string;
+}
+
+/** The table is as asked for. */
+export interface PlaceReplicaResponse {
 }
 
 function createBaseStatusRequest(): StatusRequest {
@@ -385,6 +439,7 @@ function createBaseStatusResponse(): StatusResponse {
     logics: [],
     process: undefined,
     metrics: {},
+    peerAddress: "",
   };
 }
 
@@ -438,6 +493,9 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     globalThis.Object.entries(message.metrics).forEach(([key, value]: [string, number]) => {
       StatusResponse_MetricsEntry.encode({ key: key as any, value }, writer.uint32(130).fork()).join();
     });
+    if (message.peerAddress !== "") {
+      writer.uint32(138).string(message.peerAddress);
+    }
     return writer;
   },
 
@@ -585,6 +643,14 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             }
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.peerAddress = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -628,6 +694,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
       },
       {},
     );
+    message.peerAddress = object.peerAddress ?? "";
     return message;
   },
 };
@@ -779,6 +846,8 @@ function createBaseReplicaStatus(): ReplicaStatus {
     voters: [],
     learners: [],
     peers: [],
+    outgoing: [],
+    membership: "",
   };
 }
 
@@ -824,6 +893,16 @@ export const ReplicaStatus: MessageFns<ReplicaStatus> = {
     }
     for (const v of message.peers) {
       PeerProgress.encode(v!, writer.uint32(90).fork()).join();
+    }
+    if (message.outgoing.length !== 0) {
+      writer.uint32(98).fork();
+      for (const v of message.outgoing) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.membership !== "") {
+      writer.uint32(106).string(message.membership);
     }
     return writer;
   },
@@ -949,6 +1028,32 @@ export const ReplicaStatus: MessageFns<ReplicaStatus> = {
             message.peers.push(PeerProgress.decode(reader, reader.uint32()));
             continue;
           }
+          case 12: {
+            if (tag === 96) {
+              message.outgoing.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 98) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.outgoing.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.membership = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -977,12 +1082,14 @@ export const ReplicaStatus: MessageFns<ReplicaStatus> = {
     message.voters = object.voters?.map((e) => e) || [];
     message.learners = object.learners?.map((e) => e) || [];
     message.peers = object.peers?.map((e) => PeerProgress.fromPartial(e)) || [];
+    message.outgoing = object.outgoing?.map((e) => e) || [];
+    message.membership = object.membership ?? "";
     return message;
   },
 };
 
 function createBasePeerProgress(): PeerProgress {
-  return { replica: 0, match: 0, state: "", active: false };
+  return { replica: 0, match: 0, state: "", active: false, quarantined: false };
 }
 
 export const PeerProgress: MessageFns<PeerProgress> = {
@@ -998,6 +1105,9 @@ export const PeerProgress: MessageFns<PeerProgress> = {
     }
     if (message.active !== false) {
       writer.uint32(32).bool(message.active);
+    }
+    if (message.quarantined !== false) {
+      writer.uint32(40).bool(message.quarantined);
     }
     return writer;
   },
@@ -1047,6 +1157,14 @@ export const PeerProgress: MessageFns<PeerProgress> = {
             message.active = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.quarantined = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1068,6 +1186,7 @@ export const PeerProgress: MessageFns<PeerProgress> = {
     message.match = object.match ?? 0;
     message.state = object.state ?? "";
     message.active = object.active ?? false;
+    message.quarantined = object.quarantined ?? false;
     return message;
   },
 };
@@ -2602,11 +2721,23 @@ export const TransferLeadershipRequest: MessageFns<TransferLeadershipRequest> = 
 };
 
 function createBaseTransferLeadershipResponse(): TransferLeadershipResponse {
-  return {};
+  return { from: 0, to: 0, term: 0, gapMs: 0 };
 }
 
 export const TransferLeadershipResponse: MessageFns<TransferLeadershipResponse> = {
-  encode(_: TransferLeadershipResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: TransferLeadershipResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== 0) {
+      writer.uint32(8).uint32(message.from);
+    }
+    if (message.to !== 0) {
+      writer.uint32(16).uint32(message.to);
+    }
+    if (message.term !== 0) {
+      writer.uint32(24).uint64(message.term);
+    }
+    if (message.gapMs !== 0) {
+      writer.uint32(33).double(message.gapMs);
+    }
     return writer;
   },
 
@@ -2623,6 +2754,38 @@ export const TransferLeadershipResponse: MessageFns<TransferLeadershipResponse> 
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.from = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.to = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.term = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.gapMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2638,8 +2801,344 @@ export const TransferLeadershipResponse: MessageFns<TransferLeadershipResponse> 
   create(base?: DeepPartial<TransferLeadershipResponse>): TransferLeadershipResponse {
     return TransferLeadershipResponse.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<TransferLeadershipResponse>): TransferLeadershipResponse {
+  fromPartial(object: DeepPartial<TransferLeadershipResponse>): TransferLeadershipResponse {
     const message = createBaseTransferLeadershipResponse();
+    message.from = object.from ?? 0;
+    message.to = object.to ?? 0;
+    message.term = object.term ?? 0;
+    message.gapMs = object.gapMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseChangeReplicaRequest(): ChangeReplicaRequest {
+  return { set: "", replica: 0, change: "" };
+}
+
+export const ChangeReplicaRequest: MessageFns<ChangeReplicaRequest> = {
+  encode(message: ChangeReplicaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.set !== "") {
+      writer.uint32(10).string(message.set);
+    }
+    if (message.replica !== 0) {
+      writer.uint32(16).uint32(message.replica);
+    }
+    if (message.change !== "") {
+      writer.uint32(26).string(message.change);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeReplicaRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeReplicaRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.set = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.replica = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.change = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ChangeReplicaRequest>): ChangeReplicaRequest {
+    return ChangeReplicaRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ChangeReplicaRequest>): ChangeReplicaRequest {
+    const message = createBaseChangeReplicaRequest();
+    message.set = object.set ?? "";
+    message.replica = object.replica ?? 0;
+    message.change = object.change ?? "";
+    return message;
+  },
+};
+
+function createBaseChangeReplicaResponse(): ChangeReplicaResponse {
+  return { changed: false, voters: [], learners: [] };
+}
+
+export const ChangeReplicaResponse: MessageFns<ChangeReplicaResponse> = {
+  encode(message: ChangeReplicaResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.changed !== false) {
+      writer.uint32(8).bool(message.changed);
+    }
+    if (message.voters.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.voters) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.learners.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.learners) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeReplicaResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeReplicaResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.voters.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.voters.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag === 24) {
+              message.learners.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.learners.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ChangeReplicaResponse>): ChangeReplicaResponse {
+    return ChangeReplicaResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ChangeReplicaResponse>): ChangeReplicaResponse {
+    const message = createBaseChangeReplicaResponse();
+    message.changed = object.changed ?? false;
+    message.voters = object.voters?.map((e) => e) || [];
+    message.learners = object.learners?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBasePlaceReplicaRequest(): PlaceReplicaRequest {
+  return { set: "", replica: 0, role: "", node: "", address: "" };
+}
+
+export const PlaceReplicaRequest: MessageFns<PlaceReplicaRequest> = {
+  encode(message: PlaceReplicaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.set !== "") {
+      writer.uint32(10).string(message.set);
+    }
+    if (message.replica !== 0) {
+      writer.uint32(16).uint32(message.replica);
+    }
+    if (message.role !== "") {
+      writer.uint32(26).string(message.role);
+    }
+    if (message.node !== "") {
+      writer.uint32(34).string(message.node);
+    }
+    if (message.address !== "") {
+      writer.uint32(42).string(message.address);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlaceReplicaRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlaceReplicaRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.set = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.replica = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.role = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PlaceReplicaRequest>): PlaceReplicaRequest {
+    return PlaceReplicaRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PlaceReplicaRequest>): PlaceReplicaRequest {
+    const message = createBasePlaceReplicaRequest();
+    message.set = object.set ?? "";
+    message.replica = object.replica ?? 0;
+    message.role = object.role ?? "";
+    message.node = object.node ?? "";
+    message.address = object.address ?? "";
+    return message;
+  },
+};
+
+function createBasePlaceReplicaResponse(): PlaceReplicaResponse {
+  return {};
+}
+
+export const PlaceReplicaResponse: MessageFns<PlaceReplicaResponse> = {
+  encode(_: PlaceReplicaResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlaceReplicaResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlaceReplicaResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PlaceReplicaResponse>): PlaceReplicaResponse {
+    return PlaceReplicaResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<PlaceReplicaResponse>): PlaceReplicaResponse {
+    const message = createBasePlaceReplicaResponse();
     return message;
   },
 };
@@ -2700,7 +3199,7 @@ export const NodeControlService = {
     responseSerialize: (value: StopResponse): Buffer => Buffer.from(StopResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): StopResponse => StopResponse.decode(value),
   },
-  /** Hands leadership of a group that this node leads to another replica. Answered when the hand-over has begun. */
+  /** Hands leadership of a group that this node leads to another replica. Answered when the new leader serves. */
   transferLeadership: {
     path: "/ringset.control.v1.NodeControl/TransferLeadership" as const,
     requestStream: false as const,
@@ -2711,6 +3210,28 @@ export const NodeControlService = {
     responseSerialize: (value: TransferLeadershipResponse): Buffer =>
       Buffer.from(TransferLeadershipResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TransferLeadershipResponse => TransferLeadershipResponse.decode(value),
+  },
+  /** Changes who is a member of a router group that this node leads. Answered when the change is through. */
+  changeReplica: {
+    path: "/ringset.control.v1.NodeControl/ChangeReplica" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ChangeReplicaRequest): Buffer => Buffer.from(ChangeReplicaRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ChangeReplicaRequest => ChangeReplicaRequest.decode(value),
+    responseSerialize: (value: ChangeReplicaResponse): Buffer =>
+      Buffer.from(ChangeReplicaResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ChangeReplicaResponse => ChangeReplicaResponse.decode(value),
+  },
+  /** Changes the place of a router replica in the routing table, at the node that leads the arbiter group. */
+  placeReplica: {
+    path: "/ringset.control.v1.NodeControl/PlaceReplica" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PlaceReplicaRequest): Buffer => Buffer.from(PlaceReplicaRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PlaceReplicaRequest => PlaceReplicaRequest.decode(value),
+    responseSerialize: (value: PlaceReplicaResponse): Buffer =>
+      Buffer.from(PlaceReplicaResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PlaceReplicaResponse => PlaceReplicaResponse.decode(value),
   },
 } as const;
 
@@ -2725,8 +3246,12 @@ export interface NodeControlServer extends UntypedServiceImplementation {
   issueToken: handleUnaryCall<IssueTokenRequest, IssueTokenResponse>;
   /** Stops the node. Answered before it stops. */
   stop: handleUnaryCall<StopRequest, StopResponse>;
-  /** Hands leadership of a group that this node leads to another replica. Answered when the hand-over has begun. */
+  /** Hands leadership of a group that this node leads to another replica. Answered when the new leader serves. */
   transferLeadership: handleUnaryCall<TransferLeadershipRequest, TransferLeadershipResponse>;
+  /** Changes who is a member of a router group that this node leads. Answered when the change is through. */
+  changeReplica: handleUnaryCall<ChangeReplicaRequest, ChangeReplicaResponse>;
+  /** Changes the place of a router replica in the routing table, at the node that leads the arbiter group. */
+  placeReplica: handleUnaryCall<PlaceReplicaRequest, PlaceReplicaResponse>;
 }
 
 export interface NodeControlClient extends Client {
@@ -2807,7 +3332,7 @@ export interface NodeControlClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StopResponse) => void,
   ): ClientUnaryCall;
-  /** Hands leadership of a group that this node leads to another replica. Answered when the hand-over has begun. */
+  /** Hands leadership of a group that this node leads to another replica. Answered when the new leader serves. */
   transferLeadership(
     request: TransferLeadershipRequest,
     callback: (error: ServiceError | null, response: TransferLeadershipResponse) => void,
@@ -2822,6 +3347,38 @@ export interface NodeControlClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TransferLeadershipResponse) => void,
+  ): ClientUnaryCall;
+  /** Changes who is a member of a router group that this node leads. Answered when the change is through. */
+  changeReplica(
+    request: ChangeReplicaRequest,
+    callback: (error: ServiceError | null, response: ChangeReplicaResponse) => void,
+  ): ClientUnaryCall;
+  changeReplica(
+    request: ChangeReplicaRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ChangeReplicaResponse) => void,
+  ): ClientUnaryCall;
+  changeReplica(
+    request: ChangeReplicaRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ChangeReplicaResponse) => void,
+  ): ClientUnaryCall;
+  /** Changes the place of a router replica in the routing table, at the node that leads the arbiter group. */
+  placeReplica(
+    request: PlaceReplicaRequest,
+    callback: (error: ServiceError | null, response: PlaceReplicaResponse) => void,
+  ): ClientUnaryCall;
+  placeReplica(
+    request: PlaceReplicaRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PlaceReplicaResponse) => void,
+  ): ClientUnaryCall;
+  placeReplica(
+    request: PlaceReplicaRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PlaceReplicaResponse) => void,
   ): ClientUnaryCall;
 }
 

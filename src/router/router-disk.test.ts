@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest'
+import { route } from '../../test/support/router-entries.ts'
+import { oneSetTable, twoSetTable, uidsOf } from '../../test/support/router-table.ts'
+import { RouterWorld } from '../../test/support/router-world.ts'
+import { type ErrorCode, errorCodeOf } from '../base/error-codes.ts'
+import type { Packet } from '../protocol/packet.ts'
+import { p2pSession } from '../protocol/session.ts'
+
+const leader = 'router/s1/1'
+
+function codeOf(answer: Packet): ErrorCode | 'OK' {
+  return answer.kind === 'ERROR' ? errorCodeOf(answer.payload.code) : 'OK'
+}
+
+describe('a router whose disk is nearly full', () => {
+  it('refuses messages, but not what users come and go and read by', () => {
+    let low = false
+    const world = new RouterWorld(oneSetTable(), ['s1'], { diskLow: id => low && id === 1 })
+    const session = p2pSession('ann', 'bob')
+    expect(codeOf(world.append(leader, 'ann', 'bob', 1))).toBe('OK')
+    low = true
+    const refused = world.append(leader, 'ann', 'bob', 2)
+    expect(codeOf(refused)).toBe('DISK_NEARLY_FULL')
+    expect(refused.payload).toMatchObject({ retryAfterMs: 200 })
+    expect(codeOf(world.register(leader, 'ann', route({ connId: 1, connSeq: 1 })))).toBe('OK')
+    const read = { uid: 'ann', session, from: 1, limit: 10 }
+    expect(world.ask(leader, 'HISTORY_READ', read, world.routedBy('ann')).payload).toMatchObject({
+      messages: [{ msgid: 1 }]
+    })
+    world.lead('s1', 2)
+    expect(codeOf(world.append('router/s1/2', 'ann', 'bob', 2))).toBe('OK')
+    world.lead('s1', 1)
+    low = false
+    expect(codeOf(world.append(leader, 'ann', 'bob', 3))).toBe('OK')
+  })
+
+  it('lets copies from other sets wait in their outbox', () => {
+    let low = false
+    const table = twoSetTable()
+    const world = new RouterWorld(table, ['s1', 's2'], { diskLow: () => low })
+    const [ann, bob] = uidsOf(table, 's1', 40)
+      .flatMap(a => uidsOf(table, 's2', 40).map(b => [a, b] as const))
+      .find(([a, b]) => table.owner(world.sessionHeader(a, b).slot!)?.setId === 's1')!
+    const outbox = (): number => world.leader('s1').router.status().outboxes[0]?.items ?? 0
+    expect(codeOf(world.append(leader, ann, bob, 1))).toBe('OK')
+    const atRest = outbox()
+    const imports = (): number => world.leader('s2').router.status().applied
+    const before = imports()
+    world.nodes.forEach(({ env }, endpoint) => {
+      if (endpoint.startsWith('router/s2/')) env.wallSkewMs = 0
+    })
+    low = true
+    expect(codeOf(world.append(leader, ann, bob, 2))).toBe('DISK_NEARLY_FULL')
+    low = false
+    expect([outbox(), imports()]).toEqual([atRest, before])
+  })
+})

@@ -1,0 +1,231 @@
+import { crc32 } from '../base/crc32.ts'
+import type { ReplicaApi } from '../raft/replica-api.ts'
+import type { GroupStore } from '../raft/store.ts'
+import type { Membership, RaftMessage, ReplicaId } from '../raft/types.ts'
+import { SimFailure } from './invariants.ts'
+import type { Site } from './mutants/mutant.ts'
+import type { SimProcess } from './sim-process.ts'
+import { replicasOf, setIds } from './topology.ts'
+import type { World } from './world.ts'
+
+/** An entry could have been committed by an earlier membership than the one of who applies it first. */
+const membershipsKept = 3
+
+interface GroupFacts {
+  readonly memberships: Membership[]
+  electedTerm: number
+  /** Who was asked to lead. */
+  successor: ReplicaId
+}
+
+/** Looks at the replicas of a world from outside: rules about their logs and disks, and what rarely happens to them. */
+export class ReplicaWatch {
+  readonly #world: World
+  readonly #groups = new Map<string, GroupFacts>()
+  /** Replica → last index that was on its disk when the disk lost data. */
+  readonly #lost = new Map<string, number>()
+  /** Replicas that receive a snapshot, by process. */
+  readonly #installing = new Map<SimProcess, number>()
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  #factsOf(group: string): GroupFacts {
+    let facts = this.#groups.get(group)
+    if (facts === undefined) {
+      facts = { memberships: [], electedTerm: 0, successor: 0 }
+      this.#groups.set(group, facts)
+    }
+    return facts
+  }
+
+  /** What a node has been through; called before it happens. */
+  noted(what: string, process: SimProcess, detail: number): void {
+    const { marks } = this.#world
+    if (what === 'killed' || what === 'powerLoss') {
+      if (process.disk.pending > detail) marks.hit('writes lost with a process')
+      if (this.#installing.delete(process)) marks.hit('install interrupted by a crash')
+    } else if (what === 'wipe' || what === 'logDamage') this.#lostData(process)
+  }
+
+  #lostData({ nodeId, disk }: SimProcess): void {
+    for (const group of [...setIds, 'arbiter']) {
+      const image = disk.durable(group)
+      const own = replicasOf(group).find(replica => replica.nodeId === nodeId)
+      if (image === undefined || own === undefined) continue
+      const name = `${group}/${own.replicaId}`
+      this.#lost.set(name, Math.max(this.#lost.get(name) ?? 0, image.lastIndex))
+    }
+  }
+
+  logged(event: string, facts: object, process: SimProcess): void {
+    const { marks } = this.#world
+    if (event === 'replica_healed') marks.hit('quarantined replica healed')
+    else if (event === 'transfer_instance_expired') marks.hit('transfer expired while it ran')
+    else if (event === 'snapshot_receive_started') {
+      if ('held' in facts && Number(facts.held) > 0) marks.hit('install resumed')
+      this.#installing.set(process, process.life)
+    } else if (event === 'snapshot_installed') {
+      this.#installing.delete(process)
+      marks.hit('snapshot installed')
+    }
+  }
+
+  sent(message: RaftMessage, { group }: Site): void {
+    const { type, from, to, term } = message
+    if (type === 'timeoutNow') this.#factsOf(group).successor = to
+    else if (type === 'vote') this.#world.invariants.votes(group, term, from, from)
+    else if (type === 'voteAnswer' && message.granted) {
+      this.#world.invariants.votes(group, term, from, to)
+    }
+  }
+
+  /** Watches what is written; a store serves one life of a replica. */
+  store(store: GroupStore): void {
+    const { marks } = this.#world
+    const write = store.write.bind(store)
+    const openSnapshot = store.openSnapshot.bind(store)
+    let open = 0
+    store.write = (written, done) => {
+      if (written.truncateFrom !== undefined) marks.hit('uncommitted tail overwritten')
+      if (written.compactTo !== undefined && open > 0) {
+        marks.hit('snapshot sent while the log is trimmed')
+      }
+      write(written, done)
+    }
+    store.openSnapshot = () => {
+      open++
+      const source = openSnapshot()
+      const close = source.close.bind(source)
+      source.close = () => {
+        open--
+        close()
+      }
+      return source
+    }
+  }
+
+  /** Watches what the replica's turns do to leadership and commit index. */
+  replica(api: ReplicaApi, site: Site): void {
+    const flush = api.flush.bind(api)
+    let ledTerm = 0
+    let commitBefore = 0
+    let judged = 0
+    api.flush = () => {
+      flush()
+      const term = api.leader() === site.replicaId ? api.term() : 0
+      if (term !== ledTerm) {
+        if (ledTerm !== 0) this.#deposed(api, ledTerm)
+        if (term !== 0) commitBefore = this.#elected(api, term, site)
+        ledTerm = term
+      }
+      const applied = this.#world.invariants.newest(site.group)
+      if (term === 0 || applied === judged) return
+      judged = applied
+      this.#judgeCommit(api, term, commitBefore, site)
+    }
+  }
+
+  #deposed(api: ReplicaApi, ledTerm: number): void {
+    const { marks } = this.#world
+    const { commit, lastIndex, term } = api.status()
+    if (lastIndex > commit) marks.hit('leader deposed with an uncommitted tail')
+    if (term === ledTerm) marks.hit('leader stepped down in its own term')
+  }
+
+  /** Leader completeness: whoever is elected holds everything that was committed in earlier terms. */
+  #elected(api: ReplicaApi, term: number, { process, group, replicaId }: Site): number {
+    const { invariants, marks, nodes } = this.#world
+    const store = process.disk.group(group)
+    const newest = invariants.newestBefore(group, term)
+    const held = newest && store.entries(newest.index, newest.index + 1, 1)[0]
+    const missing = newest !== undefined && store.lastIndex() < newest.index
+    if (missing || (held?.index === newest?.index && held && crc32(held.data) !== newest!.data)) {
+      throw new SimFailure(
+        'leader-completeness',
+        `${process.nodeId} leads ${group} in term ${term} without entry ${newest!.index}`
+      )
+    }
+    const { commit, lastIndex } = api.status()
+    const facts = this.#factsOf(group)
+    // The entry that opens its term is its own.
+    if (lastIndex - 1 > commit) marks.hit('leader elected with an uncommitted tail')
+    if (facts.electedTerm > 0 && term > facts.electedTerm + 1) marks.hit('term without a leader')
+    if (facts.successor === replicaId) marks.hit('leadership handed over')
+    facts.electedTerm = Math.max(facts.electedTerm, term)
+    facts.successor = 0
+    for (const { replicas } of nodes) {
+      for (const other of replicas) {
+        const rival = other.group === group && other.replicaId !== replicaId
+        if (rival && other.api.leader() === other.replicaId) {
+          marks.hit('two replicas believe that they lead')
+        }
+      }
+    }
+    return commit
+  }
+
+  /** A leader commits by counting only what it proposed itself (§5.4.2 of the Raft paper). */
+  #judgeCommit(api: ReplicaApi, term: number, before: number, { process, group }: Site): void {
+    const { commit } = api.status()
+    if (commit <= before) return
+    const committed = process.disk.group(group).term(commit)
+    if (committed === undefined || committed === term) return
+    throw new SimFailure(
+      'commit-rule',
+      `${process.nodeId}, leader of ${group} in term ${term}, commits entry ${commit} of term ${committed}`
+    )
+  }
+
+  /** A replica has applied an entry. */
+  applied(
+    api: ReplicaApi,
+    { group, replicaId }: Site,
+    index: number,
+    data: Buffer,
+    effect: number
+  ): void {
+    const by = `${group}/${replicaId}`
+    const entry = { data: crc32(data), effect, by, term: api.term() }
+    if (this.#world.invariants.applied(group, index, entry)) {
+      this.#judgeDisks(api, index, data, group)
+    }
+  }
+
+  /** Whoever applies an entry first: by then a majority of the disks has it. */
+  #judgeDisks(api: ReplicaApi, index: number, data: Buffer, group: string): void {
+    const { memberships } = this.#factsOf(group)
+    const { membership } = api.status()
+    const last = memberships.at(-1)
+    if (last === undefined || !sameMembers(last, membership)) memberships.push(membership)
+    if (memberships.length > membershipsKept) memberships.shift()
+    const holders = replicasOf(group)
+      .filter(({ nodeId, replicaId }) => this.#holds(nodeId, `${group}/${replicaId}`, index, data))
+      .map(({ replicaId }) => replicaId)
+    if (memberships.some(members => isQuorum(members, holders))) return
+    throw new SimFailure(
+      'quorum',
+      `entry ${index} of ${group} is applied and only on the disks of ${holders.join(', ') || 'nobody'}`
+    )
+  }
+
+  #holds(nodeId: string, name: string, index: number, data: Buffer): boolean {
+    if (index <= (this.#lost.get(name) ?? 0)) return true
+    const image = this.#world.node(nodeId).disk.durable(name.slice(0, name.indexOf('/')))
+    if (image === undefined) return false
+    if (index <= image.startIndex) return true
+    return image.entries[index - image.startIndex - 1]?.data.equals(data) === true
+  }
+}
+
+function sameMembers(a: Membership, b: Membership): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b)
+}
+
+function isQuorum({ voters, outgoing }: Membership, holders: readonly ReplicaId[]): boolean {
+  return [voters, outgoing].every(half => {
+    const count = half.filter(id => holders.includes(id)).length
+    return half.length === 0 || count > half.length / 2
+  })
+}

@@ -1,0 +1,61 @@
+import { basename } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { readText, writtenFiles } from './files.ts'
+
+/** Scenarios that the catalogue numbers. */
+const last = 104
+const scriptFolder = 'test/script/raft/'
+
+interface Row {
+  readonly number: number
+  readonly where: string
+  /** Scripts and test files. */
+  readonly names: readonly string[]
+}
+
+const rows = readText('docs/testing.md')
+  .split('\n')
+  .flatMap((line): Row[] => {
+    const row = /^\| (\d+) \| [SPDC] \| [^|]+ \| ([^|]+) \|$/.exec(line)
+    if (row === null) return []
+    const where = row[2]!
+    const names = [...where.matchAll(/`([^`]+)`/g)].map(match => match[1]!)
+    return [{ number: Number(row[1]), where, names }]
+  })
+const files = writtenFiles()
+const scripts = files.flatMap(path =>
+  path.startsWith(scriptFolder) ? [basename(path, '.txt')] : []
+)
+const tests = files.map(path => basename(path)).filter(name => name.endsWith('.test.ts'))
+
+describe('the scenario catalogue in docs/testing.md', () => {
+  it('has a row for every number, in order', () => {
+    expect(rows.map(({ number }) => number)).toEqual(Array.from({ length: last }, (_, i) => i + 1))
+  })
+
+  it('says where each scenario is tested, or why it is not', () => {
+    for (const { number, where, names } of rows) {
+      const reason = /– [A-Z].{30,}\.$/.test(where)
+      expect(names.length > 0 || reason, `scenario ${number}`).toBe(true)
+    }
+  })
+
+  it('names scripts and test files that exist, and each script in its own row', () => {
+    for (const { number, names } of rows) {
+      for (const name of names) {
+        const found = [...scripts, ...tests].filter(known => known === name)
+        expect(found, `${name} of scenario ${number}`).toEqual([name])
+      }
+      const own = scripts.filter(name => name.startsWith(`${String(number).padStart(3, '0')}-`))
+      for (const name of own) expect(names, `scenario ${number}`).toContain(name)
+    }
+    expect(scripts.length).toBeGreaterThan(70)
+  })
+
+  it('names the simulation for every scenario that stands there', () => {
+    const text = readText('test/scenario/catalogue.test.ts')
+    const simulated = [...text.matchAll(/'(\d{3}) [a-z]/g)].map(match => Number(match[1]))
+    const named = rows.filter(({ names }) => names.includes('catalogue.test.ts'))
+    expect(named.map(({ number }) => number)).toEqual(simulated.toSorted((a, b) => a - b))
+  })
+})
