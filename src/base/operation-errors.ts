@@ -1,0 +1,166 @@
+import { type ErrorCodeEntry, entry } from './error-code-entry.ts'
+
+/** What whoever runs a cluster meets: its configuration, its data, its processes and its groups. */
+export const operationErrors = {
+  CONFIG_INVALID: entry(
+    100,
+    'not-done',
+    false,
+    'The configuration breaks a rule.',
+    'The message names file, line, field and rule.'
+  ),
+  ALREADY_RUNNING: entry(
+    101,
+    'not-done',
+    false,
+    'A process already uses this data folder or port.',
+    'Stop it (`ringset down`) or choose another `--data`.'
+  ),
+  NOT_RUNNING: entry(
+    102,
+    'not-done',
+    false,
+    'No cluster runs from this data folder.',
+    'Start one with `ringset up`.'
+  ),
+  NODE_UNKNOWN: entry(
+    103,
+    'not-done',
+    false,
+    'The cluster has no node of that name.',
+    '`ringset status` lists the nodes.'
+  ),
+  DISK_FAILED: entry(
+    104,
+    'unknown',
+    false,
+    'A write or fsync failed; the process stops rather than guess.',
+    'Check the disk, then restart the node.'
+  ),
+  DATA_DAMAGED: entry(
+    105,
+    'not-done',
+    false,
+    'The data folder fails its checksums.',
+    'Wipe the node and let it catch up, see docs/operations.md.'
+  ),
+  DATA_LOCKED: entry(
+    106,
+    'not-done',
+    false,
+    'Another process holds the database lock.',
+    'Stop that process first.'
+  ),
+  USAGE: entry(
+    107,
+    'not-done',
+    false,
+    'The command line is not understood.',
+    'Run the command with --help.'
+  ),
+  NODE_FAILED: entry(
+    110,
+    'not-done',
+    false,
+    'A node process ended by itself.',
+    'Read the end of nodes/ID/node.log in the data folder.'
+  ),
+  SET_UNKNOWN: entry(
+    111,
+    'not-done',
+    false,
+    'The cluster has no set of that name.',
+    '`ringset status` lists the sets.'
+  ),
+  HISTORY_INVALID: entry(
+    120,
+    'not-done',
+    false,
+    'A line of the history breaks the format.',
+    'Compare the line with docs/history-format.md; a run that was cut off may end in half a line.'
+  ),
+  REPLICA_UNKNOWN: entry(
+    130,
+    'not-done',
+    false,
+    'The group has no replica of that number.',
+    '`ringset status` lists the replicas of each set.'
+  ),
+  REPLICA_USED: entry(
+    131,
+    'not-done',
+    false,
+    'The number of the replica is not above all that its group has ever had.',
+    'Give the new replica a higher number in the configuration and start its node again.'
+  ),
+  NOT_JOINING: entry(
+    132,
+    'not-done',
+    false,
+    'The node runs no replica of the set that waits to be added.',
+    'Give the node a router role of the set with a new number and `join: true`, and start it.'
+  ),
+  NOT_VOTER: entry(
+    133,
+    'not-done',
+    false,
+    'The replica has no vote in its group.',
+    'Promote it first (`ringset router promote SET REPLICA`), or name a voter.'
+  ),
+  REPLICA_DOWN: entry(
+    134,
+    'not-done',
+    true,
+    'The replica was not heard of late.',
+    'Start its node, wait until `ringset status` shows it as ok, and repeat.'
+  ),
+  REPLICA_QUARANTINED: entry(
+    135,
+    'not-done',
+    true,
+    'The replica distrusts its disk and counts for nothing until it has caught up.',
+    'Wait until `ringset status` shows it as ok, and repeat.'
+  ),
+  REPLICA_BEHIND: entry(
+    136,
+    'not-done',
+    true,
+    'The replica lacks too much of the log.',
+    'Wait until `ringset status` shows it as ok, and repeat.'
+  ),
+  REPLICA_LEADS: entry(
+    137,
+    'not-done',
+    true,
+    'The replica leads its group.',
+    'Hand leadership over first (`ringset router transfer SET`).'
+  ),
+  CHANGE_PENDING: entry(
+    138,
+    'not-done',
+    true,
+    'Another change of the members or the leader of the group is under way.',
+    'Wait a moment and repeat; a change needs a majority to end.'
+  ),
+  QUORUM_AT_RISK: entry(
+    139,
+    'not-done',
+    true,
+    'The change would leave the group without a majority that is alive.',
+    'Bring the other replicas back first, or add and promote a new one.'
+  ),
+  LAST_VOTER: entry(
+    140,
+    'not-done',
+    false,
+    'The replica is the only voter of its group.',
+    'Add and promote another replica first.'
+  ),
+  HAND_OVER_FAILED: entry(
+    141,
+    'unknown',
+    true,
+    'Leadership was not handed over in time.',
+    '`ringset status` shows who leads; repeat, or name another replica.'
+  )
+} as const satisfies Record<string, ErrorCodeEntry>
