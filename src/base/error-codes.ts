@@ -1,8 +1,6 @@
 import { operationErrors } from './operation-errors.ts'
 import { requestErrors } from './request-errors.ts'
 
-export type { ErrorCodeEntry } from './error-code-entry.ts'
-
 /** Every code by name, in the order of the documentation. */
 export const errorCodes = { ...requestErrors, ...operationErrors } as const
 

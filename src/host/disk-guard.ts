@@ -67,7 +67,7 @@ export class DiskGuard {
   #judge(freeBytes: number): void {
     const { reserveBytes, log, metrics, nowMs, handOver } = this.#options
     metrics.gauge('disk_free_bytes', freeBytes)
-    const low = freeBytes < reserveBytes * (this.#low ? 1 + marginShare : 1)
+    const low = freeBytes < reserveBytes + (this.#low ? reserveBytes * marginShare : 0)
     if (low !== this.#low) {
       this.#low = low
       if (low) log.error('disk_nearly_full', { freeBytes, reserveBytes })

@@ -6,7 +6,7 @@ const addedHeldMs = 50
 const addedHeldMax = 1_000
 /** The others wait longer, so that a busy one is written once for many entries; the log brings back what a crash takes. */
 const changedHeldMs = 500
-const changedHeldMax = 4_096
+const changedHeldMax = 2_048
 /** Entries that changed no row: recording them can wait for the next change. */
 const emptyEntriesMax = 1_000
 

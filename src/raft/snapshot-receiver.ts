@@ -63,7 +63,7 @@ export class SnapshotReceiver {
     const sound = !this.#crcKnown || crc === message.crc
     try {
       if (!sound) throw new RingsetError('DATA_DAMAGED', 'a snapshot chunk fails its checksum')
-      this.#ports.store.installChunk(message.chunk, message.data)
+      this.#ports.store.installChunk(message.chunk, message.data, () => this.#stored(message))
     } catch (error) {
       // Without an answer the sender repeats the chunk, and gives up in the end.
       this.#ports.log.warn('snapshot_chunk_refused', { from: message.from, error: String(error) })
@@ -73,7 +73,13 @@ export class SnapshotReceiver {
     this.#crcKnown = true
     this.#nextChunk += 1
     if (message.last) this.#finish(message)
-    else this.#answer(message, this.#nextChunk, false, 0)
+  }
+
+  /** Only now, so that no more than a chunk ever waits for the disk. */
+  #stored(message: Chunk): void {
+    if (message.last || message.snapshotId !== this.#snapshotId) return
+    this.#answer(message, message.chunk + 1, false, 0)
+    this.#ports.wake()
   }
 
   #finish(message: Chunk): void {

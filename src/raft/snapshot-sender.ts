@@ -13,7 +13,7 @@ interface SenderPorts {
   onEnd(peer: ReplicaId, ok: boolean, index: number): void
 }
 
-const chunkBytes = 256 * 1024
+const chunkBytes = 128 * 1024
 /** Ticks without an answer before the chunk in flight is sent again, and before the stream is given up. */
 const resendTicks = 30
 const giveUpTicks = 500

@@ -33,8 +33,11 @@ export interface GroupStore {
   // and resets the log to the snapshot point in ONE synced atomic write. A crash before leaves the old state whole.
   /** Starts receiving, dropping any unfinished other snapshot. Returns the number of chunks already held of this very snapshot. */
   beginInstall(meta: SnapshotMeta, snapshotId: number): number
-  /** Stores chunk number `chunk` (they come in order). `data` is as `SnapshotSource.next` made it; throws DATA_DAMAGED if malformed. */
-  installChunk(chunk: number, data: Buffer): void
+  /**
+   * Stores chunk number `chunk` (they come in order). `data` is as `SnapshotSource.next` made it; throws DATA_DAMAGED if malformed.
+   * `done` runs in a later turn, once there is room for the next one; not if the install ends before.
+   */
+  installChunk(chunk: number, data: Buffer, done?: () => void): void
   finishInstall(hardState: HardState, done: () => void): void
 }
 

@@ -60,6 +60,8 @@ interface Dirty {
 
 /** Dropped log records are deleted so many at once; fewer are left until the next opening. */
 const sweepRecords = 256
+/** Rows of a snapshot that go into one batch: more would keep the event loop for too long. */
+const installSliceRows = 500
 
 /** One group's part of the process's database. Its fields are the state with all queued writes; `stage` writes what is dirty. */
 export class LevelGroupStore implements GroupStore, BatchSource {
@@ -71,6 +73,10 @@ export class LevelGroupStore implements GroupStore, BatchSource {
   #rows: RowOverlay
   /** Rows of the snapshot that is being received. */
   #installing: RowOverlay | undefined
+  /** Chunks of which every row has been staged. */
+  #installedChunks = 0
+  /** Waits until all rows of the snapshot so far are in the database. */
+  readonly #installWritten: (() => void)[] = []
   /** To do once the batch under way, or the one being built, is written. */
   #afterWrite: (() => void)[] = []
   #afterNextWrite: (() => void)[] = []
@@ -100,7 +106,10 @@ export class LevelGroupStore implements GroupStore, BatchSource {
       standing: false
     }
     this.#rows = this.#overlay(state.generation)
-    if (state.install !== undefined) this.#installing = this.#overlay(state.install.generation)
+    if (state.install !== undefined) {
+      this.#installing = this.#overlay(state.install.generation)
+      this.#installedChunks = state.install.chunks
+    }
     this.#digest = new GroupDigest(state.name)
     this.#sweptTo = state.log.start.index + 1
   }
@@ -219,13 +228,15 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     }
     const generation = state.nextGeneration++
     state.install = { snapshotId, meta, generation, chunks: 0 }
+    this.#installedChunks = 0
+    this.#installWritten.length = 0
     this.#installing = this.#overlay(generation)
     this.#dirty.install = true
     this.#parts.writer.touch(this)
     return 0
   }
 
-  installChunk(chunk: number, data: Buffer): void {
+  installChunk(chunk: number, data: Buffer, done?: () => void): void {
     const install = this.#state.install
     assert(install !== undefined && this.#installing !== undefined, 'an install is under way')
     assert(chunk === install.chunks, 'snapshot chunks come in order', {
@@ -235,6 +246,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     for (const [key, value] of readChunk(Buffer.from(data))) this.#installing.put(key, value)
     this.#state.install = { ...install, chunks: chunk + 1 }
     this.#dirty.install = true
+    if (done !== undefined) this.#installWritten.push(done)
     this.#parts.writer.touch(this)
   }
 
@@ -242,6 +254,11 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     const state = this.#state
     const install = state.install
     assert(install !== undefined && this.#installing !== undefined, 'an install is under way')
+    if (this.#installing.waiting > installSliceRows) {
+      this.#installWritten.push(() => this.finishInstall(hardState, done))
+      return
+    }
+    this.#installWritten.length = 0
     this.#sweepRowsLater(state.generation)
     this.#rows = this.#installing
     this.#installing = undefined
@@ -264,7 +281,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     for (const first of deletes) batch.delete(keys.log(first))
     for (const record of records) batch.put(keys.log(record.first), record.value)
     this.#rows.stage(batch)
-    this.#installing?.stage(batch)
+    this.#installing?.stageSome(batch, installSliceRows)
     this.#stageSmall(batch)
   }
 
@@ -272,7 +289,15 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     this.#state.log.wrote()
     this.#rows.wrote()
     this.#installing?.wrote()
+    this.#continueInstall()
     if (this.#afterWrite.length > 0) for (const act of this.#afterWrite.splice(0)) act()
+  }
+
+  #continueInstall(): void {
+    if (this.#installing === undefined) return
+    if (this.#installing.waiting > 0) this.#parts.writer.touch(this)
+    else if (this.#installWritten.length > 0)
+      for (const act of this.#installWritten.splice(0)) act()
   }
 
   digest(): number {
@@ -297,8 +322,10 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     if (dirty.membership && membership) put(keys.membership, encodeMembership(membership))
     if (dirty.logStart) put(keys.logStart, encodeLogStart(this.#state.log.start))
     if (dirty.install) {
+      // It never claims a chunk of which rows still wait.
+      if (this.#installing?.waiting === 0) this.#installedChunks = install?.chunks ?? 0
       if (install === undefined) batch.delete(keys.install)
-      else put(keys.install, encodeInstall(install))
+      else put(keys.install, encodeInstall({ ...install, chunks: this.#installedChunks }))
     }
     if (dirty.quarantine) {
       if (quarantine === undefined) batch.delete(keys.quarantine)
@@ -306,7 +333,8 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     }
     if (dirty.standing && standing) put(keys.standing, encodeStanding(standing))
     dirty.hardState = dirty.progress = dirty.membership = dirty.logStart = false
-    dirty.install = dirty.quarantine = dirty.standing = false
+    dirty.install = (this.#installing?.waiting ?? 0) > 0
+    dirty.quarantine = dirty.standing = false
   }
 
   #compact(index: number): void {

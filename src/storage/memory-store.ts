@@ -204,13 +204,9 @@ class MemoryGroupStore implements GroupStore {
     return 0
   }
 
-  installChunk(chunk: number, data: Buffer): void {
+  installChunk(chunk: number, data: Buffer, done: () => void = () => {}): void {
     const rows = readChunk(Buffer.from(data))
-    this.#change(
-      image => image.installChunk(chunk, rows),
-      false,
-      () => {}
-    )
+    this.#change(image => image.installChunk(chunk, rows), false, done)
   }
 
   finishInstall(hardState: HardState, done: () => void): void {

@@ -46,10 +46,34 @@ export class RowOverlay {
     return this.#scratch.subarray(0, end)
   }
 
+  /** Rows that `stage` has not taken yet. */
+  get waiting(): number {
+    return this.#queued.size
+  }
+
+  /** Takes all rows. */
   stage(batch: WriteBatch): void {
     const spare = this.#writing
     this.#writing = this.#queued
     this.#queued = spare
+    this.#stageWriting(batch)
+  }
+
+  /** Takes the oldest rows, for those that need not be written in one batch. */
+  stageSome(batch: WriteBatch, limit: number): void {
+    if (this.#queued.size <= limit) {
+      this.stage(batch)
+      return
+    }
+    for (const [key, value] of this.#queued) {
+      this.#writing.set(key, value)
+      this.#queued.delete(key)
+      if (this.#writing.size === limit) break
+    }
+    this.#stageWriting(batch)
+  }
+
+  #stageWriting(batch: WriteBatch): void {
     for (const [key, value] of this.#writing) {
       if (value === deletedRow) batch.delete(this.key(key))
       else this.#stageRow(batch, key, value)

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { judgementText, onlyMessages } from '../../src/chaos/history-recorder.ts'
 import { FileStore } from '../../src/client/file-store.ts'
 import { ChatWorkload, conversations } from '../support/chat-workload.ts'
 import { eventually } from '../support/eventually.ts'
-import { judgementText, onlyMessages } from '../../src/chaos/history-recorder.ts'
 import { TestCluster } from '../support/test-cluster.ts'
 
 const messages = 20_000

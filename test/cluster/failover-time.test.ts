@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ChatWorkload, conversations } from '../support/chat-workload.ts'
 import { judgementText, onlyMessages } from '../../src/chaos/history-recorder.ts'
+import { ChatWorkload, conversations } from '../support/chat-workload.ts'
 import { TestCluster } from '../support/test-cluster.ts'
 
 /** `RINGSET_KILLS=20 npx vitest run --project cluster test/cluster/failover-time.test.ts` measures properly. */

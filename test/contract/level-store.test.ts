@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import { afterAll, describe, expect, it } from 'vitest'
 import { MetaFile, readMetaFile } from '../../src/storage/meta-file.ts'
+import { ChunkWriter } from '../../src/storage/snapshot-chunk.ts'
 import { LevelHarness, openAt, runAsync, TestFolder } from './level-harness.ts'
 import { describeStore, drainSnapshot, entries, writeAll } from './store-contract.ts'
 import { liesOf, members, Workload } from './store-workload.ts'
@@ -83,6 +84,49 @@ describe('the LevelDB database', () => {
     expect(await countKeys(directory, 0x02)).toBeLessThan(steps / 2)
     expect(await countKeys(directory, 0x20)).toBeLessThan(steps / 2)
     expect(await countKeys(directory, 0x30)).toBe(14)
+  }, 60_000)
+
+  it('takes a chunk of a snapshot in slices and resumes it whatever a crash leaves of them', async () => {
+    const count = 1_800
+    const writer = new ChunkWriter(1024)
+    for (let row = 0; row < count; row++) {
+      writer.add(Buffer.from(`row ${row}`), Buffer.from(`value ${row}`))
+    }
+    const chunk = writer.finish()
+    const meta = { index: 50, term: 3, membership: members }
+    const directory = folder.sub()
+    const database = await openAt(directory)
+    const target = await database.group('g')
+    await writeAll(harness, target, { hardState, sync: true })
+    const crashes: string[] = [folder.copy(directory)]
+    target.beginInstall(meta, 7)
+    let stored = false
+    target.installChunk(0, chunk, () => {
+      stored = true
+    })
+    while (!stored) {
+      crashes.push(folder.copy(directory))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    crashes.push(folder.copy(directory))
+    await database.close()
+    const found = new Set<number>()
+    for (const crash of [...crashes.slice(0, 8), ...crashes.slice(-4)]) {
+      const again = await openAt(crash)
+      const store = await again.group('g')
+      expect(store.recovered.quarantine).toBeUndefined()
+      const held = store.beginInstall(meta, 7)
+      found.add(held)
+      if (held === 0) store.installChunk(0, chunk)
+      const newHard = { term: 3, vote: 0, commit: 50 }
+      await runAsync(done => store.finishInstall(newHard, () => done(true)))
+      expect(store.lastIndex()).toBe(50)
+      for (let row = 0; row < count; row += 7) {
+        expect(store.getState(`row ${row}`)?.toString()).toBe(`value ${row}`)
+      }
+      await again.close()
+    }
+    expect([...found].sort()).toEqual([0, 1])
   }, 60_000)
 
   it('goes on from a quarantine in which the log had been compacted', async () => {

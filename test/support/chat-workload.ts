@@ -1,3 +1,4 @@
+import { HistoryRecorder } from '../../src/chaos/history-recorder.ts'
 import type { CursorStore } from '../../src/client/cursor-store.ts'
 import type { ImClient } from '../../src/client/im-client.ts'
 import type { ImClientOptions, ImMessage, Sent } from '../../src/client/im-types.ts'
@@ -5,7 +6,6 @@ import type { LogicClient } from '../../src/client/logic-client.ts'
 import type { Cursor, PayloadOf } from '../../src/protocol/kinds.ts'
 import { p2pSession } from '../../src/protocol/session.ts'
 import { eventually } from './eventually.ts'
-import { HistoryRecorder } from '../../src/chaos/history-recorder.ts'
 import type { TestCluster } from './test-cluster.ts'
 
 export interface WorkloadOptions {

@@ -42,10 +42,12 @@ export class LevelGroup {
   readonly folder: string
   /** True loses the message. */
   lose: (message: RaftMessage) => boolean = () => false
+  /** Runs at the end of each turn. */
+  onTurn: () => void = () => {}
   readonly #options: LevelGroupOptions
   #nowMs = 0
   #wires: Wire[] = []
-  #writing = 0
+  #pending = 0
   #lives = 0
 
   /** @param folder holds one folder per node, by its number. */
@@ -116,18 +118,30 @@ export class LevelGroup {
     cpSync(this.directory(id), to, { recursive: true })
   }
 
-  /** Counts writes under way, so that time can wait for them. */
+  /** Counts what is on its way to or from the disk, so that time can wait for it. */
   #counted(store: GroupStore): GroupStore {
-    const write: GroupStore['write'] = (what, done) => {
-      this.#writing++
-      store.write(what, () => {
-        this.#writing--
-        done()
-      })
+    const counted = <T extends unknown[]>(done: (...args: T) => void): ((...args: T) => void) => {
+      this.#pending++
+      return (...args) => {
+        this.#pending--
+        done(...args)
+      }
+    }
+    const changed: Partial<GroupStore> = {
+      write: (what, done) => store.write(what, counted(done)),
+      finishInstall: (hardState, done) => store.finishInstall(hardState, counted(done)),
+      openSnapshot: () => {
+        const source = store.openSnapshot()
+        return {
+          meta: source.meta,
+          next: (maxBytes, done) => source.next(maxBytes, counted(done)),
+          close: () => source.close()
+        }
+      }
     }
     return new Proxy(store, {
       get: (target, property) => {
-        if (property === 'write') return write
+        if (property in changed) return Reflect.get(changed, property)
         const value = Reflect.get(target, property, target)
         return typeof value === 'function' ? value.bind(target) : value
       }
@@ -146,7 +160,8 @@ export class LevelGroup {
     for (const { to, data } of wires) this.nodes.get(to)?.replica.step(decodeRaftMessage(data))
     for (const { replica } of this.nodes.values()) replica.flush()
     await new Promise(resolve => setImmediate(resolve))
-    if (this.#writing > 0 || this.#wires.length > 0) return
+    this.onTurn()
+    if (this.#pending > 0 || this.#wires.length > 0) return
     this.#nowMs += tickMs
     for (const { replica } of this.nodes.values()) replica.tick()
   }
@@ -176,11 +191,11 @@ export class LevelGroup {
   }
 
   /** Proposes until acknowledged; a lost outcome is tried again, so a text may be applied twice. */
-  async write(text: string): Promise<number> {
+  async write(data: string | Buffer): Promise<number> {
     for (;;) {
       const { replica } = await this.leader()
       let outcome: ProposeOutcome | undefined
-      const refusal = replica.propose(Buffer.from(text), it => {
+      const refusal = replica.propose(Buffer.from(data as string), it => {
         outcome = it
       })
       if (refusal === undefined) await this.until(() => outcome !== undefined)

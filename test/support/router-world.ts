@@ -29,8 +29,7 @@ interface WorldOptions {
   readonly transferLeaseMs?: number
   /** Rows every replica starts with. */
   readonly rows?: ReadonlyMap<string, Buffer>
-  /** By replica, whatever the set. */
-  readonly diskLow?: (replicaId: number) => boolean
+  readonly diskLow?: (setId: string, replicaId: number) => boolean
 }
 
 /** Router groups of three over a network without time; everything sent to other roles lands in `outside`. */
@@ -73,7 +72,7 @@ export class RouterWorld {
       announceMs: 1_000,
       transferLeaseMs,
       ...(limits && { limits }),
-      diskLow: () => this.#options.diskLow?.(replicaId) ?? false,
+      diskLow: () => this.#options.diskLow?.(setId, replicaId) ?? false,
       replica: (machine, _send, onLeadership) => {
         replica = this.groups.get(setId)!.join(replicaId, machine, onLeadership, disk)
         return replica
