@@ -48,6 +48,7 @@ export interface StopOptions {
 const readyTimeoutMs = 60_000
 const stopTimeoutMs = 15_000
 const killTimeoutMs = 5_000
+const endingMs = 1_000
 const pollMs = 100
 
 /** A cluster that was started from a data folder: its processes, and the way to them. All state is on disk, so several may look at one. */
@@ -56,7 +57,8 @@ export class RunningCluster {
   readonly control: ClusterControl
   readonly #folder: DataFolder
   readonly #program: readonly string[]
-  readonly #endings = new Map<number, Ending>()
+  /** How the processes that this one started end, by process id. */
+  readonly #endings = new Map<number, Promise<Ending>>()
 
   /** @param program see `StartOptions.program`. */
   constructor(dataDirectory: string, program: readonly string[] = programArguments()) {
@@ -102,7 +104,7 @@ export class RunningCluster {
       const progress = readiness(this.config, await this.control.sample())
       onProgress?.(progress)
       if (progress.ready) return progress
-      for (const { id } of this.config.nodes) this.#mustLive(id)
+      for (const { id } of this.config.nodes) await this.#mustLive(id)
       if (signal?.aborted) throw new RingsetError('CANCELLED', 'stopped while starting')
       if (performance.now() > endMs) {
         const missing = progress.waitingFor.slice(0, 3).join('; ')
@@ -131,7 +133,7 @@ export class RunningCluster {
         .status()
         .catch(() => undefined)
       if (nodeRuns(status, started.pid)) return
-      this.#mustLive(id)
+      await this.#mustLive(id)
       if (performance.now() > endMs) {
         throw new RingsetError('TIMEOUT', `node ${id} is not running after ${timeoutMs} ms`)
       }
@@ -210,9 +212,12 @@ export class RunningCluster {
   }
 
   #spawn(id: string): NodeProcess {
-    const spawned = spawnNode(id, this.#folder, this.#program, ending => {
-      this.#endings.set(spawned.pid, ending)
+    let ended!: (ending: Ending) => void
+    const ending = new Promise<Ending>(resolve => {
+      ended = resolve
     })
+    const spawned = spawnNode(id, this.#folder, this.#program, ended)
+    this.#endings.set(spawned.pid, ending)
     const record = this.#record()
     const others = record.nodes.filter(node => node.id !== id)
     writeRecord(this.#folder, { ...record, nodes: [...others, spawned] })
@@ -242,10 +247,12 @@ export class RunningCluster {
     throw new RingsetError('NOT_RUNNING', `node ${id} does not run`, { id })
   }
 
-  #mustLive(id: string): void {
+  async #mustLive(id: string): Promise<void> {
     const known = this.#process(id)
     if (known !== undefined && isRunning(known, this.#folder)) return
-    const ending = known === undefined ? undefined : this.#endings.get(known.pid)
+    // The system shows that a process is gone a moment before this one is told how.
+    const told = known === undefined ? undefined : this.#endings.get(known.pid)
+    const ending = await Promise.race([told, sleep(endingMs)])
     const how = ending === undefined ? '' : ` (${ending.signal ?? `exit code ${ending.code}`})`
     const last = logTail(id, this.#folder).at(-1)?.slice(0, 300) ?? 'its log is empty'
     throw new RingsetError('NODE_FAILED', `node ${id} has ended${how}: ${last}`, { id })
