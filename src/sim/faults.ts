@@ -68,6 +68,7 @@ export class Fault {
       case 'syncError':
       case 'logDamage':
       case 'wipe':
+      case 'newDisk':
         this.#disturbDisk(kind, node, forMs)
         break
       default:
@@ -115,10 +116,11 @@ export class Fault {
   #loseData(kind: FaultKind, node: SimProcess, forMs: number): void {
     const group = node.replicas[0]?.group
     if (group === undefined || group === 'arbiter') return
-    const sound = this.#group(group).every(({ alive, disk }) => alive && !disk.quarantined)
+    const sound = this.#group(group).every(({ alive, disk }) => alive && disk.sound)
     if (!sound) return
     node.crash('killed', 0)
     if (kind === 'wipe') node.wipe()
+    else if (kind === 'newDisk') node.replaceDisk()
     else node.damageLog(entries => this.#random.below(entries + 1))
     this.#startLater(node, forMs)
   }

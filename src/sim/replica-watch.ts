@@ -46,7 +46,9 @@ export class ReplicaWatch {
     if (what === 'killed' || what === 'powerLoss') {
       if (process.disk.pending > detail) marks.hit('writes lost with a process')
       if (this.#installing.delete(process)) marks.hit('install interrupted by a crash')
-    } else if (what === 'wipe' || what === 'logDamage') this.#lostData(process)
+    } else if (what === 'wipe' || what === 'newDisk' || what === 'logDamage') {
+      this.#lostData(process)
+    }
   }
 
   #lostData({ nodeId, disk }: SimProcess): void {

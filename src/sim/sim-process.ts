@@ -156,6 +156,13 @@ export class SimProcess {
     this.disk = this.disk.wipe('wiped by the simulation')
   }
 
+  /** Nothing is left of what was on its disk; call while the process is down. */
+  replaceDisk(): void {
+    this.world.note('newDisk', this, 0)
+    this.disk = new MemoryDisk()
+    this.#tableFile = undefined
+  }
+
   /** The newest records of its logs cannot be read; call while the process is down. */
   damageLog(lose: (entries: number) => number): void {
     this.world.note('logDamage', this, 0)

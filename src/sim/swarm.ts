@@ -7,7 +7,7 @@ import { Prng } from '../base/prng.ts'
  * and over · `pause`: as SIGSTOP · `restart`: in order, handing over first · `cut`, `cutOneWay`: between two
  * processes · `isolate`: one from all · `split`: any two camps · `reset`: a connection and what was under way on it ·
  * `slowDisk`, `slowNode`: for a while · `stuckDisk`: no write ends for a while · `fullDisk`: whoever writes dies, for a while · `syncError`: the
- * next write fails, and what of it is on the disk nobody knows · `logDamage`: a router's log ends early · `wipe`: a router's database is gone · `clientReset`, `clientMute`, `clientRestart`: a
+ * next write fails, and what of it is on the disk nobody knows · `logDamage`: a router's log ends early · `wipe`: a router's database is gone · `newDisk`: all that it had is gone, and nothing on its machine tells · `clientReset`, `clientMute`, `clientRestart`: a
  * device's connection, its network, its application · `wallJump`: a clock is set.
  */
 export const faultKinds = [
@@ -30,6 +30,7 @@ export const faultKinds = [
   'syncError',
   'logDamage',
   'wipe',
+  'newDisk',
   'clientReset',
   'clientMute',
   'clientRestart',

@@ -36,10 +36,12 @@ export class MemoryDisk {
     return this.#queue.length
   }
 
-  /** Whether the next process would find a group in quarantine. */
-  get quarantined(): boolean {
-    for (const { quarantine } of this.#images.values()) if (quarantine !== undefined) return true
-    return false
+  /** Whether the next process would find every group whole, and itself a member of it. */
+  get sound(): boolean {
+    for (const { quarantine, standing } of this.#images.values()) {
+      if (quarantine !== undefined || standing?.member !== true) return false
+    }
+    return true
   }
 
   /** What a crash now would leave of a group. To look at only. */
