@@ -58,7 +58,8 @@ export const voteMutants: readonly Mutant[] = [
     noticedBy: ['leader-completeness', 'quorum', 'INTERNAL', 'log-matching'],
     world: {
       faults: [
-        { kind: 'wipe', everyMs: 200 },
+        { kind: 'wipe', everyMs: 400 },
+        { kind: 'newDisk', everyMs: 400 },
         { kind: 'isolate', everyMs: 300 }
       ],
       users: 6,
@@ -66,10 +67,8 @@ export const voteMutants: readonly Mutant[] = [
       tiny: false
     },
     tamper: () => ({
-      store: store => {
-        const { quarantine } = store.recovered
-        if (quarantine !== undefined) store.write({ healed: true, sync: true }, () => {})
-        return withMethods(store, { recovered: { ...store.recovered, quarantine: undefined } })
+      core: state => {
+        Object.defineProperty(state, 'quarantine', { get: () => undefined, set: () => {} })
       }
     })
   }
