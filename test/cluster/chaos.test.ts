@@ -12,8 +12,8 @@ proves: The drill itself works from its first process to its last.
 seconds: 6
 workload: { users: 12, messagesPerSecond: 40, backends: 1 }
 faults:
-  - { do: kill, target: leader of any, at: 1, seconds: 0.5 }
-  - { do: pause, target: follower of any, at: 3, seconds: 1 }
+  - { do: kill, target: leader of s1, at: 1, seconds: 0.5 }
+  - { do: pause, target: follower of s2, at: 3, seconds: 1 }
 `
 
 /** A drill whose temporary files are where the test can see them. */
