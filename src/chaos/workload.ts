@@ -75,6 +75,7 @@ export class Workload {
   readonly #underWay = new Set<Promise<void>>()
   readonly #stop = new AbortController()
   #count = 0
+  #closed = false
 
   constructor(options: WorkloadOptions) {
     this.#options = options
@@ -135,6 +136,7 @@ export class Workload {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     this.#stop.abort()
     await Promise.all([
       ...[...this.#devices.values()].map(({ client }) => client.close().catch(() => {})),
@@ -247,6 +249,7 @@ export class Workload {
     await pause(this.#random.below(offlineMaxMs), undefined, { signal: this.#stop.signal }).catch(
       () => {}
     )
+    if (this.#closed) return
     device.client = this.#client(device.uid, device.deviceId, device.store)
     device.client.onMessage(message => this.#received(device, message))
     // It goes on trying by itself after this.
