@@ -23,11 +23,11 @@ export class FaultHand {
     return [...this.#paused, ...this.#down]
   }
 
-  /** Those of `nodes` that nothing is done to yet. Wiping needs all other replicas: one loss at a time. */
-  fit(action: FaultAction, nodes: readonly string[]): string[] {
-    const free = nodes.filter(id => !this.#paused.has(id) && !this.#down.has(id))
+  /** Whether nothing is done to the node yet. Data is destroyed at one node at a time: its peers are all that is left of it. */
+  free(action: FaultAction, node: string): boolean {
     const destroys = action === 'wipe' || action === 'bitRot'
-    return destroys && this.#down.size > 0 ? [] : free
+    if (destroys && this.#down.size > 0) return false
+    return !this.#paused.has(node) && !this.#down.has(node)
   }
 
   async do(action: FaultAction, nodes: readonly string[]): Promise<void> {

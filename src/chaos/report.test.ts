@@ -29,7 +29,8 @@ const kill: FaultRecord = {
   undoneMs: 7_000
 }
 
-function facts(change: Partial<RunFacts> = {}): RunFacts {
+/** One message, acknowledged, that nobody has received. */
+function oneAcknowledged(): HistoryRecorder {
   const history = new HistoryRecorder()
   history.add('members', 'ok', 'member', 's', {
     session: 'p2p/a/b',
@@ -39,6 +40,11 @@ function facts(change: Partial<RunFacts> = {}): RunFacts {
   })
   history.add('a#0', 'invoke', 'send', 'p2p/a/b', { uid: 'a', deviceId: 'd', clientMsgId: 1 })
   history.add('a#0', 'ok', 'send', 'p2p/a/b', { msgid: 1, duplicate: false })
+  return history
+}
+
+function facts(change: Partial<RunFacts> = {}): RunFacts {
+  const history = oneAcknowledged()
   const received = { uid: 'b', device: 'd', session: 'p2p/a/b', msgid: 1, clientMsgId: 1 }
   history.add('b/d', 'ok', 'receive', null, { ...received, sender: 'a', senderDevice: 'd' })
   return {
@@ -122,16 +128,7 @@ describe('a report', () => {
   })
 
   it('fails with the judges, and is unknown when there was nothing to compare', () => {
-    const history = new HistoryRecorder()
-    history.add('members', 'ok', 'member', 's', {
-      session: 'p2p/a/b',
-      uid: 'b',
-      device: 'd',
-      from: 1
-    })
-    history.add('a#0', 'invoke', 'send', 'p2p/a/b', { uid: 'a', deviceId: 'd', clientMsgId: 1 })
-    history.add('a#0', 'ok', 'send', 'p2p/a/b', { msgid: 1, duplicate: false })
-    const lossy = buildReport(facts({ judgement: history.judge() }))
+    const lossy = buildReport(facts({ judgement: oneAcknowledged().judge() }))
     expect(lossy).toMatchObject({ verdict: 'fail', messages: { lost: 1 } })
     const alone = buildReport(facts({ faults: [{ ...kill, sets: ['s1', 's2'] }] }))
     expect(alone.verdict).toBe('unknown')

@@ -217,7 +217,8 @@ class ChaosRun {
   async #stroke(fault: ScenarioFault, target: Target): Promise<void> {
     const { config } = this.#cluster
     const leaders = this.#watch.leaders
-    const nodes = this.#hand.fit(fault.do, nodesOf(target, config, leaders, this.#random))
+    const free = (node: string): boolean => this.#hand.free(fault.do, node)
+    const nodes = nodesOf(target, config, leaders, this.#random, free)
     if (nodes.length === 0) return
     const record: FaultRecord = {
       action: fault.do,

@@ -30,8 +30,8 @@ const leaders = new Map([
   ['s1', 's1-2'],
   ['arbiter', 's1-3']
 ])
-const pick = (text: string, seed = 1): string[] =>
-  nodesOf(parseTarget(text, config), config, leaders, new Prng(seed))
+const pick = (text: string, seed = 1, taken: readonly string[] = []): string[] =>
+  nodesOf(parseTarget(text, config), config, leaders, new Prng(seed), id => !taken.includes(id))
 
 describe('scenarios', () => {
   it('that come with the program are sound, named as their files, and say what they prove', () => {
@@ -88,6 +88,14 @@ describe('targets', () => {
     const drawn = (text: string) => new Set(seeds.flatMap(seed => pick(text, seed)))
     expect([...drawn('follower of s1')].sort()).toEqual(['s1-1', 's1-3'])
     expect(drawn('router of any').size).toBe(6)
+  })
+
+  it('leave alone what is hit already, and draw among the rest', () => {
+    expect(pick('leader of s1', 1, ['s1-2'])).toEqual([])
+    expect(pick('all of s2', 1, ['s2-1'])).toEqual(['s2-2', 's2-3'])
+    for (let seed = 0; seed < 20; seed++) {
+      expect(pick('follower of s1', seed, ['s1-1'])).toEqual(['s1-3'])
+    }
   })
 
   it('know whose users they touch', () => {

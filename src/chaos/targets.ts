@@ -45,31 +45,37 @@ export function parseTarget(text: string, config: ClusterConfig): Target {
   return { kind: 'role', role, group }
 }
 
-/** The nodes that a target means at this moment; empty while it has no leader. */
+/**
+ * The nodes that a target means at this moment; empty while it has no leader, or when nothing fits.
+ * @param free whether a node may be hit now.
+ */
 export function nodesOf(
   target: Target,
   config: ClusterConfig,
   leaders: Leaders,
-  random: Prng
+  random: Prng,
+  free: (node: string) => boolean
 ): string[] {
+  const one = (nodes: readonly string[]): string[] => {
+    const fit = nodes.filter(free)
+    return fit.length === 0 ? [] : [fit[random.below(fit.length)]!]
+  }
   switch (target.kind) {
     case 'everything':
-      return config.nodes.map(({ id }) => id)
+      return config.nodes.map(({ id }) => id).filter(free)
     case 'node':
-      return [target.id]
+      return [target.id].filter(free)
     case 'role': {
-      const holders = holdersOf(config, drawn(target.group, config, random), target.role)
-      return holders.length === 0 ? [] : [holders[random.below(holders.length)]!]
+      return one(holdersOf(config, drawn(target.group, config, random), target.role))
     }
     default: {
       const group = drawn(target.group, config, random)
       const replicas =
         group === 'arbiter' ? arbiterNodes(config) : holdersOf(config, group, 'router')
-      if (target.kind === 'all') return allOf(config, group, replicas)
+      if (target.kind === 'all') return allOf(config, group, replicas).filter(free)
       const leader = leaders.get(group)
-      if (target.kind === 'leader') return leader === undefined ? [] : [leader]
-      const followers = replicas.filter(id => id !== leader)
-      return followers.length === 0 ? [] : [followers[random.below(followers.length)]!]
+      if (target.kind === 'leader') return leader === undefined ? [] : [leader].filter(free)
+      return one(replicas.filter(id => id !== leader))
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { EndpointId } from '../protocol/endpoint.ts'
 import { Endpoint } from './dialer.ts'
+import type { PeerProcess } from './peer-process.ts'
 
 /** All endpoints by id, and how their reachability is told: each change once. */
 export class EndpointTable {
@@ -23,6 +24,16 @@ export class EndpointTable {
       this.#byId.set(id, endpoint)
     }
     return endpoint
+  }
+
+  /** Those that are reached through a process now. */
+  at(process: PeerProcess): Endpoint[] {
+    const found: Endpoint[] = []
+    for (const id of process.endpoints) {
+      const endpoint = id === undefined ? undefined : this.#byId.get(id)
+      if (endpoint?.process === process) found.push(endpoint)
+    }
+    return found
   }
 
   /** Drops what nobody refers to any more, so that guests do not pile up. */

@@ -335,7 +335,7 @@ export class PeerNetwork implements LinkHost {
     } else if (process.sending === link) {
       process.sending = next
       // What was on its way is lost although the process is not.
-      for (const endpoint of this.#endpointsOf(process)) {
+      for (const endpoint of this.#endpoints.at(process)) {
         this.#endpoints.down(endpoint, false)
         this.#endpoints.up(endpoint)
       }
@@ -348,7 +348,7 @@ export class PeerNetwork implements LinkHost {
       link.process = undefined
       link.destroy()
     }
-    const endpoints = this.#endpointsOf(process)
+    const endpoints = this.#endpoints.at(process)
     const guest = process.key.startsWith(guestKey)
     for (const endpoint of endpoints) {
       endpoint.process = undefined
@@ -361,15 +361,6 @@ export class PeerNetwork implements LinkHost {
     for (const { dialer } of endpoints) {
       if (dialer?.wanted) dialer.dialNow()
     }
-  }
-
-  #endpointsOf(process: PeerProcess): Endpoint[] {
-    const found: Endpoint[] = []
-    for (const id of process.endpoints) {
-      const endpoint = id === undefined ? undefined : this.#endpoints.get(id)
-      if (endpoint?.process === process) found.push(endpoint)
-    }
-    return found
   }
 
   #accept(socket: Socket): void {

@@ -80,28 +80,28 @@ export class Fault {
     const random = this.#random
     switch (kind) {
       case 'slowDisk':
-        node.diskFactor = pick(random, [5, 50])
+        node.drive.factor = pick(random, [5, 50])
         this.#after(forMs, () => {
-          node.diskFactor = 1
+          node.drive.factor = 1
         })
         break
       case 'stuckDisk':
-        node.diskStuck = true
-        this.#after(forMs, () => node.freeDisk())
+        node.drive.stick()
+        this.#after(forMs, () => node.drive.free())
         break
       case 'fullDisk':
-        node.diskFails = () => {
+        node.drive.fails = () => {
           // Nothing of a batch that does not fit is written.
           node.crash('killed', 0)
           this.#startLater(node, restartMs)
         }
         this.#after(forMs, () => {
-          node.diskFails = undefined
+          node.drive.fails = undefined
         })
         break
       case 'syncError':
-        node.diskFails = () => {
-          node.diskFails = undefined
+        node.drive.fails = () => {
+          node.drive.fails = undefined
           // What the failed sync left on the disk nobody knows.
           node.crash('killed', pick(random, [0, 1, 3]))
           this.#startLater(node, forMs)
@@ -119,9 +119,9 @@ export class Fault {
     const sound = this.#group(group).every(({ alive, disk }) => alive && disk.sound)
     if (!sound) return
     node.crash('killed', 0)
-    if (kind === 'wipe') node.wipe()
+    if (kind === 'wipe') node.drive.wipe()
     else if (kind === 'newDisk') node.replaceDisk()
-    else node.damageLog(entries => this.#random.below(entries + 1))
+    else node.drive.damageLog(entries => this.#random.below(entries + 1))
     this.#startLater(node, forMs)
   }
 

@@ -59,10 +59,10 @@ export class Nemesis {
     for (const from of nodes) for (const to of nodes) network.setCut(from, to, false)
     for (const device of devices) device.muted = false
     for (const node of nodes) {
-      node.diskFactor = 1
+      node.drive.factor = 1
       node.turnFactor = 1
-      node.diskFails = undefined
-      node.freeDisk()
+      node.drive.fails = undefined
+      node.drive.free()
       node.resume()
       if (!node.alive) node.start()
     }

@@ -4,11 +4,12 @@ import type { EndpointId } from '../protocol/endpoint.ts'
 import type { Packet } from '../protocol/packet.ts'
 import type { Role, RoleEnv } from '../protocol/role.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
-import { MemoryDisk } from '../storage/memory-store.ts'
+import type { MemoryDisk } from '../storage/memory-store.ts'
 import { createTableKeeper } from '../table/create-table-keeper.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import type { TableView } from '../table/table-view.ts'
 import { LifeMarks, SimFailure } from './invariants.ts'
+import { SimDrive } from './sim-drive.ts'
 import type { World } from './world.ts'
 
 /** As the default of the configuration. */
@@ -42,7 +43,7 @@ export class SimProcess {
   readonly endpoints: readonly EndpointId[]
   readonly #build: (process: SimProcess) => void
   readonly #random: Prng
-  disk = new MemoryDisk()
+  readonly drive: SimDrive
   #tableFile: Buffer | undefined
   /** Runs, or is paused. */
   alive = false
@@ -59,11 +60,6 @@ export class SimProcess {
   marks = new LifeMarks()
   /** Events run, for the story's end. */
   turns = 0
-  diskFactor = 1
-  /** No write ends. */
-  diskStuck = false
-  /** In place of the end of a batch: the process dies of it. */
-  diskFails: (() => void) | undefined
   turnFactor = 1
   wallSkewMs = 0
   readonly #rate: number
@@ -71,7 +67,6 @@ export class SimProcess {
   #turnDue = false
   #local: LocalPacket[] = []
   #backlog: (() => void)[] = []
-  #diskBusy = false
   #soon: (() => void)[] = []
 
   constructor(
@@ -91,6 +86,11 @@ export class SimProcess {
     this.#random = new Prng(world.seed, `process ${node.id}`)
     this.#rate = 1 + (this.#random.float() * 2 - 1) * world.swarm.drift
     this.wallSkewMs = (this.#random.float() * 2 - 1) * 200
+    this.drive = new SimDrive(this, this.#random)
+  }
+
+  get disk(): MemoryDisk {
+    return this.drive.disk
   }
 
   // Time
@@ -144,36 +144,15 @@ export class SimProcess {
     this.#local = []
     this.#backlog = []
     this.#soon = []
-    this.#diskBusy = false
-    this.disk = this.disk.crash(keepUnsynced)
+    this.drive.crash(keepUnsynced)
     this.world.network.stopped(this, kind)
     this.world.gates.stopped(this, kind)
   }
 
-  /** The database is gone; call while the process is down. */
-  wipe(): void {
-    this.world.note('wipe', this, 0)
-    this.disk = this.disk.wipe('wiped by the simulation')
-  }
-
   /** Nothing is left of what was on its disk; call while the process is down. */
   replaceDisk(): void {
-    this.world.note('newDisk', this, 0)
-    this.disk = new MemoryDisk()
+    this.drive.replace()
     this.#tableFile = undefined
-  }
-
-  /** The newest records of its logs cannot be read; call while the process is down. */
-  damageLog(lose: (entries: number) => number): void {
-    this.world.note('logDamage', this, 0)
-    this.disk.damage(lose, 'damaged by the simulation')
-  }
-
-  /** Writes end again. */
-  freeDisk(): void {
-    if (!this.diskStuck) return
-    this.diskStuck = false
-    this.#driveDisk()
   }
 
   pause(): void {
@@ -339,7 +318,7 @@ export class SimProcess {
     if (this.#dirty.size > 0 || this.#local.length > 0 || this.#soon.length > 0) {
       this.#scheduleTurn()
     }
-    this.#driveDisk()
+    this.drive.go()
     this.#check()
   }
 
@@ -352,29 +331,6 @@ export class SimProcess {
       // A turn of its own costs an event for every tick of an idle process.
       if (!this.#turnDue) this.#turn()
       this.#scheduleTick()
-    })
-  }
-
-  /** One batch on its way to the disk at a time; what is handed in meanwhile is the next one. */
-  #driveDisk(): void {
-    const batch = this.disk.pending
-    if (this.#diskBusy || this.diskStuck || batch === 0) return
-    this.#diskBusy = true
-    const { world } = this
-    const { diskMinMs, diskMeanMs, diskSpikes, diskSpikeMs } = world.swarm
-    const spike = this.#random.float() < diskSpikes ? diskSpikeMs : 0
-    const meanMs = diskMinMs - diskMeanMs * Math.log(1 - this.#random.float())
-    const delayMs = (meanMs + spike) * this.diskFactor
-    this.after(delayMs, () => {
-      this.#diskBusy = false
-      if (this.diskStuck) return
-      if (this.diskFails !== undefined) {
-        this.diskFails()
-        return
-      }
-      world.trace.event(world.kernel.nowMs(), 'disk', this.index, batch)
-      for (let i = 0; i < batch; i++) this.disk.complete()
-      this.#driveDisk()
     })
   }
 
