@@ -8,7 +8,7 @@ import type { RaftConfig, RaftStatus, Ready, Refusal } from './raft-api.ts'
 import { ReadQueue } from './read-queue.ts'
 import type { ProposeOutcome, ReplicaApi } from './replica-api.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
-import { SnapshotSender } from './snapshot-sender.ts'
+import { defaultChunkBytes, SnapshotSender } from './snapshot-sender.ts'
 import type { StateMachine } from './state-machine.ts'
 import type { GroupStore } from './store.ts'
 import { TickGrid } from './tick-grid.ts'
@@ -35,6 +35,8 @@ export interface ReplicaOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly trim: TrimLimits
+  /** About the size of a snapshot's chunks; 128 KiB unless given. */
+  readonly snapshotChunkBytes?: number
   send(message: RaftMessage): void
   /** Something became ready outside a call of the role (a disk write finished): flush soon. */
   wake(): void
@@ -121,6 +123,7 @@ class Replica implements ReplicaApi {
     }
     this.#sender = new SnapshotSender({
       ...ports,
+      chunkBytes: options.snapshotChunkBytes ?? defaultChunkBytes,
       term: () => this.#term,
       onEnd: (peer, ok, index) => this.#raft.reportSnapshot(peer, ok, index)
     })

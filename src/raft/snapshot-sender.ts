@@ -7,13 +7,14 @@ interface SenderPorts {
   readonly id: ReplicaId
   readonly store: GroupStore
   readonly log: Log
+  readonly chunkBytes: number
   term(): number
   send(message: RaftMessage): void
   wake(): void
   onEnd(peer: ReplicaId, ok: boolean, index: number): void
 }
 
-const chunkBytes = 128 * 1024
+export const defaultChunkBytes = 128 * 1024
 /** Ticks without an answer before the chunk in flight is sent again, and before the stream is given up. */
 const resendTicks = 30
 const giveUpTicks = 500
@@ -63,7 +64,7 @@ export class SnapshotSender {
 
   #next(peer: ReplicaId, stream: Stream): void {
     stream.data = undefined
-    stream.source.next(chunkBytes, ({ data, last }) => {
+    stream.source.next(this.#ports.chunkBytes, ({ data, last }) => {
       if (this.#streams.get(peer) !== stream) return
       stream.chunk += 1
       stream.crc = crc32(data, stream.crc)

@@ -1,10 +1,9 @@
 import type { Prng } from '../base/prng.ts'
 import type { SimProcess } from './sim-process.ts'
 import { exponential, type FaultKind, pick, shuffled } from './swarm.ts'
-import { replicasOf, setIds } from './topology.ts'
+import { arbiterGroup } from './topology.ts'
 import type { World } from './world.ts'
 
-const groups = [...setIds, 'arbiter']
 /** How long a process that found its disk full waits before it is started again. */
 const restartMs = 200
 
@@ -23,6 +22,7 @@ export class Fault {
 
   do(kind: FaultKind): void {
     const random = this.#random
+    const { topology } = this.#world
     const node = this.#victim()
     const forMs = this.#duration()
     switch (kind) {
@@ -33,13 +33,13 @@ export class Fault {
         this.#crash(node, 'powerLoss', forMs)
         break
       case 'setLoss':
-        this.#loseAll(this.#group(pick(random, setIds)), forMs)
+        this.#loseAll(this.#group(pick(random, topology.setIds)), forMs)
         break
       case 'arbiterLoss':
-        this.#loseAll(this.#group('arbiter'), forMs)
+        this.#loseAll(this.#group(arbiterGroup), forMs)
         break
       case 'storm':
-        this.#storm(this.#group(pick(random, groups)), 10 + random.below(60))
+        this.#storm(this.#group(pick(random, topology.groups)), 10 + random.below(60))
         break
       case 'pause':
         node.pause()
@@ -115,7 +115,7 @@ export class Fault {
   /** Only one replica of a group at a time may have lost data, else there is nothing to recover from. */
   #loseData(kind: FaultKind, node: SimProcess, forMs: number): void {
     const group = node.replicas[0]?.group
-    if (group === undefined || group === 'arbiter') return
+    if (group === undefined || group === arbiterGroup) return
     const sound = this.#group(group).every(({ alive, disk }) => alive && disk.sound)
     if (!sound) return
     node.crash('killed', 0)
@@ -183,9 +183,9 @@ export class Fault {
 
   /** Half of the time somebody who leads, for that is where it hurts. */
   #victim(): SimProcess {
-    const { nodes } = this.#world
+    const { nodes, topology } = this.#world
     if (this.#random.below(2) === 0) return pick(this.#random, nodes)
-    const group = pick(this.#random, groups)
+    const group = pick(this.#random, topology.groups)
     const leader = this.#group(group).find(({ replicas }) =>
       replicas.some(replica => replica.group === group && replica.api.leading())
     )
@@ -193,7 +193,8 @@ export class Fault {
   }
 
   #group(group: string): SimProcess[] {
-    return replicasOf(group).map(({ nodeId }) => this.#world.node(nodeId))
+    const { topology } = this.#world
+    return topology.replicasOf(group).map(({ nodeId }) => this.#world.node(nodeId))
   }
 
   /** Without power at once, and rather while something is on its way to a disk. */

@@ -5,7 +5,6 @@ import type { Membership, RaftMessage, ReplicaId } from '../raft/types.ts'
 import { SimFailure } from './invariants.ts'
 import type { Site } from './mutants/mutant.ts'
 import type { SimProcess } from './sim-process.ts'
-import { replicasOf, setIds } from './topology.ts'
 import type { World } from './world.ts'
 
 /** An entry could have been committed by an earlier membership than the one of who applies it first. */
@@ -52,9 +51,10 @@ export class ReplicaWatch {
   }
 
   #lostData({ nodeId, disk }: SimProcess): void {
-    for (const group of [...setIds, 'arbiter']) {
+    const { topology } = this.#world
+    for (const group of topology.groups) {
       const image = disk.durable(group)
-      const own = replicasOf(group).find(replica => replica.nodeId === nodeId)
+      const own = topology.replicasOf(group).find(replica => replica.nodeId === nodeId)
       if (image === undefined || own === undefined) continue
       const name = `${group}/${own.replicaId}`
       this.#lost.set(name, Math.max(this.#lost.get(name) ?? 0, image.lastIndex))
@@ -202,7 +202,8 @@ export class ReplicaWatch {
     const last = memberships.at(-1)
     if (last === undefined || !sameMembers(last, membership)) memberships.push(membership)
     if (memberships.length > membershipsKept) memberships.shift()
-    const holders = replicasOf(group)
+    const holders = this.#world.topology
+      .replicasOf(group)
       .filter(({ nodeId, replicaId }) => this.#holds(nodeId, `${group}/${replicaId}`, index, data))
       .map(({ replicaId }) => replicaId)
     if (memberships.some(members => isQuorum(members, holders))) return

@@ -12,8 +12,6 @@ import { LifeMarks, SimFailure } from './invariants.ts'
 import { SimDrive } from './sim-drive.ts'
 import type { World } from './world.ts'
 
-/** As the default of the configuration. */
-export const tickMs = 20
 /** Status objects are not cheap: they are looked at in every so many turns. */
 const turnsPerStatus = 16
 const leaveMs = 8_000
@@ -187,7 +185,7 @@ export class SimProcess {
           if (!role.stopping()) busy = true
         })
       }
-      if (busy && this.world.kernel.nowMs() < deadlineMs) this.after(tickMs, poll)
+      if (busy && this.world.kernel.nowMs() < deadlineMs) this.after(this.world.swarm.tickMs, poll)
       else {
         this.crash('killed', Number.POSITIVE_INFINITY)
         done()
@@ -323,7 +321,7 @@ export class SimProcess {
   }
 
   #scheduleTick(): void {
-    this.after(tickMs / this.#rate + this.#random.float() * 0.2, () => {
+    this.after(this.world.swarm.tickMs / this.#rate + this.#random.float() * 0.2, () => {
       for (const role of this.roles.values()) {
         role.tick()
         this.#dirty.add(role)

@@ -4,6 +4,7 @@ import { Logic } from '../logic/logic.ts'
 import { defaultLogicLimits } from '../logic/logic-options.ts'
 import { arbiterEndpoint, type EndpointId, endpointOf } from '../protocol/endpoint.ts'
 import type { RoleEnv } from '../protocol/role.ts'
+import type { RaftConfig } from '../raft/raft-api.ts'
 import { createReplica } from '../raft/replica.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
 import type { StateMachine } from '../raft/state-machine.ts'
@@ -15,17 +16,19 @@ import { WatchedMachine } from './invariants.ts'
 import { withCore } from './mutants/core-of.ts'
 import type { Site } from './mutants/mutant.ts'
 import { clientAddressOf } from './sim-gates.ts'
-import { type SimProcess, tickMs } from './sim-process.ts'
+import type { SimProcess } from './sim-process.ts'
 import { exponential } from './swarm.ts'
-import { type NodePlan, type RolePlan, replicasOf, setIds } from './topology.ts'
+import { arbiterGroup, type NodePlan, type RolePlan } from './topology.ts'
 
-/** As the defaults of the configuration. */
-const raftConfig = {
-  electionTicks: 13,
-  heartbeatTicks: 3,
-  recampaignTicks: 3,
-  checkQuorumTicks: 25,
-  transferTicks: 25,
+/** As the defaults of the configuration, by whatever tick. */
+const raftTimesMs = {
+  electionTicks: 250,
+  heartbeatTicks: 50,
+  recampaignTicks: 50,
+  checkQuorumTicks: 500,
+  transferTicks: 500
+}
+const raftBounds = {
   maxInflightMessages: 256,
   maxInflightBytes: 8 * 1024 * 1024,
   maxMessageBytes: 512 * 1024,
@@ -47,12 +50,27 @@ const tinyLimits = {
   channelItems: 2,
   channelWindow: 1
 }
+const tinyChunkBytes = 256
 const tinyCaches = { sessions: 2, dedup: 1, presence: 1, users: 1 }
 
-const arbiters = replicasOf('arbiter').map(({ replicaId }) => arbiterEndpoint(replicaId))
+function raftConfig(tickMs: number): Omit<RaftConfig, 'id'> {
+  const ticks = (timeMs: number): number => Math.ceil(timeMs / tickMs)
+  return {
+    ...raftBounds,
+    electionTicks: ticks(raftTimesMs.electionTicks),
+    heartbeatTicks: ticks(raftTimesMs.heartbeatTicks),
+    recampaignTicks: ticks(raftTimesMs.recampaignTicks),
+    checkQuorumTicks: ticks(raftTimesMs.checkQuorumTicks),
+    transferTicks: ticks(raftTimesMs.transferTicks)
+  }
+}
 
 /** Makes the production roles of a node and puts them into its process: the twin of the host's `buildRoles`. */
 export function buildRoles(process: SimProcess, { id, address, roles }: NodePlan): void {
+  const { topology } = process.world
+  const arbiters = topology
+    .replicasOf(arbiterGroup)
+    .map(({ replicaId }) => arbiterEndpoint(replicaId))
   const identity = { nodeId: id, address, version, arbiters }
   for (const plan of roles) {
     if (plan.role === 'router') addRouter(process, plan, identity)
@@ -112,9 +130,10 @@ function addArbiter(process: SimProcess, plan: PlanOf<'arbiter'>): void {
   const { replica: replicaId } = plan
   const env = envOf(process, plan)
   const { keeper } = process
+  const { topology } = process.world
   const role = new Arbiter(env, {
     replicaId,
-    peers: replicasOf('arbiter'),
+    peers: topology.replicasOf(arbiterGroup),
     keeper,
     announceMs,
     downAfterMs,
@@ -123,8 +142,8 @@ function addArbiter(process: SimProcess, plan: PlanOf<'arbiter'>): void {
         ? undefined
         : {
             slotCount,
-            sets: setIds.map(set => {
-              return { id: set, zone: 'default', weight: 1, routers: replicasOf(set) }
+            sets: topology.setIds.map(set => {
+              return { id: set, zone: 'default', weight: 1, routers: topology.replicasOf(set) }
             })
           },
     replica: (send, machine, onLeadership) =>
@@ -172,7 +191,7 @@ function replica(
   const machine = tampering.machine?.(ports.machine, site) ?? ports.machine
   world.trafficWatch.machine(ports.machine, site, () => api)
   replicaWatch.store(store)
-  const voters = replicasOf(group).map(entry => entry.replicaId)
+  const voters = world.topology.replicasOf(group).map(entry => entry.replicaId)
   const make = (): ReplicaApi =>
     createReplica({
       ...ports,
@@ -180,8 +199,8 @@ function replica(
       machine: new WatchedMachine(machine, (index, entry, effect) =>
         replicaWatch.applied(api, site, index, entry, effect)
       ),
-      config: { ...raftConfig, id: replicaId },
-      tickMs,
+      config: { ...raftConfig(world.swarm.tickMs), id: replicaId },
+      tickMs: world.swarm.tickMs,
       store: tampering.store?.(store, site) ?? store,
       bootstrap: { voters, outgoing: [], learners: [] },
       clock: process,
@@ -189,6 +208,7 @@ function replica(
       log: process.log,
       metrics: world.metrics,
       trim: { trailingEntries: world.swarm.trailingEntries, trailingBytes },
+      ...(world.swarm.tiny && { snapshotChunkBytes: tinyChunkBytes }),
       wake: () => process.wake(endpoint)
     })
   const made = tampering.core === undefined ? make() : tampered(make, site)

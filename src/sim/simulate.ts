@@ -11,7 +11,6 @@ import { mutantNamed } from './mutants/registry.ts'
 import { type DueFault, Nemesis } from './nemesis.ts'
 import { presenceProblem } from './presence-check.ts'
 import type { Swarm } from './swarm.ts'
-import { setIds } from './topology.ts'
 import { Trace } from './trace.ts'
 import { World } from './world.ts'
 
@@ -55,7 +54,9 @@ export interface SimVerdict {
 }
 
 const defaultCalmMs = 120_000
-const pollMs = 500
+const pollMs = 100
+/** Rows wait half a second before they are handed to the disk; clocks may be slow. */
+const heldRowsMs = 600
 /** Presence is not recorded, ownership does not change. */
 const notRecorded: readonly JudgeName[] = ['presence', 'ownership', 'epochs', 'terms', 'leaders']
 
@@ -150,7 +151,7 @@ class Run {
   #compareReplicas(world: World): void {
     const sums = new Map<string, { sum: number; nodeId: string; index: number }>()
     // Rows wait a moment before they are handed to the disk.
-    world.kernel.runUntil(world.kernel.nowMs() + 2_000)
+    world.kernel.runUntil(world.kernel.nowMs() + heldRowsMs)
     for (const { nodeId, replicas, disk } of world.nodes) {
       for (const { group } of replicas) {
         let sum = 0
@@ -178,7 +179,7 @@ class Run {
       const msgid = Number(key.slice(at + 1))
       const slot = view.slotOf(routingKey(session, parseSession(session)))
       const sets = new Set(world.members(session).map(uid => view.owner(view.slotOf(uid))!.setId))
-      for (const setId of setIds) {
+      for (const setId of world.topology.setIds) {
         if (!sets.has(setId)) continue
         const leader = world.nodes
           .flatMap(({ replicas }) => replicas)

@@ -1,5 +1,6 @@
 import type { Random } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
+import type { ClusterShape } from './topology.ts'
 
 /**
  * `crash`: a process dies and its peers are told · `powerLoss`: its machine falls silent · `setLoss`, `arbiterLoss`: all
@@ -39,7 +40,8 @@ export const faultKinds = [
 export type FaultKind = (typeof faultKinds)[number]
 
 /** What one seed's world is like: drawn at random, so that each seed stresses something else. */
-export interface Swarm {
+export interface Swarm extends ClusterShape {
+  readonly tickMs: number
   readonly users: number
   /** Share of users with a second device. */
   readonly secondDevices: number
@@ -72,10 +74,23 @@ export interface Swarm {
   readonly faults: readonly { readonly kind: FaultKind; readonly everyMs: number }[]
 }
 
+/** The cluster of cluster-configs/local.yaml. */
+export const defaultShape: ClusterShape & Pick<Swarm, 'tickMs'> = {
+  sets: 2,
+  routers: 3,
+  arbiters: 3,
+  tickMs: 20
+}
+
 export function drawSwarm(seed: number): Swarm {
   const random = new Prng(seed, 'swarm')
   const chosen = shuffled(faultKinds, random).slice(0, 2 + random.below(7))
+  const shape = new Prng(seed, 'shape')
   return {
+    sets: pick(shape, [1, 1, 1, 2, 2, 3]),
+    routers: pick(shape, [3, 3, 3, 3, 3, 5]),
+    arbiters: pick(shape, [1, 3]),
+    tickMs: pick(shape, [20, 50]),
     users: 4 + random.below(10),
     secondDevices: pick(random, [0, 0.3, 1]),
     sendEveryMs: pick(random, [100, 400, 1_500]),

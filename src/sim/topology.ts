@@ -11,41 +11,77 @@ export interface NodePlan {
   readonly roles: readonly RolePlan[]
 }
 
-export const setIds = ['s1', 's2'] as const
-export const replicaIds = [1, 2, 3] as const
+/** Where a replica of a group lives. */
+export interface ReplicaPlace {
+  readonly replicaId: number
+  readonly nodeId: string
+  readonly address: string
+}
 
-/** The cluster of cluster-configs/local.yaml: two sets of three nodes and three arbiters. */
-export const nodePlans: readonly NodePlan[] = [
-  ...setIds.flatMap(set =>
-    replicaIds.map((replica): NodePlan => {
-      const id = `${set}-${'abc'[replica - 1]}`
-      const roles: RolePlan[] = [{ role: 'router', set, replica }]
-      if (replica < 3) {
-        roles.push({ role: 'transfer', set, id: `${set}-t${replica}` })
-        roles.push({ role: 'logic', set, id: `${set}-l${replica}` })
-      }
-      return { id, address: `${id}:7100`, roles }
-    })
-  ),
-  ...replicaIds.map(
-    (replica): NodePlan => ({
-      id: `a${replica}`,
-      address: `a${replica}:7100`,
-      roles: [{ role: 'arbiter', replica }]
-    })
-  )
-]
+/** How large a cluster is. */
+export interface ClusterShape {
+  readonly sets: number
+  /** Of each set's router group. */
+  readonly routers: number
+  readonly arbiters: number
+}
 
-/** The nodes that hold a replica of a set's router group, or of the arbiter group (`arbiter`). */
-export function replicasOf(
-  group: string
-): { replicaId: number; nodeId: string; address: string }[] {
-  return nodePlans.flatMap(({ id: nodeId, address, roles }) =>
-    roles.flatMap(role => {
-      const here =
-        (role.role === 'router' && role.set === group) ||
-        (role.role === 'arbiter' && group === 'arbiter')
-      return here ? [{ replicaId: role.replica, nodeId, address }] : []
-    })
-  )
+export const arbiterGroup = 'arbiter'
+/** Of each set. */
+const gateways = 2
+
+/**
+ * A cluster like that of cluster-configs/local.yaml, which is the shape of two sets, three routers and three arbiters: a node for
+ * each router, with a gateway and a logic beside the first two of each set, and a node for each arbiter.
+ */
+export class Topology {
+  readonly setIds: readonly string[]
+  readonly nodes: readonly NodePlan[]
+  /** The router groups by their sets' names, and the arbiter group. */
+  readonly groups: readonly string[]
+  readonly #places = new Map<string, readonly ReplicaPlace[]>()
+
+  constructor({ sets, routers, arbiters }: ClusterShape) {
+    this.setIds = upTo(sets).map(number => `s${number}`)
+    this.groups = [...this.setIds, arbiterGroup]
+    this.nodes = [
+      ...this.setIds.flatMap(set => upTo(routers).map(replica => routerNode(set, replica))),
+      ...upTo(arbiters).map(arbiterNode)
+    ]
+    for (const group of this.groups) this.#places.set(group, this.#placesOf(group))
+  }
+
+  replicasOf(group: string): readonly ReplicaPlace[] {
+    return this.#places.get(group)!
+  }
+
+  #placesOf(group: string): ReplicaPlace[] {
+    return this.nodes.flatMap(({ id: nodeId, address, roles }) =>
+      roles.flatMap(role => {
+        const here =
+          (role.role === 'router' && role.set === group) ||
+          (role.role === 'arbiter' && group === arbiterGroup)
+        return here ? [{ replicaId: role.replica, nodeId, address }] : []
+      })
+    )
+  }
+}
+
+function routerNode(set: string, replica: number): NodePlan {
+  const id = `${set}-${'abcde'[replica - 1]}`
+  const roles: RolePlan[] = [{ role: 'router', set, replica }]
+  if (replica <= gateways) {
+    roles.push({ role: 'transfer', set, id: `${set}-t${replica}` })
+    roles.push({ role: 'logic', set, id: `${set}-l${replica}` })
+  }
+  return { id, address: `${id}:7100`, roles }
+}
+
+function arbiterNode(replica: number): NodePlan {
+  const id = `a${replica}`
+  return { id, address: `${id}:7100`, roles: [{ role: 'arbiter', replica }] }
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i + 1)
 }

@@ -17,8 +17,8 @@ import { clientAddressOf, SimGates } from './sim-gates.ts'
 import { SimNetwork } from './sim-network.ts'
 import { SimProcess } from './sim-process.ts'
 import { buildRoles } from './sim-roles.ts'
-import { drawSwarm, type Swarm } from './swarm.ts'
-import { nodePlans } from './topology.ts'
+import { defaultShape, drawSwarm, type Swarm } from './swarm.ts'
+import { Topology } from './topology.ts'
 import type { Trace } from './trace.ts'
 import { TrafficWatch } from './traffic-watch.ts'
 
@@ -28,6 +28,7 @@ export class World {
   readonly trace: Trace
   readonly tampering: Tampering
   readonly swarm: Swarm
+  readonly topology: Topology
   readonly kernel = new Kernel()
   readonly invariants = new Invariants()
   readonly marks = new Marks()
@@ -48,20 +49,25 @@ export class World {
   /** How often what happened. */
   readonly counts = new Map<string, number>()
   readonly #tables = new Map<number, TableView>()
+  readonly #byId = new Map<string, SimProcess>()
   #messages = 0
 
   constructor(seed: number, trace: Trace, mutant: Mutant | undefined, fixed: Partial<Swarm> = {}) {
     this.seed = seed
     this.trace = trace
-    this.swarm = { ...drawSwarm(seed), ...mutant?.world, ...fixed }
+    const broken = mutant && { ...defaultShape, ...mutant.world }
+    this.swarm = { ...drawSwarm(seed), ...broken, ...fixed }
+    this.topology = new Topology(this.swarm)
     this.tampering = mutant?.tamper(this) ?? {}
     this.history = new SimHistory(() => this.kernel.nowMs())
     this.network = new SimNetwork(this)
     this.gates = new SimGates(this)
-    for (const [index, plan] of nodePlans.entries()) {
+    for (const [index, plan] of this.topology.nodes.entries()) {
       const endpoints = plan.roles.map(endpointOf)
       const build = (process: SimProcess): void => buildRoles(process, plan)
-      this.nodes.push(new SimProcess(this, { index, id: plan.id, endpoints }, build))
+      const node = new SimProcess(this, { index, id: plan.id, endpoints }, build)
+      this.nodes.push(node)
+      this.#byId.set(plan.id, node)
     }
     this.#addUsers()
     const backends = this.#addBackends()
@@ -92,7 +98,7 @@ export class World {
       }
     }
     for (const uid of uids.slice(0, 3)) this.#addSession(uid, 'bot')
-    const addresses = nodePlans.flatMap(({ roles }) =>
+    const addresses = this.topology.nodes.flatMap(({ roles }) =>
       roles.flatMap(role => (role.role === 'transfer' ? [clientAddressOf(role.id)] : []))
     )
     for (const uid of uids) {
@@ -119,7 +125,7 @@ export class World {
   #addBackends(): SimProcess[] {
     const own = this.sessions.filter(session => this.#membersOf.get(session)!.includes('bot'))
     return Array.from({ length: this.swarm.backends }, (_, i) => {
-      const index = nodePlans.length + i
+      const index = this.topology.nodes.length + i
       const id = `b${i}`
       const endpoint = `client/${id}`
       return new SimProcess(this, { index, id, endpoints: [endpoint] }, process => {
@@ -135,7 +141,7 @@ export class World {
   }
 
   node(nodeId: string): SimProcess {
-    return this.nodes.find(node => node.nodeId === nodeId)!
+    return this.#byId.get(nodeId)!
   }
 
   /** Number of a new message, unique in the world. */
