@@ -64,7 +64,8 @@ const layers = {
     'check',
     'client'
   ],
-  chaos: ['base', 'table', 'protocol', 'config', 'control', 'client', 'launch', 'check']
+  chaos: ['base', 'table', 'protocol', 'config', 'control', 'client', 'launch', 'check'],
+  roll: ['base', 'table', 'config', 'control', 'launch', 'chaos']
 }
 
 /** One home per npm package and Node module. */

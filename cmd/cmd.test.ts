@@ -147,6 +147,7 @@ const base: RoutingTable = {
   epoch: 1,
   slotCount: 16,
   runs: [{ first: 0, count: 16, setId: 's1', slotEpoch: 1 }],
+  moves: [],
   pins: [],
   arbiters: [],
   sets: [

@@ -30,9 +30,24 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/node.ts')).configureNode
   },
   {
+    name: 'roll',
+    summary: 'restart every node, one after the other, under load',
+    load: async () => (await import('./commands/roll.ts')).configureRoll
+  },
+  {
     name: 'router',
     summary: 'hand over, add, promote or remove replicas of a set',
     load: async () => (await import('./commands/router.ts')).configureRouter
+  },
+  {
+    name: 'transfer',
+    summary: 'drain a gateway, or let it take clients again',
+    load: async () => (await import('./commands/transfer.ts')).configureTransfer
+  },
+  {
+    name: 'slot',
+    summary: 'move slots from set to set',
+    load: async () => (await import('./commands/slot.ts')).configureSlot
   },
   {
     name: 'table',

@@ -1,5 +1,6 @@
 import type { ClusterStatus, GroupView, SetView } from '../src/control/cluster-status.ts'
 import type { Picture } from './rates.ts'
+import { slotsText } from './slot-list.ts'
 import { bytesText, type Colour, durationText, grouped, paint, tableLines } from './terminal.ts'
 
 /** The cluster for people: a line about the whole, a table of sets, one of nodes. Rates only when there is a picture before. */
@@ -40,6 +41,7 @@ export function statusLines({ status, perSecond }: Picture, withRates: boolean):
       ],
       sets
     ),
+    ...movesLines(status),
     '',
     ...tableLines(
       ['node', 'state', 'pid', 'up', 'memory', 'loop p99', 'roles'],
@@ -50,10 +52,33 @@ export function statusLines({ status, perSecond }: Picture, withRates: boolean):
         node.uptimeMs === 0 ? '' : durationText(node.uptimeMs),
         node.rssBytes === 0 ? '' : bytesText(node.rssBytes),
         node.uptimeMs === 0 ? '' : `${node.eventLoopP99Ms.toFixed(1)} ms`,
-        node.roles.join(' ')
+        rolesText(status, node.roles)
       ])
     )
   ]
+}
+
+function movesLines({ moves }: ClusterStatus): string[] {
+  if (moves.length === 0) return []
+  const ways = new Map<string, number[]>()
+  for (const { slot, from, to } of moves) {
+    const way = `${from} → ${to}`
+    ways.set(way, [...(ways.get(way) ?? []), slot])
+  }
+  const texts = [...ways].map(([way, slots]) => `${way}: ${slotsText(slots)}`)
+  const count = moves.length === 1 ? '1 slot' : `${moves.length} slots`
+  return ['', paint(`${count} on the way, ${texts.join('; ')}`, 'yellow')]
+}
+
+/** Says of a gateway that it drains: its node looks as ever. */
+function rolesText({ sets }: ClusterStatus, roles: readonly string[]): string {
+  const draining = sets
+    .flatMap(({ transfers }) => transfers)
+    .filter(({ state }) => state === 'draining')
+    .map(({ id }) => `transfer/${id}`)
+  return roles
+    .map(role => (draining.includes(role) ? paint(`${role} (draining)`, 'yellow') : role))
+    .join(' ')
 }
 
 function headline(status: ClusterStatus): string {

@@ -38,7 +38,7 @@ async function show(control: ClusterControl, { json, diff }: TableOptions): Prom
 }
 
 function describe(table: RoutingTable): string[] {
-  const { clusterId, epoch, slotCount, runs, pins, sets, arbiters } = table
+  const { clusterId, epoch, slotCount, runs, moves, pins, sets, arbiters } = table
   const owned = (setId: string) =>
     runs.reduce((sum, run) => sum + (run.setId === setId ? run.count : 0), 0)
   const processes = sets.flatMap(set => [
@@ -74,6 +74,7 @@ function describe(table: RoutingTable): string[] {
     ),
     '',
     ...tableLines(['set', 'process', 'node', 'state', 'address'], processes),
+    ...moves.map(({ slot, to }) => `slot ${slot} on its way to ${to}`),
     ...pins.map(pin => `pin ${pin.match} ${pin.value} → ${pin.setId}`)
   ]
 }

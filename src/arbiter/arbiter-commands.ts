@@ -1,6 +1,16 @@
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { assert } from '../base/errors.ts'
-import { bool, id48, list, oneOf, struct, text, u8, type ValueOf } from '../protocol/fields.ts'
+import {
+  bool,
+  id48,
+  list,
+  oneOf,
+  struct,
+  text,
+  u8,
+  uint,
+  type ValueOf
+} from '../protocol/fields.ts'
 import { tableLimits } from '../table/table-rules.ts'
 
 const { idBytes, nodeIdBytes, addressBytes, versionBytes, clientAddresses } = tableLimits
@@ -30,6 +40,11 @@ const placedRouter = struct({
 })
 export type PlacedRouter = ValueOf<typeof placedRouter>
 
+/** Sends a slot on its way. */
+const startedMove = struct({ slot: uint(), to: text(idBytes) })
+/** The end of a move: `done` makes the slot its new set's. */
+const endedMove = struct({ slot: uint(), epoch: uint(), done: bool() })
+
 const downFields = struct({ endpoint: text(endpointBytes), bootId: id48() })
 
 /**
@@ -41,10 +56,19 @@ export type ArbiterCommand =
   | { readonly type: 'announce'; readonly process: AnnouncedProcess }
   | { readonly type: 'down'; readonly endpoint: string; readonly bootId: number }
   | { readonly type: 'place'; readonly router: PlacedRouter }
+  | ({ readonly type: 'move' } & ValueOf<typeof startedMove>)
+  | ({ readonly type: 'endMove' } & ValueOf<typeof endedMove>)
 
 /** First byte of every entry. */
 const formatVersion = 1
-const commandNumbers = { bootstrap: 1, announce: 2, down: 3, place: 4 } as const
+const commandNumbers = {
+  bootstrap: 1,
+  announce: 2,
+  down: 3,
+  place: 4,
+  move: 5,
+  endMove: 6
+} as const
 
 /** One log entry holding `commands`. */
 export function encodeCommands(commands: readonly ArbiterCommand[]): Buffer {
@@ -65,6 +89,12 @@ export function encodeCommands(commands: readonly ArbiterCommand[]): Buffer {
         break
       case 'place':
         placedRouter.write(writer, command.router)
+        break
+      case 'move':
+        startedMove.write(writer, command)
+        break
+      case 'endMove':
+        endedMove.write(writer, command)
     }
   }
   return writer.copy()
@@ -93,6 +123,10 @@ function readCommand(reader: ByteReader): ArbiterCommand {
       return { type: 'announce', process: announcedProcess.read(reader) }
     case commandNumbers.place:
       return { type: 'place', router: placedRouter.read(reader) }
+    case commandNumbers.move:
+      return { type: 'move', ...startedMove.read(reader) }
+    case commandNumbers.endMove:
+      return { type: 'endMove', ...endedMove.read(reader) }
     default:
       assert(number === commandNumbers.down, 'an arbiter command is known', { number })
       return { type: 'down', ...downFields.read(reader) }

@@ -3,12 +3,14 @@ import { assert } from '../base/errors.ts'
 import type { Rows, StateMachine } from '../raft/state-machine.ts'
 import type { RoutingTable } from '../table/table.ts'
 import { decodeTable, encodeTable } from '../table/table-codec.ts'
+import { tableFault } from '../table/table-rules.ts'
 import {
   type AnnouncedProcess,
   type ArbiterCommand,
   decodeCommands,
   type PlacedRouter
 } from './arbiter-commands.ts'
+import { type MoveRefusal, withMove, withMoveEnded } from './moves.ts'
 import { type AnnounceRefusal, bootIdOf, endpointOf, withAnnounced, withDown } from './processes.ts'
 import { highestReplica, type PlaceRefusal, withPlaced } from './replicas.ts'
 
@@ -16,7 +18,13 @@ import { highestReplica, type PlaceRefusal, withPlaced } from './replicas.ts'
  * `done`: the table is now as the command says (it may have been before). `replaced`: a newer start
  * of that process is known.
  */
-export type ArbiterResult = 'done' | 'noTable' | 'replaced' | AnnounceRefusal | PlaceRefusal
+export type ArbiterResult =
+  | 'done'
+  | 'noTable'
+  | 'replaced'
+  | AnnounceRefusal
+  | PlaceRefusal
+  | MoveRefusal
 
 /** Row of the encoded routing table. */
 export const tableRow = 'table'
@@ -28,7 +36,7 @@ const bootsKept = 8
 /** Row of the highest replica number that a set's router group has ever had; missing while none was added. */
 const highestRow = (setId: string): string => `replicas/${setId}`
 
-type GetRow = (key: string) => Buffer | undefined
+export type GetRow = (key: string) => Buffer | undefined
 
 /**
  * The arbiters' state machine: the routing table, and which boot ids are history. One entry is one
@@ -55,9 +63,10 @@ export class ArbiterMachine implements StateMachine {
   apply(_index: number, data: Buffer, rows: Rows): ArbiterResult[] {
     const before = this.table(key => rows.get(key))
     let table = before
+    const epoch = (before?.epoch ?? 0) + 1
     const results: ArbiterResult[] = []
     for (const command of decodeCommands(data)) {
-      const outcome = applyCommand(table, command, rows)
+      const outcome = applyCommand(table, command, rows, epoch)
       if (typeof outcome === 'string') {
         results.push(outcome)
       } else {
@@ -66,7 +75,7 @@ export class ArbiterMachine implements StateMachine {
       }
     }
     if (table !== undefined && table !== before && !this.#inForce(table, rows)) {
-      this.#table = { ...table, epoch: (before?.epoch ?? 0) + 1 }
+      this.#table = { ...table, epoch }
       rows.put(tableRow, encodeTable(this.#table))
     }
     return results
@@ -77,6 +86,8 @@ export class ArbiterMachine implements StateMachine {
    * may undo each other.
    */
   #inForce(table: RoutingTable, rows: Rows): boolean {
+    // What the entry itself began is of the next epoch.
+    if (tableFault(table) !== undefined) return false
     return rows.get(tableRow)?.equals(encodeTable(table)) ?? false
   }
 }
@@ -95,7 +106,8 @@ export function judgeAnnounce(
 function applyCommand(
   table: RoutingTable | undefined,
   command: ArbiterCommand,
-  rows: Rows
+  rows: Rows,
+  epoch: number
 ): RoutingTable | ArbiterResult {
   if (command.type === 'bootstrap') {
     if (table !== undefined) return table
@@ -106,6 +118,8 @@ function applyCommand(
   if (table === undefined) return 'noTable'
   if (command.type === 'down') return withDown(table, command.endpoint, command.bootId)
   if (command.type === 'place') return applyPlace(table, command.router, rows)
+  if (command.type === 'move') return withMove(table, command.slot, command.to, epoch)
+  if (command.type === 'endMove') return withMoveEnded(table, command, command.done, epoch)
   const { process } = command
   const next = judgeAnnounce(table, process, key => rows.get(key))
   if (typeof next !== 'string' && next !== table) rememberBoot(table, process, rows)

@@ -1,32 +1,22 @@
-import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
 import { arbiterEndpoint, type EndpointId } from '../protocol/endpoint.ts'
 import type { PayloadOf } from '../protocol/kinds.ts'
-import { answer, type Packet, type PacketHeader, packet } from '../protocol/packet.ts'
+import { answer, type Packet, type PacketHeader, packet, priorities } from '../protocol/packet.ts'
 import type { Role, RoleEnv } from '../protocol/role.ts'
-import { decodeRaftMessage, encodeRaftMessage } from '../raft/codec.ts'
+import { decodeRaftMessage, encodeRaftMessage, mayOvertake } from '../raft/codec.ts'
 import type { ProposeOutcome, ReplicaApi } from '../raft/replica-api.ts'
 import type { StateMachine } from '../raft/state-machine.ts'
 import type { RaftMessage } from '../raft/types.ts'
 import type { ReplicaEntry, RoutingTable } from '../table/table.ts'
 import { encodeTable } from '../table/table-codec.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
-import {
-  type AnnouncedProcess,
-  type ArbiterCommand,
-  encodeCommands,
-  type PlacedRouter
-} from './arbiter-commands.ts'
-import {
-  ArbiterMachine,
-  type ArbiterResult,
-  judgeAnnounce,
-  judgePlace,
-  tableRow
-} from './arbiter-machine.ts'
-import { type Asker, Askers, codeOfRefusal, type Refused, refused } from './askers.ts'
+import { type AnnouncedProcess, encodeCommands } from './arbiter-commands.ts'
+import { ArbiterMachine, type ArbiterResult, judgeAnnounce, tableRow } from './arbiter-machine.ts'
+import { type Asker, Askers, type Change, codeOfRefusal, type Refused, refused } from './askers.ts'
 import { type BootstrapPlan, firstTable } from './first-table.ts'
 import { Liveness } from './liveness.ts'
+import { LostState } from './lost-state.ts'
+import { OperatorChanges } from './operator-changes.ts'
 import { endpointOf, knownProcesses } from './processes.ts'
 
 /**
@@ -62,13 +52,6 @@ export interface ArbiterOptions {
   readonly keeper: TableKeeper
 }
 
-/** A change that waits for its entry, and who asked for it. */
-interface Change {
-  readonly endpoint: EndpointId
-  readonly command: ArbiterCommand
-  readonly asker: Asker | undefined
-}
-
 const changesPerEntry = 1_024
 const changesWaiting = 4_096
 const soonMs = 100
@@ -87,15 +70,16 @@ export class Arbiter implements Role {
   readonly #replica: ReplicaApi
   readonly #askers: Askers
   readonly #liveness: Liveness
-  readonly #waiting = new Map<EndpointId, Change>()
+  readonly #lostState: LostState
+  /** What operators and routers ask for, beside what processes announce of themselves. */
+  readonly changes: OperatorChanges
+  readonly #waiting = new Map<string, Change>()
   #inFlight = false
   /** Of a cluster that has none; undefined once there is one. */
   #firstTable: RoutingTable | undefined
   #publishedEpoch = 0
   #lastTickMs: number
   #checkedMs = Number.NEGATIVE_INFINITY
-  #behindSinceMs: number | undefined
-  #frozen = false
   #stoppingSinceMs: number | undefined
 
   constructor(env: RoleEnv, options: ArbiterOptions) {
@@ -110,6 +94,18 @@ export class Arbiter implements Role {
     const { downAfterMs, changeSpacingMs } = options
     this.#liveness = new Liveness(downAfterMs, changeSpacingMs ?? downAfterMs)
     this.#askers = new Askers(env, options.replicaId, () => this.#replica)
+    this.#lostState = new LostState(env, downAfterMs)
+    this.changes = new OperatorChanges({
+      askers: this.#askers,
+      leading: () => this.#replica.leading(),
+      frozen: () => this.#lostState.lost,
+      table: () => this.#table(),
+      getRow: this.#getRow,
+      enqueue: change => {
+        this.#askers.refuse(this.#waiting.get(change.endpoint)?.asker, 'CANCELLED')
+        return this.#enqueue(change)
+      }
+    })
     this.#replica = options.replica(
       message => this.#sendRaft(message),
       this.#machine,
@@ -129,7 +125,7 @@ export class Arbiter implements Role {
     this.#lastTickMs = nowMs
     if (!this.#replica.leading() || nowMs - this.#checkedMs < downAfterMs / 20) return
     this.#checkedMs = nowMs
-    this.#checkForLostState(nowMs)
+    this.#lostState.check(this.#table()?.epoch ?? 0, this.#options.keeper.view().epoch)
     this.#proposeFirstTable()
     this.#findDown(nowMs)
   }
@@ -142,6 +138,9 @@ export class Arbiter implements Role {
       case 'ANNOUNCE':
         this.#onAnnounce(from, packet, packet.payload)
         break
+      case 'MOVE_REPORT':
+        this.changes.onReport(from, packet)
+        break
       case 'TABLE_PULL':
         this.#env.send(from, answer(packet, 'TABLE', {}))
         break
@@ -149,7 +148,7 @@ export class Arbiter implements Role {
         break
       default:
         if (packet.sequence !== 0)
-          this.#askers.refuse({ from, request: packet }, 'UNEXPECTED_PACKET')
+          this.#askers.refuse({ from, request: packet, ok: 'ANNOUNCE_OK' }, 'UNEXPECTED_PACKET')
     }
   }
 
@@ -179,32 +178,6 @@ export class Arbiter implements Role {
     return this.#env.nowMs() - this.#stoppingSinceMs >= handOverMs
   }
 
-  /**
-   * Has a router replica placed in the table. `done` is called once: with the code of the refusal,
-   * or undefined when the table is so. The caller flushes this role afterwards.
-   */
-  place(router: PlacedRouter, done: (refusal: ErrorCode | undefined) => void): void {
-    const refusal = this.#placed(router, done)
-    if (refusal !== undefined) this.#askers.refuse(done, refusal.code)
-  }
-
-  #placed(router: PlacedRouter, asker: Asker): Refused | undefined {
-    if (!this.#replica.leading()) return refused('NOT_LEADER')
-    const table = this.#table()
-    if (table === undefined) return refused('NO_TABLE')
-    const next = judgePlace(table, router, this.#getRow)
-    if (typeof next === 'string') return refused(codeOfRefusal[next])
-    if (next === table) {
-      this.#askers.accept(asker)
-      return undefined
-    }
-    if (this.#frozen) return refused('EPOCH_CONFLICT')
-    // A key of its own: what the replica announces meanwhile must not take the place of this change.
-    const key = `place/${router.setId}/${router.replicaId}`
-    this.#askers.refuse(this.#waiting.get(key)?.asker, 'CANCELLED')
-    return this.#enqueue({ endpoint: key, command: { type: 'place', router }, asker })
-  }
-
   #table(): RoutingTable | undefined {
     return this.#machine.table(this.#getRow)
   }
@@ -214,7 +187,8 @@ export class Arbiter implements Role {
   #sendRaft(message: RaftMessage): void {
     const data = encodeRaftMessage(message)
     const { to, term } = message
-    this.#env.send(arbiterEndpoint(to), packet('RAFT', { data }, { priority: 0, term }))
+    const priority = mayOvertake(message) ? priorities.urgent : priorities.normal
+    this.#env.send(arbiterEndpoint(to), packet('RAFT', { data }, { priority, term }))
   }
 
   #onRaft(from: EndpointId, data: Buffer): void {
@@ -241,15 +215,14 @@ export class Arbiter implements Role {
     const nowMs = this.#env.nowMs()
     if (leading) this.#liveness.begin(nowMs)
     this.#checkedMs = Number.NEGATIVE_INFINITY
-    this.#behindSinceMs = undefined
-    this.#frozen = false
+    this.#lostState.reset()
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     for (const change of waiting) this.#askers.refuse(change.asker, 'NOT_LEADER')
   }
 
   #onAnnounce(from: EndpointId, request: PacketHeader, payload: PayloadOf<'ANNOUNCE'>): void {
-    const asker: Asker = { from, request }
+    const asker: Asker = { from, request, ok: 'ANNOUNCE_OK' }
     const { load: _load, ...process } = payload
     const refusal =
       from === endpointOf(process) ? this.#announced(process, asker) : refused('FORBIDDEN')
@@ -270,7 +243,7 @@ export class Arbiter implements Role {
       this.#askers.accept(asker)
       return undefined
     }
-    if (this.#frozen) return refused('EPOCH_CONFLICT')
+    if (this.#lostState.lost) return refused('EPOCH_CONFLICT')
     const waitMs = this.#liveness.changeWaitMs(endpoint, nowMs)
     if (waitMs > 0 && !process.stopping) {
       this.#env.metrics.count('arbiter_flaps_damped_total')
@@ -352,7 +325,7 @@ export class Arbiter implements Role {
 
   #proposeFirstTable(): void {
     const first = this.#firstTable
-    if (first === undefined || this.#inFlight || this.#behindSinceMs !== undefined) return
+    if (first === undefined || this.#inFlight || this.#lostState.behind) return
     if (this.#table() !== undefined) {
       this.#firstTable = undefined
       return
@@ -366,33 +339,12 @@ export class Arbiter implements Role {
 
   #findDown(nowMs: number): void {
     const table = this.#table()
-    if (table === undefined || this.#frozen) return
+    if (table === undefined || this.#lostState.lost) return
     for (const { endpoint, bootId, state } of knownProcesses(table)) {
       if (state === 'down' || !this.#liveness.overdue(endpoint, nowMs)) continue
       if (this.#waiting.has(endpoint) || this.#liveness.changeWaitMs(endpoint, nowMs) > 0) continue
       this.#env.log.warn('arbiter.process_down', { endpoint, bootId })
       this.#enqueue({ endpoint, command: { type: 'down', endpoint, bootId }, asker: undefined })
     }
-  }
-
-  /**
-   * A leader has applied every table there ever was. If the process holds on to a newer one, this
-   * group has lost its state: any further table would give an old epoch a second content (E-3), so
-   * nothing is changed any more until an operator steps in (E-2).
-   */
-  #checkForLostState(nowMs: number): void {
-    const known = this.#options.keeper.view().epoch
-    if (known <= (this.#table()?.epoch ?? 0)) {
-      this.#behindSinceMs = undefined
-      this.#frozen = false
-      return
-    }
-    // For a moment a follower may be ahead: the leader's own disk can be the slowest of the
-    // majority.
-    this.#behindSinceMs ??= nowMs
-    if (this.#frozen || nowMs - this.#behindSinceMs < this.#options.downAfterMs) return
-    this.#frozen = true
-    this.#env.metrics.count('arbiter_state_lost_total')
-    this.#env.log.error('arbiter.state_lost', { known, own: this.#table()?.epoch ?? 0 })
   }
 }

@@ -3,12 +3,25 @@ import type { EndpointId } from '../protocol/endpoint.ts'
 import { answer, type PacketHeader } from '../protocol/packet.ts'
 import type { RoleEnv } from '../protocol/role.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
+import type { ArbiterCommand } from './arbiter-commands.ts'
 import type { ArbiterResult } from './arbiter-machine.ts'
 
 /** Who waits for a change of the table: a process that announced itself, or somebody in this process. */
 export type Asker =
-  | { readonly from: EndpointId; readonly request: PacketHeader }
+  | {
+      readonly from: EndpointId
+      readonly request: PacketHeader
+      readonly ok: 'ANNOUNCE_OK' | 'MOVE_REPORT_OK'
+    }
   | ((refusal: ErrorCode | undefined) => void)
+
+/** A change that waits for its entry, and who asked for it. */
+export interface Change {
+  /** What it is about: only the newest change of a thing counts. */
+  readonly endpoint: string
+  readonly command: ArbiterCommand
+  readonly asker: Asker | undefined
+}
 
 export interface Refused {
   readonly code: ErrorCode
@@ -25,7 +38,9 @@ export const codeOfRefusal = {
   unknownReplica: 'REPLICA_UNKNOWN',
   usedReplica: 'REPLICA_USED',
   lastReplica: 'LAST_VOTER',
-  full: 'OVERLOADED'
+  full: 'OVERLOADED',
+  unknownSlot: 'SLOT_UNKNOWN',
+  moving: 'SLOT_MOVING'
 } as const satisfies Record<Exclude<ArbiterResult, 'done'>, ErrorCode>
 
 /** Tells askers what became of their change. */
@@ -43,8 +58,7 @@ export class Askers {
   accept(asker: Asker | undefined): void {
     if (asker === undefined) return
     if (typeof asker === 'function') asker(undefined)
-    else
-      this.#env.send(asker.from, answer(asker.request, 'ANNOUNCE_OK', {}, this.#replica().term()))
+    else this.#env.send(asker.from, answer(asker.request, asker.ok, {}, this.#replica().term()))
   }
 
   refuse(asker: Asker | undefined, code: ErrorCode, retryAfterMs = 0): void {

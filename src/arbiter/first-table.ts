@@ -59,6 +59,7 @@ export function firstTable(
     slotCount,
     runs,
     pins: [],
+    moves: [],
     sets,
     arbiters: byReplica(arbiters)
   }

@@ -59,7 +59,7 @@ describe('the place of a replica in the table', () => {
 describe('placing at the arbiters', () => {
   function placed(node: ArbiterNode, router: PlacedRouter): (ErrorCode | undefined)[] {
     const answers: (ErrorCode | undefined)[] = []
-    node.arbiter.place(router, refusal => answers.push(refusal))
+    node.arbiter.changes.place(router, refusal => answers.push(refusal))
     node.run(50)
     return answers
   }
@@ -100,8 +100,8 @@ describe('placing at the arbiters', () => {
     group.lead(1)
     node.run(200)
     const answers: unknown[] = []
-    node.arbiter.place(place({}), refusal => answers.push(['first', refusal]))
-    node.arbiter.place(place({ address: '10.0.0.5:1' }), refusal => {
+    node.arbiter.changes.place(place({}), refusal => answers.push(['first', refusal]))
+    node.arbiter.changes.place(place({ address: '10.0.0.5:1' }), refusal => {
       answers.push(['second', refusal])
     })
     expect(answers).toEqual([['first', 'CANCELLED']])

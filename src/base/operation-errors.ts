@@ -65,6 +65,20 @@ export const operationErrors = {
     'A node process ended by itself.',
     'Read the end of nodes/ID/node.log in the data folder.'
   ),
+  SLOT_UNKNOWN: entry(
+    145,
+    'not-done',
+    false,
+    'The cluster has no such slot.',
+    'Slots count from 0; `ringset table` tells how many there are.'
+  ),
+  SLOT_MOVING: entry(
+    146,
+    'not-done',
+    true,
+    'The slot is on its way to another set.',
+    'Wait for that move to end, or abort it with `ringset slot abort`.'
+  ),
   SET_UNKNOWN: entry(
     111,
     'not-done',
@@ -162,5 +176,19 @@ export const operationErrors = {
     true,
     'Leadership was not handed over in time.',
     '`ringset status` shows who leads; repeat, or name another replica.'
+  ),
+  TRANSFER_UNKNOWN: entry(
+    150,
+    'not-done',
+    false,
+    'The cluster has no gateway of that name.',
+    '`ringset status` lists the gateways of each set.'
+  ),
+  LAST_TRANSFER: entry(
+    151,
+    'not-done',
+    true,
+    'No other gateway or logic of the set is up.',
+    'Start another one, or take its drain back; `--force` drains a gateway all the same.'
   )
 } as const satisfies Record<string, ErrorCodeEntry>

@@ -115,8 +115,8 @@ export function buildReport(facts: RunFacts): ChaosReport {
       sent: samples.length,
       acked: acked.length,
       delivered: delivered.length,
-      lost: badOf(judgement, 'loss'),
-      duplicated: badOf(judgement, 'duplicates'),
+      lost: violationsOf(judgement, 'loss'),
+      duplicated: violationsOf(judgement, 'duplicates'),
       errors: Object.fromEntries([...facts.errors].sort()),
       ack: percentiles(acked.map(({ dueMs, ackedMs }) => ackedMs - dueMs)),
       delivery: percentiles(delivered.map(({ dueMs, deliveredMs }) => deliveredMs - dueMs))
@@ -203,7 +203,8 @@ function verdictOf(checks: readonly ReportCheck[], { verdict }: Judgement): Chao
   return checks.some(({ ok }) => ok === 'unknown') || verdict === 'unknown' ? 'unknown' : 'pass'
 }
 
-function badOf({ checks }: Judgement, name: string): number {
+/** How often a check of a judgement found its rule broken. */
+export function violationsOf({ checks }: Judgement, name: string): number {
   return checks.find(check => check.name === name)?.violations ?? 0
 }
 

@@ -33,6 +33,8 @@ export interface WorkloadOptions {
   readonly history: HistoryRecorder
   readonly seed: number
   readonly plan: Scenario['workload']
+  /** So many as the plan says. Default: `user-1` and so on. */
+  readonly uids?: readonly string[]
 }
 
 interface Device {
@@ -66,6 +68,7 @@ export class Workload {
   delivered = 0
   readonly #options: WorkloadOptions
   readonly #random: Prng
+  readonly #uids: readonly string[]
   readonly #devices = new Map<string, Device>()
   readonly #pairs: (readonly [string, string])[] = []
   readonly #backends: LogicClient[] = []
@@ -80,12 +83,14 @@ export class Workload {
   constructor(options: WorkloadOptions) {
     this.#options = options
     this.#random = new Prng(options.seed, 'workload')
+    const { users } = options.plan
+    this.#uids = options.uids ?? Array.from({ length: users }, (_, i) => `user-${i + 1}`)
   }
 
   /** Brings everybody online and tells the recorder who has to get what. */
   async connect(onProgress: (online: number) => void = () => {}): Promise<void> {
     const { plan } = this.#options
-    const uids = Array.from({ length: plan.users }, (_, i) => `user-${i + 1}`)
+    const uids = this.#uids
     for (const uid of uids) {
       this.#addDevice(uid, 'd1')
       if (this.#random.float() < plan.secondDevices) this.#addDevice(uid, 'd2')
@@ -103,7 +108,7 @@ export class Workload {
       await Promise.all(some.map(({ client }) => client.connect()))
       onProgress(Math.min(first + connectAtOnce, devices.length))
     }
-    for (let i = 0; i < plan.backends; i++) this.#addBackend(i, uids)
+    for (let i = 0; i < plan.backends; i++) this.#addBackend(i)
     await Promise.all(this.#backends.map(backend => backend.ready()))
   }
 
@@ -259,23 +264,22 @@ export class Workload {
 
   // Backends
 
-  #addBackend(index: number, uids: readonly string[]): void {
+  #addBackend(index: number): void {
     const { config, secret } = this.#options
     const addresses = config.nodes
       .filter(({ roles }) => roles.some(({ role }) => role === 'router'))
       .map(({ host, peerPort }) => `${host}:${peerPort}`)
     const name = `backend-${index + 1}`
-    const uid = uids[index % uids.length]!
+    const uid = this.#uids[index % this.#uids.length]!
     this.#declare(p2pSession(name, uid), [name, uid])
     this.#backends.push(new LogicClient({ addresses, secret, name, deadlineMs: backendDeadlineMs }))
   }
 
   async #backendOperation(): Promise<void> {
-    const { plan } = this.#options
     const index = this.#random.below(this.#backends.length)
     const backend = this.#backends[index]!
     const name = `backend-${index + 1}`
-    const session = p2pSession(name, `user-${(index % plan.users) + 1}`)
+    const session = p2pSession(name, this.#uids[index % this.#uids.length]!)
     const kind = this.#random.below(3)
     if (kind === 0) {
       const clientMsgId = ++this.#count

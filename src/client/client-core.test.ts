@@ -180,13 +180,28 @@ describe('staying connected', () => {
     expect(bench.states.at(-1)).toEqual(['waiting', 'MOVED'])
   })
 
-  it('leaves within the time it is given', () => {
+  it('leaves within the time it is given, to where it is told, and sends there what is open', () => {
     const bench = new Bench()
     const link = bench.online()
-    link.events.onPacket(packet('RECONNECT', { withinMs: 2_000 }))
+    bench.outbox.add(new Outgoing('p2p/a/b', 0, Buffer.from('x'), 60_000, () => {}))
+    bench.core.pump()
+    const [first] = link.sent.filter(({ kind }) => kind === 'SEND')
+    link.events.onPacket(packet('RECONNECT', { withinMs: 2_000, addresses: ['tcp://three:1'] }))
     bench.pass(2_100)
     expect(link.closed).toBe(true)
     expect(bench.dialed).toHaveLength(2)
+    expect(bench.last.address).toBe('tcp://three:1')
+    const again = bench.online()
+    const [second] = again.sent.filter(({ kind }) => kind === 'SEND')
+    expect(second!.payload).toEqual(first!.payload)
+  })
+
+  it('finds a place by itself when it is told none', () => {
+    const bench = new Bench()
+    const { address, events } = bench.online()
+    events.onPacket(packet('RECONNECT', { withinMs: 1, addresses: [] }))
+    bench.pass(200)
+    expect(bench.last.address).not.toBe(address)
   })
 
   it.each(['BAD_TOKEN', 'TOKEN_EXPIRED'] as const)(

@@ -245,7 +245,7 @@ export class ClientCore {
         this.#end('kicked', new RingsetError('KICKED', received.payload.reason))
         break
       case 'RECONNECT':
-        this.#leaveWithin(received.payload.withinMs)
+        this.#leave(received.payload)
         break
       default:
         break
@@ -288,7 +288,8 @@ export class ClientCore {
     else this.#wait(new RingsetError('MOVED', 'redirected in a circle'))
   }
 
-  #leaveWithin(withinMs: number): void {
+  #leave({ withinMs, addresses }: PayloadOf<'RECONNECT'>): void {
+    this.#book.redirected(addresses)
     const delayMs = Math.min(withinMs, 60_000) * this.#env.random.float()
     this.#spreadMs = Math.max(delayMs, 1)
     if (this.#state === 'connected') this.#dueAtMs = this.#env.nowMs() + delayMs

@@ -16,6 +16,8 @@ export interface DataFolder {
   readonly clusterFile: string
   /** Held while processes are started or stopped. */
   readonly lockFile: string
+  /** Held while the nodes are restarted one after the other. */
+  readonly rollLockFile: string
   /** The folder of cursor files and device names of command line clients. */
   readonly clientsFolder: string
   /** A node's own folder: database and log. */
@@ -34,6 +36,7 @@ export function dataFolder(directory: string): DataFolder {
     configFile: join(root, 'config.yaml'),
     clusterFile: join(root, 'cluster.json'),
     lockFile: join(root, 'launch.lock'),
+    rollLockFile: join(root, 'roll.lock'),
     clientsFolder: join(root, 'clients'),
     nodeFolder,
     nodeLogFile: nodeId => join(nodeFolder(nodeId), 'node.log')

@@ -12,6 +12,7 @@ const table: RoutingTable = {
     { first: 0, count: 10, setId: 's1', slotEpoch: 1 },
     { first: 10, count: 6, setId: 's2', slotEpoch: 1 }
   ],
+  moves: [],
   pins: [],
   arbiters: [{ replicaId: 1, nodeId: 'n1', address: '' }],
   sets: ['s1', 's2'].map(id => ({

@@ -3,6 +3,7 @@ import type {
   ReplicaStatus,
   RouterStatus
 } from '../gen/ringset/control/v1/control.ts'
+import { ownersOf } from '../table/runs.ts'
 import type { ReplicaEntry, RouterEntry, RoutingTable, SetEntry } from '../table/table.ts'
 import type { ClusterSample, NodeSample } from './cluster-control.ts'
 import type { NodeStatus } from './control-source.ts'
@@ -63,6 +64,15 @@ export interface SetView {
   readonly logics: readonly LogicView[]
 }
 
+export interface MoveView {
+  readonly slot: number
+  /** Owns it still. */
+  readonly from: string
+  readonly to: string
+  /** Of the table that began the move. */
+  readonly epoch: number
+}
+
 export interface NodeView {
   readonly id: string
   /** `starting`, `running`, `stopping` or `unreachable`. */
@@ -84,8 +94,8 @@ export interface ClusterStatus {
   readonly epoch: number
   readonly arbiter: GroupView
   readonly sets: readonly SetView[]
-  /** Slots on their way from one set to another. */
-  readonly moves: readonly unknown[]
+  /** Slots on their way from one set to another, ascending. */
+  readonly moves: readonly MoveView[]
   readonly nodes: readonly NodeView[]
 }
 
@@ -107,9 +117,15 @@ export function clusterStatus(sample: ClusterSample): ClusterStatus {
       table?.arbiters ?? []
     ),
     sets: [...setIds].sort().map(id => setView(id, answered, table)),
-    moves: [],
+    moves: table === undefined ? [] : moveViews(table),
     nodes: sample.nodes.map(nodeView)
   }
+}
+
+function moveViews({ moves, runs }: RoutingTable): MoveView[] {
+  if (moves.length === 0) return []
+  const owners = ownersOf(runs)
+  return moves.map(({ slot, to, epoch }) => ({ slot, from: owners[slot] ?? '', to, epoch }))
 }
 
 interface Placed<T> {

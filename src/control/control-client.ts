@@ -4,12 +4,15 @@ import { NodeControlClient } from '../gen/ringset/control/v1/control.ts'
 import type { RoutingTable } from '../table/table.ts'
 import type {
   ChangedMembers,
+  DrainOrder,
   HandedOver,
   IssuedToken,
   MemberChange,
+  MoveOrder,
   NodeStatus,
   Place,
-  RouteAnswer
+  RouteAnswer,
+  Undrained
 } from './control-source.ts'
 import { fromGrpcError } from './grpc-errors.ts'
 
@@ -89,6 +92,26 @@ export class ControlClient {
 
   async placeReplica(place: Place): Promise<void> {
     await this.#call(this.#client.placeReplica, place, changeTimeoutMs)
+  }
+
+  /** Begins a drain; false when the gateway drained already. */
+  async drainTransfer(order: DrainOrder): Promise<boolean> {
+    return (await this.#call(this.#client.drainTransfer, order)).changed
+  }
+
+  undrainTransfer(transfer: string): Promise<Undrained> {
+    return this.#call(this.#client.undrainTransfer, { transfer })
+  }
+
+  /** Returns the epoch of a table that knows of all of them. */
+  async moveSlots(order: MoveOrder): Promise<number> {
+    return (await this.#call(this.#client.moveSlots, order, changeTimeoutMs)).epoch
+  }
+
+  /** @param slots empty for all. Returns the epoch of a table that lists none of them. */
+  async abortMoves(slots: readonly number[]): Promise<number> {
+    const request = { slots: [...slots] }
+    return (await this.#call(this.#client.abortMoves, request, changeTimeoutMs)).epoch
   }
 
   close(): void {

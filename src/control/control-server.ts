@@ -30,6 +30,9 @@ export interface ControlServer {
 const maxRequestBytes = 64 * 1024
 const maxConcurrentCalls = 100
 const maxTokenSeconds = 31_536_000
+const maxDrainMs = 86_400_000
+/** In one call. */
+const maxSlots = 1_024
 const closeGraceMs = 1000
 
 /** Starts the control interface of one node. Throws ALREADY_RUNNING when the port is taken. */
@@ -101,12 +104,33 @@ function handlers({ source, credential, log }: ControlServerOptions): NodeContro
       mustBeReplica(place.replica)
       await source.placeReplica(place)
       return {}
+    }),
+    drainTransfer: unary('DrainTransfer', async order => {
+      if ((order.overMs ?? 0) > maxDrainMs) {
+        throw new RingsetError('USAGE', `a drain takes at most ${maxDrainMs} ms`)
+      }
+      return { changed: await source.drainTransfer(order) }
+    }),
+    undrainTransfer: unary('UndrainTransfer', ({ transfer }) => source.undrainTransfer(transfer)),
+    moveSlots: unary('MoveSlots', async order => {
+      mustBeSlots(order.slots, 1)
+      return { epoch: await source.moveSlots(order) }
+    }),
+    abortMoves: unary('AbortMoves', async ({ slots }) => {
+      mustBeSlots(slots, 0)
+      return { epoch: await source.abortMoves(slots) }
     })
   }
 }
 
 function mustBeReplica(replica: number): void {
   if (replica < 1 || replica > 255) throw new RingsetError('USAGE', 'replicas are 1 to 255')
+}
+
+function mustBeSlots(slots: readonly number[], least: number): void {
+  if (slots.length < least || slots.length > maxSlots) {
+    throw new RingsetError('USAGE', `a call is about ${least} to ${maxSlots} slots`)
+  }
 }
 
 function bind(server: Server, host: string, port: number): Promise<number> {

@@ -1,10 +1,13 @@
 import type {
   ChangeReplicaResponse,
+  DrainTransferRequest,
   IssueTokenResponse,
+  MoveSlotsRequest,
   PlaceReplicaRequest,
   RouteResponse,
   StatusResponse,
-  TransferLeadershipResponse
+  TransferLeadershipResponse,
+  UndrainTransferResponse
 } from '../gen/ringset/control/v1/control.ts'
 
 export type NodeStatus = StatusResponse
@@ -14,6 +17,10 @@ export type HandedOver = TransferLeadershipResponse
 export type ChangedMembers = ChangeReplicaResponse
 /** Of a router replica in the routing table. */
 export type Place = PlaceReplicaRequest
+
+export type DrainOrder = DrainTransferRequest
+export type Undrained = UndrainTransferResponse
+export type MoveOrder = MoveSlotsRequest
 
 export const memberChanges = ['add', 'promote', 'remove'] as const
 export type MemberChange = (typeof memberChanges)[number]
@@ -42,4 +49,12 @@ export interface ControlSource {
   changeReplica(set: string, replica: number, change: MemberChange): Promise<ChangedMembers>
   /** NOT_LEADER when this node does not lead the arbiter group. */
   placeReplica(place: Place): Promise<void>
+  /** Begins to drain a gateway of this node; false when it drained already. TRANSFER_UNKNOWN, LAST_TRANSFER. */
+  drainTransfer(order: DrainOrder): Promise<boolean>
+  /** TRANSFER_UNKNOWN. */
+  undrainTransfer(transfer: string): Promise<Undrained>
+  /** Resolves with the epoch of a table that knows of all of them. NOT_LEADER when this node does not lead the arbiter group; SET_UNKNOWN, SLOT_UNKNOWN, SLOT_MOVING. */
+  moveSlots(order: MoveOrder): Promise<number>
+  /** @param slots empty for all. Resolves with the epoch of a table that lists none of them. NOT_LEADER as above; SLOT_UNKNOWN. */
+  abortMoves(slots: readonly number[]): Promise<number>
 }

@@ -43,6 +43,22 @@ async function started(overrides: Partial<ControlSource> = {}): Promise<ControlS
     placeReplica: async place => {
       calls.push(['place', place])
     },
+    drainTransfer: async order => {
+      calls.push(['drain', order])
+      return true
+    },
+    undrainTransfer: async transfer => {
+      calls.push(['undrain', transfer])
+      return { changed: true, moved: 3, connections: 1 }
+    },
+    moveSlots: async order => {
+      calls.push(['move', order])
+      return 12
+    },
+    abortMoves: async slots => {
+      calls.push(['abort', slots])
+      return 13
+    },
     ...overrides
   }
   const note = (event: string) => logged.push(event)
@@ -81,6 +97,41 @@ describe('control', () => {
       ['transfer', 's1', undefined],
       ['transfer', '', 2]
     ])
+  })
+
+  it('carries drains', async () => {
+    const server = await started()
+    const node = client(server.port)
+    expect(await node.drainTransfer({ transfer: 't1', overMs: 500, force: true })).toBe(true)
+    expect(await node.drainTransfer({ transfer: 't1', overMs: undefined, force: false })).toBe(true)
+    const undrained = { changed: true, moved: 3, connections: 1 }
+    expect(await node.undrainTransfer('t1')).toEqual(undrained)
+    const tooLong = { transfer: 't1', overMs: 86_400_001, force: false }
+    expect(await codeOf(node.drainTransfer(tooLong))).toBe('USAGE')
+    expect(server.calls).toEqual([
+      ['drain', { transfer: 't1', overMs: 500, force: true }],
+      ['drain', { transfer: 't1', overMs: undefined, force: false }],
+      ['undrain', 't1']
+    ])
+  })
+
+  it('carries moves of slots, so many in a call', async () => {
+    const server = await started()
+    const node = client(server.port)
+    const most = Array.from({ length: 1_024 }, (_, slot) => slot)
+    expect(await node.moveSlots({ slots: most, to: 's2' })).toBe(12)
+    expect(await node.abortMoves([])).toBe(13)
+    expect(await node.abortMoves([5])).toBe(13)
+    const calls = [
+      ['move', { slots: most, to: 's2' }],
+      ['abort', []],
+      ['abort', [5]]
+    ]
+    expect(server.calls).toEqual(calls)
+    expect(await codeOf(node.moveSlots({ slots: [...most, 1_024], to: 's2' }))).toBe('USAGE')
+    expect(await codeOf(node.moveSlots({ slots: [], to: 's2' }))).toBe('USAGE')
+    expect(await codeOf(node.abortMoves([...most, 1_024]))).toBe('USAGE')
+    expect(server.calls).toEqual(calls)
   })
 
   it('refuses every call without the right credential, before the source is asked', async () => {

@@ -27,7 +27,7 @@ class FakeCluster implements OperatedCluster {
       return { replicaId, nodeId: `n${replicaId}`, address: '', role: 'voter' as const }
     })
     const sets = [{ id: 's1', state: 'active', transfers: [], logics: [], routers }]
-    const table = { epoch: 1, clusterId: 'c', runs: [], arbiters: [], sets }
+    const table = { epoch: 1, clusterId: 'c', runs: [], moves: [], arbiters: [], sets }
     return { atMs: 0, nodes, table: table as unknown as RoutingTable }
   }
 

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
 import type { ClusterSample } from './cluster-control.ts'
 import { clusterStatus, type GroupView } from './cluster-status.ts'
 import type { ControlClient } from './control-client.ts'
 import type { MemberChange, Members, NodeStatus } from './control-source.ts'
+import { atLeader } from './leader-calls.ts'
 
 /** The part of a cluster's control that changes of replicas need. */
 export interface OperatedCluster {
@@ -42,7 +42,6 @@ export interface ChangeReport extends PlacedReplica, Members {
 export const arbiterGroup = ''
 
 const patienceMs = 5_000
-const pauseMs = 100
 /** What passes by itself while a group has just changed its leader or its members. */
 const passing: readonly ErrorCode[] = ['NOT_LEADER', 'NO_LEADER', 'UNREACHABLE', 'CHANGE_PENDING']
 
@@ -145,25 +144,12 @@ export class ReplicaOperator {
     return seen
   }
 
-  async #atLeader<T>(
-    set: string,
-    ask: (node: OperatedNode, view: GroupView) => Promise<T>
-  ): Promise<T> {
-    const endMs = performance.now() + this.#patienceMs
-    for (;;) {
-      try {
-        const { view } = see(await this.#cluster.sample(), set)
-        if (view.leader === null) {
-          const group = set === arbiterGroup ? 'the arbiter group' : `set ${set}`
-          throw new RingsetError('NO_LEADER', `no replica of ${group} leads`)
-        }
-        return await ask(this.#cluster.node(view.leader), view)
-      } catch (error) {
-        const passes = error instanceof RingsetError && passing.includes(error.code)
-        if (!passes || performance.now() > endMs) throw error
-      }
-      await sleep(pauseMs)
-    }
+  #atLeader<T>(set: string, ask: (node: OperatedNode, view: GroupView) => Promise<T>): Promise<T> {
+    const look = async () => see(await this.#cluster.sample(), set).view
+    const group = set === arbiterGroup ? 'the arbiter group' : `set ${set}`
+    return atLeader({ look, group, passing, patienceMs: this.#patienceMs }, (leader, view) =>
+      ask(this.#cluster.node(leader), view)
+    )
   }
 }
 

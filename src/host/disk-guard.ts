@@ -8,15 +8,15 @@ export interface DiskGuardOptions {
   readonly log: Log
   readonly metrics: Metrics
   nowMs(): number
-  /** @returns the groups whose leadership is on its way to another replica. */
+  /** @returns the groups whose leadership is on its way to a replica whose disk has room. */
   handOver(): readonly string[]
   /** Bytes that may still be written into the directory. */
   freeBytes?(directory: string): Promise<number>
 }
 
 const checkMs = 1_000
-/** No other hand-over for this long: where all disks are nearly full, leadership must not wander. */
-const restMs = 60_000
+/** No other hand-over for this long: one that does not come off holds up the group each time. */
+const restMs = 10_000
 /** So much of the reserve has to be free on top of it before the disk counts as roomy again. */
 const marginShare = 0.1
 

@@ -1,16 +1,16 @@
-import type { Arbiter } from '../arbiter/arbiter.ts'
-import type { PlacedRouter } from '../arbiter/arbiter-commands.ts'
-import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
 import type {
   ChangedMembers,
   ControlSource,
+  DrainOrder,
   HandedOver,
   IssuedToken,
   MemberChange,
+  MoveOrder,
   NodeStatus,
   Place,
-  RouteAnswer
+  RouteAnswer,
+  Undrained
 } from '../control/control-source.ts'
 import { createToken } from '../net/token.ts'
 import type { ProcessMeter } from '../observe/process-meter.ts'
@@ -20,15 +20,16 @@ import type { ReplicaApi } from '../raft/replica-api.ts'
 import { explainRoute } from '../table/explain-route.ts'
 import type { RoutingTable } from '../table/table.ts'
 import type { TableView } from '../table/table-view.ts'
+import { DrainDesk } from './drain-desk.ts'
 import { GroupOperator } from './group-operator.ts'
 import type { NodeParts } from './node-parts.ts'
 import type { NodeRoles } from './roles.ts'
 import { RouteDesk } from './route-desk.ts'
+import { TableDesk } from './table-desk.ts'
 import { version } from './version.ts'
 
 /** How often an operation under way looks whether it is done. */
 const pauseMs = 2
-const placeMs = 5_000
 /** Former tables that `ringset table --diff` can be shown. */
 const tablesKept = 64
 
@@ -44,6 +45,8 @@ export class NodeControlSource implements ControlSource {
   readonly #meter: ProcessMeter
   readonly #steering: Steering
   readonly #desk: RouteDesk
+  readonly #drains: DrainDesk
+  readonly #changes: TableDesk
   readonly #startedMs: number
   /** The newest tables, oldest first. */
   readonly #tables: RoutingTable[] = []
@@ -54,6 +57,8 @@ export class NodeControlSource implements ControlSource {
     this.#meter = meter
     this.#steering = steering
     this.#desk = new RouteDesk(parts)
+    this.#drains = new DrainDesk(parts, roles.transfers)
+    this.#changes = new TableDesk(parts, roles.arbiters[0]?.role)
     this.#startedMs = parts.clock.nowMs()
     this.#keep(parts.keeper.view())
     parts.keeper.onAdopted(view => this.#keep(view))
@@ -117,7 +122,7 @@ export class NodeControlSource implements ControlSource {
       return {
         id: config.id,
         set: config.set,
-        state: this.#steering.state() === 'running' ? 'up' : 'stopping',
+        state: role.departure.state,
         connections: role.connections,
         authenticated: role.connections,
         sends: counts.value('transfer_sends_total'),
@@ -125,7 +130,8 @@ export class NodeControlSource implements ControlSource {
         pushes: counts.value('transfer_pushed_messages_total'),
         droppedPushes: counts.value('transfer_pushes_dropped_total'),
         waiting: counts.value('transfer_logic_pending'),
-        clientAddresses: [`tcp://${node.host}:${config.tcpPort}`]
+        clientAddresses: [`tcp://${node.host}:${config.tcpPort}`],
+        moved: role.departure.moved ?? 0
       }
     })
   }
@@ -210,15 +216,24 @@ export class NodeControlSource implements ControlSource {
     return this.#operator(set).change(change, replica)
   }
 
-  async placeReplica({ set, replica, role, node, address }: Place): Promise<void> {
-    const arbiter = this.#roles.arbiters[0]
-    if (arbiter === undefined) {
-      throw new RingsetError('UNSUPPORTED', 'this node has no arbiter')
-    }
-    const known = (['learner', 'voter', 'none'] as const).find(name => name === role)
-    if (known === undefined) throw new RingsetError('USAGE', 'a role is learner, voter or none')
-    const router = { setId: set, replicaId: replica, role: known, nodeId: node, address }
-    await placed(arbiter.role, router, () => this.#parts.runner.wake(arbiter.role))
+  async placeReplica(place: Place): Promise<void> {
+    await this.#changes.place(place)
+  }
+
+  async moveSlots(order: MoveOrder): Promise<number> {
+    return this.#changes.move(order)
+  }
+
+  async abortMoves(slots: readonly number[]): Promise<number> {
+    return this.#changes.abort(slots)
+  }
+
+  async drainTransfer(order: DrainOrder): Promise<boolean> {
+    return this.#drains.drain(order)
+  }
+
+  async undrainTransfer(transfer: string): Promise<Undrained> {
+    return this.#drains.undrain(transfer)
   }
 
   /** @param set empty for the arbiter group. */
@@ -235,29 +250,6 @@ export class NodeControlSource implements ControlSource {
       wake: () => runner.wake(group.role)
     })
   }
-}
-
-/** Resolves once the table has the replica so; the arbiter answers or loses its leadership. */
-function placed(arbiter: Arbiter, router: PlacedRouter, wake: () => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new RingsetError('TIMEOUT', `the arbiters did not log the change in ${placeMs} ms`))
-    }, placeMs)
-    arbiter.place(router, refusal => {
-      clearTimeout(timer)
-      if (refusal === undefined) resolve()
-      else reject(new RingsetError(refusal, placeText(refusal, router)))
-    })
-    wake()
-  })
-}
-
-function placeText(refusal: ErrorCode, { setId, replicaId }: PlacedRouter): string | undefined {
-  if (refusal === 'REPLICA_USED') {
-    return `set ${setId} has or had a replica ${replicaId} or one of a higher number`
-  }
-  if (refusal === 'SET_UNKNOWN') return `no set is called ${setId}`
-  return undefined
 }
 
 /** @param listed whether the routing table has the replica. */

@@ -131,7 +131,7 @@ class Node implements RunningNode {
       log,
       metrics: this.#metrics,
       nowMs: clock.nowMs,
-      handOver: () => this.#roles?.handOver() ?? []
+      handOver: () => this.#roles?.handOver(true) ?? []
     })
     this.#parts = {
       config,

@@ -18,6 +18,7 @@ import {
 } from '../protocol/endpoint.ts'
 import type { LeaderHint } from '../protocol/kinds.ts'
 import type { Role, RoleEnv } from '../protocol/role.ts'
+import { fittest } from '../raft/operator-rules.ts'
 import { createReplica } from '../raft/replica.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
 import type { StateMachine } from '../raft/state-machine.ts'
@@ -56,8 +57,12 @@ export interface NodeRoles {
   }[]
   /** Whom the groups of this node believe to lead. */
   hints(): LeaderHint[]
-  /** Hands over every group that this node leads and another voter is fit to lead; their names. */
-  handOver(): string[]
+  /**
+   * Hands over every group that this node leads and another voter is fit to lead; their names.
+   *
+   * @param toWilling only to who does not mind leading
+   */
+  handOver(toWilling?: boolean): string[]
   /** Writes what was sent to clients. */
   flush(): void
   /** Opens the clients' ports. */
@@ -98,14 +103,16 @@ class RoleBuilder implements NodeRoles {
     )
   }
 
-  handOver(): string[] {
+  handOver(toWilling = false): string[] {
     const routers = this.routers.map(({ setId, ...group }) => ({
       name: `router/${setId}`,
       ...group
     }))
     const arbiters = this.arbiters.map(group => ({ name: 'arbiter', ...group }))
     return [...routers, ...arbiters].flatMap(({ name, replica, role }) => {
-      if (!replica.leading() || replica.transferLeadership() !== undefined) return []
+      const best = replica.leading() ? fittest(replica.status()) : undefined
+      if (best === undefined || (toWilling && !best.willing)) return []
+      if (replica.transferLeadership(best.id) !== undefined) return []
       this.#parts.runner.wake(role)
       return [name]
     })
@@ -290,7 +297,7 @@ class RoleBuilder implements NodeRoles {
       onLeadership: (leading: boolean) => void
     }
   ): ReplicaApi {
-    const { config, bootId, clock, log, metrics, network, runner } = this.#parts
+    const { config, bootId, clock, disk, log, metrics, network, runner } = this.#parts
     for (const voter of self.members.voters) {
       const group = self.endpoint.slice(0, self.endpoint.lastIndexOf('/'))
       if (voter !== self.replicaId) network.interest(`${group}/${voter}`)
@@ -306,6 +313,7 @@ class RoleBuilder implements NodeRoles {
       log,
       metrics,
       trim: { trailingEntries: config.storage.logTrailingEntries, trailingBytes },
+      reluctant: () => disk.low,
       wake: () => runner.wake(self.role())
     })
   }

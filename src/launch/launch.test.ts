@@ -69,6 +69,7 @@ function sampleOf(scene: Scene): ClusterSample {
     epoch: 1,
     slotCount: 1024,
     runs: [],
+    moves: [],
     pins: [],
     arbiters: [],
     sets: [

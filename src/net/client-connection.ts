@@ -46,6 +46,7 @@ const noTable: TableView = {
   },
   owner: () => undefined,
   set: () => undefined,
+  move: () => undefined,
   encoded: Buffer.alloc(0)
 }
 

@@ -3,20 +3,19 @@ import { ByteWriter } from '../base/bytes.ts'
 import { RingsetError } from '../base/errors.ts'
 import type { TableCarrier } from '../protocol/carrier.ts'
 import { decodeFrame, encodeFrame, type Frame, FrameReader } from '../protocol/frame.ts'
-import type { Packet } from '../protocol/packet.ts'
+import { isUrgent, type Packet } from '../protocol/packet.ts'
 import type { TableView } from '../table/table-view.ts'
+import { HeldFrames, type Lane, pieceBytes, type WriterPool } from './lane.ts'
 
-/** So much is written without waiting for the end of the turn: larger buffers would not make fewer system calls worth having. */
-const earlyWriteBytes = 64 * 1024
 /** A writer that held more than this is not kept for the next turn. */
-const keptWriterBytes = 2 * earlyWriteBytes
+const keptWriterBytes = 2 * pieceBytes
 const keptWriters = 256
 
 /**
  * Collects the streams that have something to write, and writes each of them once per event-loop turn. Writers are shared: an
  * idle stream holds none.
  */
-export class WriteTurn {
+export class WriteTurn implements WriterPool {
   #dirty: PacketStream[] = []
   #other: PacketStream[] = []
   #immediate: NodeJS.Immediate | undefined
@@ -63,7 +62,13 @@ export interface StreamOwner {
   onClosed(): void
 }
 
-/** A socket with frames on it. Nothing is read any more once `deaf` is set. */
+/**
+ * A socket with frames on it. Nothing is read any more once `deaf` is set.
+ *
+ * As long as the socket takes what is written, frames leave in the order of `send`. While it does not, they are held back in two
+ * lanes. Each time it has emptied itself everything urgent goes to it and then one piece of the rest: what is urgent waits for what
+ * is on its way already, never for the queue, and the rest goes on however much is urgent.
+ */
 export class PacketStream {
   readonly socket: Socket
   readonly owner: StreamOwner
@@ -71,6 +76,7 @@ export class PacketStream {
   readonly #turn: WriteTurn
   readonly #reader: FrameReader
   #writer: ByteWriter | undefined
+  #held: HeldFrames | undefined
 
   /** @param limitBytes largest frame accepted, to begin with. */
   constructor(socket: Socket, owner: StreamOwner, turn: WriteTurn, limitBytes: number) {
@@ -81,6 +87,7 @@ export class PacketStream {
     const owned = socket as OwnedSocket
     owned[streamOf] = this
     socket.on('data', onData)
+    socket.on('drain', onDrain)
     socket.on('error', onError)
     socket.on('close', onClose)
   }
@@ -91,12 +98,19 @@ export class PacketStream {
 
   /** Bytes that the operating system has not taken yet. */
   get backlogBytes(): number {
-    return (this.#writer?.length ?? 0) + this.socket.writableLength
+    const held = this.#held
+    const heldBytes = held === undefined ? 0 : held.urgent.bytes + held.bulk.bytes
+    return (this.#writer?.length ?? 0) + heldBytes + this.socket.writableLength
+  }
+
+  /** What of it is urgent and held back. */
+  get urgentBytes(): number {
+    return this.#held?.urgent.bytes ?? 0
   }
 
   /**
-   * Queues one frame for the end of the turn, stamped with `view`, with its table when `carrier` says so (no carrier: never). False
-   * when nothing was queued: the socket is closed or the frame is over `limitBytes`.
+   * Queues one frame for the end of the turn, or for when the socket takes more, stamped with `view`, with its table when `carrier`
+   * says so (no carrier: never). False when nothing was queued: the socket is closed or the frame is over `limitBytes`.
    */
   send(
     packet: Packet,
@@ -107,7 +121,7 @@ export class PacketStream {
     limitBytes: number
   ): boolean {
     if (!this.socket.writable) return false
-    const writer = this.#open()
+    const writer = this.#open(packet)
     const start = writer.length
     const { epoch, clusterTag } = view
     if (carrier?.wants(epoch)) {
@@ -126,23 +140,37 @@ export class PacketStream {
   /** Queues bytes that are whole frames. False when the socket is closed. */
   sendEncoded(frames: Buffer): boolean {
     if (!this.socket.writable) return false
-    this.#open().raw(frames)
+    this.#open(undefined).raw(frames)
     return true
   }
 
-  #open(): ByteWriter {
+  #open(packet: Packet | undefined): ByteWriter {
     const writer = this.#writer
-    if (writer !== undefined && writer.length < earlyWriteBytes) return writer
+    if (writer !== undefined && writer.length < pieceBytes) return writer
     if (writer !== undefined) this.flush()
+    if (this.#held !== undefined || this.#busy()) {
+      this.#held ??= new HeldFrames()
+      const urgent = packet !== undefined && isUrgent(packet)
+      return (urgent ? this.#held.urgent : this.#held.bulk).open(this.#turn, !urgent)
+    }
     this.#writer = this.#turn.takeWriter(this.socket.writableLength > 0)
     this.#turn.add(this)
     return this.#writer
+  }
+
+  /** The socket has more than it takes at once; it will say when it has got rid of all. */
+  #busy(): boolean {
+    return this.socket.writableLength > 0 && this.socket.writableNeedDrain
   }
 
   flush(): void {
     const writer = this.#writer
     if (writer === undefined) return
     this.#writer = undefined
+    this.#write(writer)
+  }
+
+  #write(writer: ByteWriter): void {
     if (writer.length === 0 || !this.socket.writable) {
       this.#turn.giveWriter(writer)
       return
@@ -152,10 +180,34 @@ export class PacketStream {
     if (this.socket.writableLength === 0) this.#turn.giveWriter(writer)
   }
 
+  #writeAll(lane: Lane): void {
+    for (let piece = lane.take(); piece !== undefined; piece = lane.take()) this.#write(piece)
+  }
+
+  /** The socket is empty again. */
+  drained(): void {
+    const held = this.#held
+    if (held === undefined) return
+    do {
+      this.#writeAll(held.urgent)
+      const piece = held.bulk.take()
+      if (piece === undefined) {
+        this.#held = undefined
+        return
+      }
+      this.#write(piece)
+    } while (!this.#busy())
+  }
+
   /** Flushes and sends FIN; what still arrives is discarded. The owner destroys the socket if the other end does not close. */
   finish(): void {
     this.deaf = true
     this.flush()
+    if (this.#held !== undefined) {
+      this.#writeAll(this.#held.urgent)
+      this.#writeAll(this.#held.bulk)
+      this.#held = undefined
+    }
     this.socket.resume()
     this.socket.end()
   }
@@ -204,6 +256,10 @@ type OwnedSocket = Socket & { [streamOf]: PacketStream }
 // One function each for all sockets: a closure per connection costs memory.
 function onData(this: Socket, chunk: Buffer): void {
   ;(this as OwnedSocket)[streamOf].received(chunk)
+}
+
+function onDrain(this: Socket): void {
+  ;(this as OwnedSocket)[streamOf].drained()
 }
 
 /** 'close' follows and tells the owner. */

@@ -4,8 +4,10 @@ import { hardLimits } from '../protocol/kinds.ts'
 export interface PeerLimits {
   /** Largest frame sent or accepted on an open link. */
   readonly frameBytes: number
-  /** Unsent bytes per link; over it `send` is false. */
+  /** Unsent bytes per link; over it `send` is false … */
   readonly queueBytes: number
+  /** … but for urgent packets, of which so much is held back in addition. */
+  readonly urgentQueueBytes: number
   /** Packets and bytes that wait for a link being made. */
   readonly waitingPackets: number
   readonly waitingBytes: number
@@ -29,6 +31,7 @@ export interface PeerLimits {
 export const defaultPeerLimits: PeerLimits = {
   frameBytes: hardLimits.frameBytes,
   queueBytes: 64 * 1024 * 1024,
+  urgentQueueBytes: 4 * 1024 * 1024,
   waitingPackets: 1_024,
   waitingBytes: 4 * 1024 * 1024,
   localPackets: 200_000,

@@ -2,7 +2,7 @@ import type { Metrics } from '../base/ports.ts'
 import { type CarryMode, TableCarrier } from '../protocol/carrier.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import { linkIndex } from '../protocol/frame.ts'
-import type { Packet } from '../protocol/packet.ts'
+import { isUrgent, type Packet } from '../protocol/packet.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import type { PacketStream } from './packet-stream.ts'
 import type { PeerLimits } from './peer-limits.ts'
@@ -58,7 +58,7 @@ export class PeerProcess {
   send(packet: Packet, to: number, from: number, link = this.sending): boolean {
     const { limits, keeper, metrics } = this.#context
     const { stream } = link
-    if (link.open && stream.backlogBytes <= limits.queueBytes) {
+    if (link.open && hasRoom(stream, packet, limits)) {
       const { carrier } = this
       const tables = carrier.attachments
       const sent = stream.send(packet, to, from, keeper.view(), carrier, limits.frameBytes)
@@ -68,4 +68,10 @@ export class PeerProcess {
     metrics.count('link_dropped_total')
     return false
   }
+}
+
+/** What is urgent has room of its own: a queue full of other things must not cost an election. */
+function hasRoom(stream: PacketStream, packet: Packet, limits: PeerLimits): boolean {
+  if (stream.backlogBytes <= limits.queueBytes) return true
+  return isUrgent(packet) && stream.urgentBytes <= limits.urgentQueueBytes
 }

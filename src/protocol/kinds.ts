@@ -22,6 +22,7 @@ export const hardLimits = {
   /** `p2p/` + two escaped uids. */
   sessionBytes: 400,
   nameBytes: 128,
+  rowKeyBytes: 2_048,
   listItems: 10_000
 } as const
 
@@ -79,6 +80,13 @@ export type Page = ValueOf<typeof page>
 /** Who leads a set's router group, as far as the sender knows. Newest term wins. */
 export const leaderHint = struct({ setId: name, replicaId: u8(), term: uint() }, 'leaderHint')
 export type LeaderHint = ValueOf<typeof leaderHint>
+
+/** Messages `from` to `to` of a session, both included. */
+export const sessionRange = struct({ session, from: uint(), to: uint() })
+export type SessionRange = ValueOf<typeof sessionRange>
+
+/** `sessions`: which there are, and how far · `messages`: those of `ranges` · `rows`: all else, once the slot is sealed · `seal`. */
+export const slotParts = ['sessions', 'messages', 'rows', 'seal'] as const
 
 const empty = struct({})
 const connection = struct({ uid, route })
@@ -171,7 +179,8 @@ export const kinds = {
   HISTORY: kind(25, struct({ session, from: uint(), limit: uint() })),
   HISTORY_OK: kind(26, page),
   KICK: kind(27, struct({ reason: name, by: deviceId })),
-  RECONNECT: kind(28, struct({ withinMs: uint() })),
+  /** `addresses`: where to go instead, if there is anywhere. */
+  RECONNECT: kind(28, struct({ withinMs: uint(), addresses: list(text(256), 64) })),
   /** The client leaves on purpose. */
   BYE: kind(29, empty),
 
@@ -224,12 +233,38 @@ export const kinds = {
 
   // Router and router, arbiter and arbiter
   RAFT: kind(96, struct({ data: blob(hardLimits.frameBytes) })),
-  /** Items `firstPosition`, `firstPosition + 1`, … of the channel sourceSet → targetSet. */
+  /** What is left to know of a slot on its way, asked by the set that gets it. `part`: see docs/slot-moves.md. */
+  SLOT_READ: kind(
+    100,
+    struct({
+      slot: uint(),
+      epoch: uint(),
+      part: oneOf(slotParts),
+      after: text(hardLimits.rowKeyBytes),
+      ranges: list(sessionRange, 1_000)
+    })
+  ),
+  /** `next`: where to go on from, empty at the end. */
+  SLOT_READ_OK: kind(
+    101,
+    struct({
+      sealed: bool(),
+      next: text(hardLimits.rowKeyBytes),
+      sessions: list(cursor, hardLimits.listItems),
+      messages: list(struct({ session, message }), hardLimits.listItems),
+      rows: list(
+        struct({ key: text(hardLimits.rowKeyBytes), value: blob(hardLimits.frameBytes) }),
+        hardLimits.listItems
+      )
+    })
+  ),
+  /** Items `firstPosition`, `firstPosition + 1`, … of the channel sourceSet → targetSet, routed by the table of `routeEpoch`. */
   CHANNEL: kind(
     98,
     struct({
       sourceSet: name,
       targetSet: name,
+      routeEpoch: uint(),
       firstPosition: uint(),
       items: list(struct({ session, message }), hardLimits.listItems)
     })
@@ -253,7 +288,13 @@ export const kinds = {
       load: uint()
     })
   ),
-  ANNOUNCE_OK: kind(113, empty)
+  ANNOUNCE_OK: kind(113, empty),
+  /** `imported`: the new set has all that there is. `stuck`: the old one has been sealed for too long. */
+  MOVE_REPORT: kind(
+    114,
+    struct({ slot: uint(), epoch: uint(), outcome: oneOf(['imported', 'stuck']) })
+  ),
+  MOVE_REPORT_OK: kind(115, empty)
 } as const satisfies Record<string, Kind<never> | Kind<unknown>>
 
 export interface Kind<T> {

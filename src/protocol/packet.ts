@@ -33,6 +33,9 @@ export type Packet<K extends KindName = KindName> = K extends KindName
   ? PacketHeader & { readonly kind: K; readonly payload: PayloadOf<K> }
   : never
 
+/** `urgent` counts for RAFT only, see `isUrgent`. */
+export const priorities = { urgent: 0, normal: 8 } as const
+
 const plain: Partial<PacketHeader> = {}
 
 /** A packet with the given header fields, the rest plain. */
@@ -44,7 +47,7 @@ export function packet<K extends KindName>(
   // Written out: one shape for every packet, and several times faster than spreading two objects.
   return {
     hop: header.hop ?? 0,
-    priority: header.priority ?? 8,
+    priority: header.priority ?? priorities.normal,
     bootId: header.bootId ?? 0,
     sequence: header.sequence ?? 0,
     deadlineMs: header.deadlineMs ?? 0,
@@ -73,4 +76,23 @@ export function answer<K extends KindName>(
     slotEpoch: request.slotEpoch,
     term
   })
+}
+
+/**
+ * What elections, leases and health rest on, and what finds endpoints: where a connection does not take everything at once, it goes
+ * before all else. Of RAFT the sender says so by priority 0. No guest and no client may send any of these.
+ */
+export function isUrgent({ kind, priority }: Packet): boolean {
+  switch (kind) {
+    case 'RAFT':
+      return priority === priorities.urgent
+    case 'RENEW':
+    case 'RENEW_OK':
+    case 'ANNOUNCE':
+    case 'ANNOUNCE_OK':
+    case 'WELCOME':
+      return true
+    default:
+      return false
+  }
 }

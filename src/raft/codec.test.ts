@@ -88,7 +88,8 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     type: fc.constant('heartbeatAnswer' as const),
     ...addressed,
     round: index,
-    quarantined: flag
+    quarantined: flag,
+    reluctant: flag
   }),
   fc.record({
     type: fc.constant('snapshot' as const),

@@ -38,6 +38,14 @@ const headerBytes = 64
 const entryHeaderBytes = 14
 const highestKind = 2
 
+/**
+ * Whether a message may overtake others on its way, so that no election is held up behind bulk. What carries entries or rows may
+ * not: an append that comes before its predecessor is rejected and costs both again.
+ */
+export function mayOvertake({ type }: RaftMessage): boolean {
+  return type !== 'append' && type !== 'snapshot'
+}
+
 /** Exact enough to allocate once: bodies by their length, everything else by its bound. */
 function sizeHint(message: RaftMessage): number {
   if (message.type === 'append') {
@@ -92,7 +100,7 @@ function writeBody(writer: ByteWriter, message: RaftMessage): void {
       writer.varint(message.round)
       return
     case 'heartbeatAnswer':
-      writer.u8(message.quarantined ? 1 : 0)
+      writer.u8((message.quarantined ? 1 : 0) | (message.reluctant ? 2 : 0))
       writer.varint(message.round)
       return
     default:
@@ -234,8 +242,10 @@ function readBody(
       return { type, from, to, term, commit, round: reader.varint() }
     }
     case 'heartbeatAnswer': {
-      const quarantined = readFlags(reader, 1) === 1
-      return { type, from, to, term, round: reader.varint(), quarantined }
+      const flags = readFlags(reader, 3)
+      const quarantined = (flags & 1) !== 0
+      const reluctant = (flags & 2) !== 0
+      return { type, from, to, term, round: reader.varint(), quarantined, reluctant }
     }
     default:
       return readRest(reader, type, { from, to, term })

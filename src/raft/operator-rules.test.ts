@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { RingsetError } from '../base/errors.ts'
-import { behindEntriesMax, successorOf, withLearner, without, withVoter } from './operator-rules.ts'
+import {
+  behindEntriesMax,
+  fittest,
+  successorOf,
+  withLearner,
+  without,
+  withVoter
+} from './operator-rules.ts'
 import type { RaftStatus } from './raft-api.ts'
 
 type Peer = RaftStatus['progress'][number]
@@ -13,6 +20,7 @@ const peer = (id: number, more: Partial<Peer> = {}): Peer => ({
   active: true,
   heard: true,
   quarantined: false,
+  willing: true,
   ...more
 })
 
@@ -104,6 +112,18 @@ describe('handing over', () => {
       /^REPLICA_DOWN: no other voter/
     )
     expect(refusal(() => successorOf(alone, undefined))).toMatch(/^LAST_VOTER: replica 1/)
+  })
+
+  it('goes to who does not mind leading, unless that would take long', () => {
+    const to = (match: number) => {
+      const progress = [peer(1), peer(2, { willing: false }), peer(3, { match }), peer(4)]
+      return fittest(leader({ progress }))
+    }
+    expect(to(1_000 - behindEntriesMax)).toMatchObject({ id: 3, willing: true })
+    expect(to(1_000 - behindEntriesMax - 1)).toMatchObject({ id: 2, willing: false })
+    const reluctant = [peer(1), peer(2, { willing: false }), peer(3, { willing: false, match: 1 })]
+    expect(fittest(leader({ progress: reluctant }))).toMatchObject({ id: 2, willing: false })
+    expect(fittest(alone)).toBeUndefined()
   })
 
   it('says why a named replica cannot lead', () => {

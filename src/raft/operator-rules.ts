@@ -2,6 +2,7 @@ import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
 import type { MembershipTarget } from './membership.ts'
 import type { RaftStatus } from './raft-api.ts'
+import { bestOf } from './transfer.ts'
 import type { ReplicaId } from './types.ts'
 
 /** A replica that lacks more entries than this neither takes over nor gets a vote: the group would wait for it. */
@@ -13,8 +14,7 @@ export const behindEntriesMax = 200
  */
 
 /**
- * The voter that is to lead: `to`, or without it the one that lacks least. The leader itself when
- * it is asked for. Throws NOT_LEADER, REPLICA_UNKNOWN, NOT_VOTER, REPLICA_DOWN,
+ * The voter that is to lead: `to`, or without it the fittest. The leader itself when it is asked for. Throws NOT_LEADER, REPLICA_UNKNOWN, NOT_VOTER, REPLICA_DOWN,
  * REPLICA_QUARANTINED, REPLICA_BEHIND, LAST_VOTER, CHANGE_PENDING.
  */
 export function successorOf(status: RaftStatus, to: ReplicaId | undefined): ReplicaId {
@@ -146,16 +146,31 @@ function isVoter({ membership }: RaftStatus, id: ReplicaId): boolean {
   return membership.voters.includes(id)
 }
 
+export interface Successor {
+  readonly id: ReplicaId
+  readonly match: number
+  /** It does not mind leading, and lacks so little that it can take over soon. */
+  readonly willing: boolean
+}
+
+/** Whom a leader hands over to unless told: another voter that is alive and sound, a willing one if there is any. */
+export function fittest(status: RaftStatus): Successor | undefined {
+  const { id: own, lastIndex, progress } = status
+  const fit = progress.filter(({ id }) => id !== own && isVoter(status, id) && isFit(status, id))
+  return bestOf(
+    fit.map(({ id, match, willing }) => {
+      return { id, match, willing: willing && lastIndex - match <= behindEntriesMax }
+    })
+  )
+}
+
 function nextBest(status: RaftStatus): ReplicaId {
-  const others = status.progress.filter(({ id }) => id !== status.id && isVoter(status, id))
-  if (others.length === 0) {
+  if (status.membership.voters.every(id => id === status.id)) {
     throw refusal('LAST_VOTER', `replica ${status.id} is the only voter of the group`, status.id)
   }
-  const fit = others.filter(({ id }) => isFit(status, id))
-  if (fit.length === 0) {
-    throw new RingsetError('REPLICA_DOWN', 'no other voter of the group is fit to lead')
-  }
-  return fit.reduce((best, peer) => (peer.match > best.match ? peer : best)).id
+  const best = fittest(status)
+  if (best !== undefined) return best.id
+  throw new RingsetError('REPLICA_DOWN', 'no other voter of the group is fit to lead')
 }
 
 function refusal(code: ErrorCode, text: string, replica: ReplicaId): RingsetError {

@@ -83,6 +83,8 @@ export class Progress {
   sentCommit = 0
   /** Highest read round that it answered. */
   round = 0
+  /** It has said in this term that it does not mind leading. */
+  willing = false
   /**
    * Its log failed its checks at start: it holds what it acknowledges but counts for no majority.
    */
@@ -109,6 +111,7 @@ export class Progress {
     this.silentTicks = 0
     this.sentCommit = 0
     this.round = 0
+    this.willing = false
     this.quarantined = false
     this.healIndex = 0
     this.healToken = 0

@@ -90,6 +90,8 @@ export interface RaftStatus {
     /** Heard within the time of check-quorum. */
     readonly heard: boolean
     readonly quarantined: boolean
+    /** It has said in this term that it does not mind leading. */
+    readonly willing: boolean
   }[]
 }
 
@@ -143,6 +145,8 @@ export interface RaftCore {
    */
   readIndex(token: number): Refusal | undefined
   transferLeadership(to: ReplicaId): Refusal | undefined
+  /** Whether this replica would rather not lead, so that others are preferred as successors. */
+  set reluctant(reluctant: boolean)
   /** Campaign now (tests, single-replica groups). */
   campaign(): void
   /**

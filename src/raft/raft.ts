@@ -242,6 +242,10 @@ export class Raft implements RaftCore {
     campaign(this.#state)
   }
 
+  set reluctant(reluctant: boolean) {
+    this.#state.reluctant = reluctant
+  }
+
   forgetLeader(afterTicks: number): void {
     forgetLeader(this.#state, afterTicks)
   }
@@ -347,7 +351,8 @@ export class Raft implements RaftCore {
         state: member.state,
         active: member.active,
         heard: member.silentTicks < state.config.checkQuorumTicks,
-        quarantined: member.quarantined
+        quarantined: member.quarantined,
+        willing: member.willing
       }))
     }
   }

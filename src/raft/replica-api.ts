@@ -1,5 +1,6 @@
 import type { MembershipTarget } from './membership.ts'
 import type { RaftStatus, Refusal } from './raft-api.ts'
+import type { RowPage, RowRange } from './store.ts'
 import type { RaftMessage, ReplicaId } from './types.ts'
 
 /** `results`: one per command of the entry, as the state machine gave them. `lost`: outcome unknown (leadership changed meanwhile). */
@@ -18,6 +19,8 @@ export interface ReplicaApi {
   status(): RaftStatus
   /** The rows with everything applied so far. */
   getRow(key: string): Buffer | undefined
+  /** A page of rows with everything applied before the call; `done` runs in a later turn, after which the role is flushed. */
+  readRows(range: RowRange, done: (page: RowPage) => void): void
   /**
    * Proposes ONE entry with `data`. Refused: nothing happened and `done` is never called. Else `done` is called exactly once, in a
    * later `flush`.
@@ -30,7 +33,7 @@ export interface ReplicaApi {
    * more meanwhile does: it is flushed again when the disk is done.
    */
   appending(): boolean
-  /** @param to undefined: the voter that lacks least. */
+  /** @param to undefined: a voter that does not mind leading, if any, and that lacks least. */
   transferLeadership(to?: ReplicaId): Refusal | undefined
   /** Starts a membership change; `status().changing` until it is through. A refusal says that nothing has happened. */
   changeMembers(target: MembershipTarget): Refusal | undefined

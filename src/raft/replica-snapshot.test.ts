@@ -169,4 +169,28 @@ describe('a snapshot under way', () => {
       expect(seen.length).toBeGreaterThan(3)
     }
   })
+
+  it('comes through although chunks of an earlier one and answers to earlier chunks come late', () => {
+    const { group, laggard } = groupWithLaggard()
+    let late = 0
+    const told = new Set<string>()
+    group.lose = message => {
+      if (isChunk(message) && message.chunk > 0) {
+        late++
+        const snapshotId = message.snapshotId - 1
+        group.replica(laggard).step({ ...message, snapshotId, chunk: 0, last: false })
+      } else if (message.type === 'snapshotAnswer') {
+        const name = `${message.snapshotId} ${message.nextChunk}`
+        if (told.has(name)) return false
+        told.add(name)
+        late++
+        const nextChunk = Math.max(message.nextChunk - 2, 0)
+        group.replica(message.to).step({ ...message, installed: false, nextChunk })
+      }
+      return false
+    }
+    group.start(laggard)
+    expectLevel(group)
+    expect(late).toBeGreaterThan(3)
+  })
 })

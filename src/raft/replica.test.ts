@@ -134,6 +134,27 @@ describe('leadership', () => {
     expect(group.nodes.map(({ replica }) => replica!.leader())).toEqual(Array(3).fill(next.id))
   })
 
+  it('is handed to one that does not mind, although it lacks more', () => {
+    for (const unwilling of [1, 2]) {
+      const group = new ReplicaGroup()
+      const old = group.leader()
+      const [reluctant, willing] = [unwilling, 3 - unwilling].map(
+        step => ((old.id + step - 1) % 3) + 1
+      )
+      group.reluctant.add(reluctant!)
+      group.pass(100)
+      group.lose = ({ type, to }) => type === 'append' && to === willing
+      group.write(['x'])
+      const willingNow = () =>
+        old.replica!.status().progress.map(({ id, willing: does }) => does && id !== old.id && id)
+      expect(willingNow().filter(Boolean)).toEqual([willing])
+      expect(old.replica!.transferLeadership()).toBeUndefined()
+      group.heal()
+      expect(group.leader(old.id).id).toBe(willing)
+      group.reluctant.delete(reluctant!)
+    }
+  })
+
   it('is taken over at once when the process of the leader is certainly gone', () => {
     const group = new ReplicaGroup()
     const old = group.leader()

@@ -3,6 +3,7 @@ import type { Clock, Log, Metrics, Random } from '../base/ports.ts'
 import { decodeMembership } from './codec.ts'
 import { HeldRows } from './held-rows.ts'
 import type { MembershipTarget } from './membership.ts'
+import { fittest } from './operator-rules.ts'
 import { Raft } from './raft.ts'
 import type { RaftConfig, RaftStatus, Ready, Refusal } from './raft-api.ts'
 import { ReadQueue } from './read-queue.ts'
@@ -10,7 +11,7 @@ import type { ProposeOutcome, ReplicaApi } from './replica-api.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
 import { defaultChunkBytes, SnapshotSender } from './snapshot-sender.ts'
 import type { StateMachine } from './state-machine.ts'
-import type { GroupStore } from './store.ts'
+import type { GroupStore, RowPage, RowRange } from './store.ts'
 import { TickGrid } from './tick-grid.ts'
 import { LogTrimmer, type TrimLimits } from './trim.ts'
 import {
@@ -37,6 +38,8 @@ export interface ReplicaOptions {
   readonly trim: TrimLimits
   /** About the size of a snapshot's chunks; 128 KiB unless given. */
   readonly snapshotChunkBytes?: number
+  /** Whether this replica would rather not lead at present; asked in every tick. */
+  reluctant?(): boolean
   send(message: RaftMessage): void
   /** Something became ready outside a call of the role (a disk write finished): flush soon. */
   wake(): void
@@ -186,6 +189,14 @@ class Replica implements ReplicaApi {
     return this.#rows.get(key)
   }
 
+  readRows(range: RowRange, done: (page: RowPage) => void): void {
+    this.#writeRows(true)
+    this.#store.readRange(range, page => {
+      done(page)
+      this.#options.wake()
+    })
+  }
+
   propose(data: Buffer, done: (outcome: ProposeOutcome) => void): Refusal | undefined {
     const at = this.#raft.propose([data])
     if (typeof at === 'string') return at
@@ -204,23 +215,12 @@ class Replica implements ReplicaApi {
   }
 
   transferLeadership(to?: ReplicaId): Refusal | undefined {
-    const target = to ?? this.#mostCaughtUp()
+    const target = to ?? fittest(this.#raft.status())?.id
     return target === undefined ? 'unsafe' : this.#raft.transferLeadership(target)
   }
 
   changeMembers(target: MembershipTarget): Refusal | undefined {
     return this.#raft.proposeMembership(target)
-  }
-
-  #mostCaughtUp(): ReplicaId | undefined {
-    const { progress, membership, id } = this.#raft.status()
-    let best: { id: ReplicaId; match: number } | undefined
-    for (const peer of progress) {
-      const fit = peer.heard && !peer.quarantined
-      const eligible = fit && peer.id !== id && membership.voters.includes(peer.id)
-      if (eligible && (best === undefined || peer.match > best.match)) best = peer
-    }
-    return best?.id
   }
 
   step(message: RaftMessage): void {
@@ -244,6 +244,7 @@ class Replica implements ReplicaApi {
   tick(): void {
     if (this.#receiver.finishing) return
     const nowMs = this.#options.clock.nowMs()
+    this.#raft.reluctant = this.#options.reluctant?.() === true
     const ticks = this.#grid.advance(nowMs, heartbeatDue => this.#raft.tick(heartbeatDue))
     if (ticks === 0) return
     this.#sender.tick()
@@ -375,10 +376,11 @@ class Replica implements ReplicaApi {
     if (this.#role === 'leader' && entry.term === this.#term) this.#setServing(true)
   }
 
-  #writeRows(): void {
+  /** @param all whatever is held, due or not. */
+  #writeRows(all = false): void {
     const membership = this.#membership
     const nowMs = this.#options.clock.nowMs()
-    const write = this.#rows.due(nowMs, this.#applied, membership !== undefined)
+    const write = this.#rows.due(nowMs, this.#applied, all || membership !== undefined)
     if (write === undefined) return
     if (write.applied === undefined) {
       this.#store.write({ ...write, sync: false }, () => {})

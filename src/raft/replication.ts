@@ -258,10 +258,11 @@ export function handleHeartbeatAnswer(
   const member = state.progress.get(answer.from)
   if (member === undefined) return
   hear(state, member, answer.quarantined)
+  member.willing = !answer.reluctant
   member.probeSent = false
   if (member.state === 'replicate') {
-    // Either an append or its answer was lost, or it is under way: one more message tells.
-    if (member.inflight.full()) member.inflight.freeFirst()
+    // Either an append or its answer was lost, or it is under way: an empty one behind it tells. Entries in its place would pile up
+    // on a slow link, which heartbeats overtake.
     if (member.match < state.log.lastIndex) member.verify = true
   }
   if (member.match < state.log.lastIndex || member.state === 'probe') state.pumpDue = true
@@ -390,6 +391,7 @@ export function handleHeartbeat(state: RaftState, message: MessageOf<'heartbeat'
     term: state.term,
     // What it promised to another leader it may have forgotten: it vouches for none.
     round: state.quarantine?.amnesiac === true ? 0 : message.round,
-    quarantined: state.quarantine !== undefined
+    quarantined: state.quarantine !== undefined,
+    reluctant: state.reluctant
   })
 }

@@ -1,6 +1,7 @@
 import { crc32 } from '../base/crc32.ts'
 import { RingsetError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
+import { streamsPerTerm } from './snapshot-sender.ts'
 import type { GroupStore } from './store.ts'
 import type { HardState, RaftMessage, ReplicaId, SnapshotMeta } from './types.ts'
 
@@ -38,11 +39,18 @@ export class SnapshotReceiver {
       this.#answer(message, message.chunk + 1, true, commit)
       return
     }
+    if (this.#isOlder(message)) return
     if (message.snapshotId !== this.#snapshotId) this.#begin(message)
     if (message.chunk === this.#nextChunk) this.#store(message)
     // All chunks outlived a crash and only the switch did not.
     else if (message.last && message.chunk === this.#nextChunk - 1) this.#finish(message)
     else this.#answer(message, this.#nextChunk, false, 0)
+  }
+
+  /** A late chunk of a stream that was given up must not end the one that took its place. */
+  #isOlder({ snapshotId }: Chunk): boolean {
+    const ahead = this.#snapshotId - snapshotId
+    return ahead > 0 && ahead < streamsPerTerm / 2
   }
 
   #begin(message: Chunk): void {

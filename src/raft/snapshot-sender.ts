@@ -15,6 +15,8 @@ interface SenderPorts {
 }
 
 export const defaultChunkBytes = 128 * 1024
+/** Streams are counted upwards, round and round in a term. */
+export const streamsPerTerm = 0x10_0000
 /** Ticks without an answer before the chunk in flight is sent again, and before the stream is given up. */
 const resendTicks = 30
 const giveUpTicks = 500
@@ -27,6 +29,8 @@ interface Stream {
   /** The chunk in flight, kept until it is acknowledged; undefined while the source reads. */
   data: Buffer | undefined
   last: boolean
+  /** The chunk in flight was asked about already, for its answer named an earlier one. */
+  doubted: boolean
   ticksSinceSend: number
   ticksSinceAnswer: number
 }
@@ -45,8 +49,8 @@ export class SnapshotSender {
     if (this.#streams.has(peer)) return
     const source = this.#ports.store.openSnapshot()
     // Unique per leader and term: a follower must never splice chunks of two frozen views.
-    this.#lastId = (this.#lastId + 1) % 0x10_0000
-    const snapshotId = this.#ports.term() * 0x10_0000 + this.#lastId
+    this.#lastId = (this.#lastId + 1) % streamsPerTerm
+    const snapshotId = this.#ports.term() * streamsPerTerm + this.#lastId
     const stream: Stream = {
       source,
       snapshotId,
@@ -54,6 +58,7 @@ export class SnapshotSender {
       crc: 0,
       data: undefined,
       last: false,
+      doubted: false,
       ticksSinceSend: 0,
       ticksSinceAnswer: 0
     }
@@ -70,6 +75,7 @@ export class SnapshotSender {
       stream.crc = crc32(data, stream.crc)
       stream.data = data
       stream.last = last
+      stream.doubted = false
       this.#sendChunk(peer, stream)
       this.#ports.wake()
     })
@@ -99,9 +105,14 @@ export class SnapshotSender {
     else if (stream.data === undefined) return
     else if (message.nextChunk === stream.chunk + 1 && !stream.last)
       this.#next(message.from, stream)
-    else if (message.nextChunk < stream.chunk) {
+    else if (message.nextChunk >= stream.chunk) return
+    else if (stream.doubted) {
       // The follower lost chunks that a frozen view cannot give twice: start over with a new view.
       this.#end(message.from, stream, false, 0)
+    } else {
+      // Or the answer is an earlier one that came late.
+      stream.doubted = true
+      this.#sendChunk(message.from, stream)
     }
   }
 

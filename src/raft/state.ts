@@ -47,6 +47,9 @@ export class RaftState {
   readonly random: Random
   readonly reads = new Reads()
 
+  /** It would rather not lead, and says so to whoever does. */
+  reluctant = false
+
   role: Role = 'follower'
   leader: ReplicaId = 0
   #term: number

@@ -19,6 +19,8 @@ export interface GroupStore {
 
   // State machine rows. Keys compare by their UTF-8 bytes.
   getState(key: string): Buffer | undefined
+  /** Rows in order, as they were at the call; `done` runs in a later turn, not if the process ends before. */
+  readRange(range: RowRange, done: (page: RowPage) => void): void
 
   /**
    * Queues one atomic write; writes take effect in the order of the calls. `done` runs in a later turn, once the write and all
@@ -39,6 +41,20 @@ export interface GroupStore {
    */
   installChunk(chunk: number, data: Buffer, done?: () => void): void
   finishInstall(hardState: HardState, done: () => void): void
+}
+
+/** Rows with `after` < key < `before`. */
+export interface RowRange {
+  readonly after: string
+  readonly before: string
+  /** A page holds about as much, and at least one row if there is any. */
+  readonly maxBytes: number
+}
+
+/** Ascending by key. `more`: there may be others behind the last one; then there is at least one here. */
+export interface RowPage {
+  readonly rows: readonly (readonly [key: string, value: Buffer])[]
+  readonly more: boolean
 }
 
 export interface RecoveredGroup {

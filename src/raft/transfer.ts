@@ -30,14 +30,23 @@ export function continueTransfer(state: RaftState, target: Progress): void {
   sendTimeoutNow(state, target.id)
 }
 
-/** Of the other voters the one that lacks least, if any was heard of late. */
-export function bestSuccessor(state: RaftState): Progress | undefined {
-  let best: Progress | undefined
-  for (const member of state.voters) {
-    if (member.id === state.id || member.quarantined || !member.active) continue
-    if (best === undefined || member.match > best.match) best = member
+/** Of those who could take over one that does not mind, and of these the one that lacks least. */
+export function bestOf<T extends { readonly match: number; readonly willing: boolean }>(
+  fit: readonly T[]
+): T | undefined {
+  let best: T | undefined
+  for (const one of fit) {
+    const better = best !== undefined && one.willing === best.willing && one.match > best.match
+    if (best === undefined || better || (one.willing && !best.willing)) best = one
   }
   return best
+}
+
+/** Whom to prefer of the other voters that were heard of late. */
+export function bestSuccessor(state: RaftState): Progress | undefined {
+  return bestOf(
+    state.voters.filter(({ id, quarantined, active }) => id !== state.id && !quarantined && active)
+  )
 }
 
 /**

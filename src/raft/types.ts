@@ -71,7 +71,12 @@ export type RaftMessage =
       commit: number /** ReadIndex round, leader's own counter */
       round: number
     } & Addressed)
-  | ({ type: 'heartbeatAnswer'; round: number; quarantined: boolean } & Addressed)
+  | ({
+      type: 'heartbeatAnswer'
+      round: number
+      quarantined: boolean /** it would rather not lead: others are to be preferred as successors */
+      reluctant: boolean
+    } & Addressed)
   | ({
       type: 'snapshot'
       meta: SnapshotMeta

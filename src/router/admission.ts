@@ -39,7 +39,7 @@ export class Admission {
     const own = ownership.slotEpoch(rows, slot)
     switch (ownership.state(rows, slot)) {
       case 'owned':
-        if (asked === own) return undefined
+        if (asked === own) return this.#behind() ? 'ROUTER_BEHIND' : undefined
         return asked < own ? 'STALE_SLOT' : 'ROUTER_BEHIND'
       case 'sealed':
         return 'SLOT_SEALED'
@@ -48,6 +48,12 @@ export class Admission {
       default:
         return this.#notOurs(asked, slot)
     }
+  }
+
+  /** A later table than this process's has been acted upon: by its own it would route to where somebody lived once. */
+  #behind(): boolean {
+    const { env, machine, rows } = this.#parts
+    return env.table().epoch < machine.ownership.routeEpoch(rows)
   }
 
   /** Why nothing that takes much room may be written now. */

@@ -72,6 +72,11 @@ export class ChannelReceiver {
       env.send(from, packet('TABLE_PULL', {}))
       return
     }
+    if (request.payload.routeEpoch < env.table().epoch && this.#strays(request)) {
+      // The sender shall learn first that it has to send these elsewhere.
+      this.#replies.error(from, request, 'STALE_SLOT')
+      return
+    }
     const inlet = this.#inlet(sourceSet)
     if (inlet === undefined) {
       this.#replies.error(from, request, 'OVERLOADED')
@@ -89,6 +94,13 @@ export class ChannelReceiver {
       return
     }
     this.#propose(inlet, from, request)
+  }
+
+  /** Whether there are items without a member here. */
+  #strays(request: ChannelPacket): boolean {
+    return request.payload.items.some(
+      ({ session }) => this.#routes.route(session).localMembers === 0
+    )
   }
 
   #propose(inlet: Inlet, from: EndpointId, request: ChannelPacket): void {

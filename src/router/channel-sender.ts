@@ -3,10 +3,17 @@ import type { EndpointId } from '../protocol/endpoint.ts'
 import type { PayloadOf } from '../protocol/kinds.ts'
 import { type Packet, packet } from '../protocol/packet.ts'
 import type { RouterParts } from './admission.ts'
-import { writeChannelAcked } from './commands.ts'
+import {
+  commandError,
+  isCommandError,
+  type Redirection,
+  writeChannelAcked,
+  writeRedirect
+} from './commands.ts'
 import type { RouterLimits } from './limits.ts'
 import { OutgoingChannel } from './outgoing-channel.ts'
 import type { Proposals } from './proposals.ts'
+import type { SessionRoutes } from './session-routes.ts'
 
 /** A batch without an answer for so long is given up and sent again, to another replica. */
 const answerMs = 1_000
@@ -19,8 +26,11 @@ const leadsStill = new Set<ErrorCode>([
   'OVERLOADED',
   'DISK_NEARLY_FULL',
   'ROUTER_BEHIND',
+  'STALE_SLOT',
   'PROPOSAL_DROPPED'
 ])
+
+type Batch = Pick<PayloadOf<'CHANNEL'>, 'firstPosition' | 'items'>
 
 interface Outlet {
   readonly channel: OutgoingChannel
@@ -31,6 +41,7 @@ interface Outlet {
 /** The leader's sending ends of the channels to all other sets. */
 export class ChannelSender {
   readonly #parts: RouterParts
+  readonly #routes: SessionRoutes
   readonly #limits: RouterLimits
   readonly #proposals: Proposals
   readonly #nextSequence: () => number
@@ -40,11 +51,13 @@ export class ChannelSender {
 
   constructor(
     parts: RouterParts,
+    routes: SessionRoutes,
     limits: RouterLimits,
     proposals: Proposals,
     nextSequence: () => number
   ) {
     this.#parts = parts
+    this.#routes = routes
     this.#limits = limits
     this.#proposals = proposals
     this.#nextSequence = nextSequence
@@ -121,16 +134,17 @@ export class ChannelSender {
   #pump(channel: OutgoingChannel): void {
     const { env, hints, setId: sourceSet } = this.#parts
     const { targetSet } = channel
+    const routeEpoch = env.table().epoch
     for (;;) {
       const nowMs = env.nowMs()
       const batch = channel.nextBatch(nowMs)
-      if (batch === undefined) return
+      if (batch === undefined || this.#redirect(channel, batch)) return
       const sequence = this.#nextSequence()
       const header = { bootId: env.bootId, sequence, deadlineMs: answerMs }
       const to = hints.endpoint(env.table(), targetSet)
       const sent =
         to !== undefined &&
-        env.send(to, packet('CHANNEL', { sourceSet, targetSet, ...batch }, header))
+        env.send(to, packet('CHANNEL', { sourceSet, targetSet, routeEpoch, ...batch }, header))
       if (!sent) {
         this.#fail(channel)
         return
@@ -138,6 +152,46 @@ export class ChannelSender {
       channel.launched(sequence, batch.items.length, nowMs)
       this.#flights.set(sequence, targetSet)
     }
+  }
+
+  /**
+   * Messages whose members have left the target set since they were queued go to where those live now. Only then may the target, which
+   * has no use for them, acknowledge them. True: the batch has to wait.
+   */
+  #redirect(channel: OutgoingChannel, { firstPosition, items }: Batch): boolean {
+    if (channel.redirecting) return true
+    const { env } = this.#parts
+    const strays: { position: number; redirection: Redirection }[] = []
+    for (const [i, { session, message }] of items.entries()) {
+      const position = firstPosition + i
+      if (channel.redirected.has(position)) continue
+      const route = this.#routes.route(session)
+      const { slot, localMembers } = route
+      const targetSets = route.targetSets.filter(setId => setId !== channel.targetSet)
+      const wanted = targetSets.length < route.targetSets.length
+      // Where the session lives now, the member for whose copy it was queued may be gone nevertheless.
+      const home = env.table().owner(slot)?.setId === channel.targetSet
+      if (wanted && !(home && (targetSets.length > 0 || localMembers !== 0))) continue
+      const redirection = { slot, session, msgid: message.msgid, localMembers, targetSets }
+      strays.push({ position, redirection })
+    }
+    let open = strays.length
+    channel.redirecting = open > 0
+    for (const { position, redirection } of strays) {
+      const writer = this.#proposals.open()
+      const settled = (result: unknown): void => {
+        const done = !isCommandError(result) && (result as { done: boolean }).done
+        if (done) channel.redirected.add(position)
+        channel.redirecting = --open > 0
+      }
+      if (writer === undefined) {
+        settled(commandError('OVERLOADED'))
+        continue
+      }
+      writeRedirect(writer, redirection)
+      this.#proposals.own(settled)
+    }
+    return strays.length > 0
   }
 
   #onAcked(outlet: Outlet, from: EndpointId, answer: Packet<'CHANNEL_OK'>): void {

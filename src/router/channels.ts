@@ -21,6 +21,9 @@ export interface OutboxItem {
   readonly msgid: number
 }
 
+/** More than these in an outbox are not looked through. */
+const waitingMax = 20_000
+
 interface InboxRow extends Row {
   /** Items of the source set up to this position have been applied. */
   applied: number
@@ -111,6 +114,23 @@ export class Channels {
     const bytes = rows.get(blockKey(targetSet, first))
     assert(bytes !== undefined, 'an unacknowledged outbox block exists', { targetSet, first })
     return readBlock(new ByteReader(bytes))
+  }
+
+  /**
+   * Home slots of the sessions whose messages wait in outboxes; undefined while too many wait to look at them all.
+   */
+  waitingSlots(rows: RowReader): ReadonlySet<number> | undefined {
+    const slots = new Set<number>()
+    for (const targetSet of this.targetSets(rows)) {
+      const { acked, last, firstBlock } = this.outbox(rows, targetSet)
+      if (last - acked > waitingMax) return undefined
+      for (let first = firstBlock; first <= last && acked < last; ) {
+        const items = this.block(rows, targetSet, first)
+        for (const { slot } of items) slots.add(slot)
+        first += items.length
+      }
+    }
+    return slots
   }
 
   /** The target applied everything up to `position`: drops the blocks that are wholly acknowledged. */

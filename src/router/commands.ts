@@ -20,7 +20,14 @@ export const commandKinds = {
   fill: 6,
   channelAcked: 7,
   raiseSequence: 8,
-  own: 9
+  own: 9,
+  slotStep: 10,
+  routeEpoch: 11,
+  importMessages: 12,
+  importSessions: 13,
+  importRows: 14,
+  dropRows: 15,
+  redirect: 16
 } as const
 
 /** Why one command of an entry had no effect. */
@@ -188,6 +195,24 @@ export function writeRaiseSequence(
   writer.varint(step)
 }
 
+/** Where a message goes that waits in the outbox of a set which its member has left. */
+export interface Redirection extends AppendRouting {
+  /** Home slot of the session. */
+  readonly slot: number
+  readonly session: string
+  readonly msgid: number
+}
+
+export function writeRedirect(writer: ByteWriter, redirection: Redirection): void {
+  writer.u8(commandKinds.redirect)
+  writer.u16(redirection.slot)
+  writer.string(redirection.session)
+  writer.varint(redirection.msgid)
+  writer.varint(redirection.localMembers)
+  writer.u8(redirection.targetSets.length)
+  for (const setId of redirection.targetSets) writer.string(setId)
+}
+
 export type OwnRun = Omit<SlotRun, 'setId'>
 
 export function writeOwn(writer: ByteWriter, runs: readonly OwnRun[]): void {
@@ -212,7 +237,7 @@ export function readOwnRuns(reader: ByteReader): OwnRun[] {
 }
 
 /** A message behind its length, as a u32 that is patched in: the row is then cut out without decoding it. */
-function writeSized(writer: ByteWriter, message: Message): void {
+export function writeSized(writer: ByteWriter, message: Message): void {
   const at = writer.length
   writer.u32(0)
   writeMessage(writer, message)

@@ -66,6 +66,10 @@ export class Dedup {
     this.#table.touch(row)
   }
 
+  forget(id: string): void {
+    this.#table.forget(id)
+  }
+
   flush(rows: Rows): void {
     this.#table.flush(rows)
   }

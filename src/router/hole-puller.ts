@@ -7,6 +7,10 @@ import type { Hole } from './holes.ts'
 import type { Proposals } from './proposals.ts'
 import type { SessionRoutes } from './session-routes.ts'
 
+interface Renewal extends Pick<Hole, 'slot' | 'session'> {
+  readonly done: () => void
+}
+
 interface Pull {
   readonly session: string
   readonly homeSet: string
@@ -16,7 +20,7 @@ interface Pull {
   state: 'asked' | 'filling' | 'resting'
 }
 
-const pullsMax = 8
+const pullsMax = 32
 const answerMs = 1_000
 const restMs = 200
 const pullMessages = 500
@@ -28,6 +32,8 @@ export class HolePuller {
   readonly #proposals: Proposals
   readonly #nextSequence: () => number
   readonly #pulls = new Map<string, Pull>()
+  /** Copies to be made level with home, whatever they lack. */
+  readonly #renewals = new Map<string, Renewal>()
 
   constructor(
     parts: RouterParts,
@@ -43,6 +49,17 @@ export class HolePuller {
 
   onLeadership(): void {
     this.#pulls.clear()
+    this.#renewals.clear()
+  }
+
+  /** Makes a copy level with what home has when it is asked. @param done not called once leadership is lost. */
+  renew(slot: number, session: string, done: () => void): void {
+    const known = this.#renewals.get(session)
+    const both = (): void => {
+      known?.done()
+      done()
+    }
+    this.#renewals.set(session, { slot, session, done: both })
   }
 
   tick(): void {
@@ -57,6 +74,10 @@ export class HolePuller {
     for (const hole of machine.holes.all(rows).values()) {
       if (this.#pulls.size >= pullsMax) return
       if (!this.#pulls.has(hole.session)) this.#ask(hole, nowMs)
+    }
+    for (const renewal of [...this.#renewals.values()].slice(0, pullsMax)) {
+      if (this.#pulls.size >= pullsMax) return
+      if (!this.#pulls.has(renewal.session)) this.#ask(renewal, nowMs)
     }
   }
 
@@ -76,7 +97,7 @@ export class HolePuller {
     return true
   }
 
-  #ask(hole: Hole, nowMs: number): void {
+  #ask(hole: Pick<Hole, 'slot' | 'session'>, nowMs: number): void {
     const { env, machine, rows, hints, setId } = this.#parts
     const owner = env.table().owner(hole.slot)
     const { session, slot } = hole
@@ -84,6 +105,7 @@ export class HolePuller {
     const homeSet = owner?.setId ?? ''
     const pull: Pull = { session, homeSet, sequence, untilMs: nowMs + answerMs, state: 'asked' }
     this.#pulls.set(session, pull)
+    if (homeSet === setId) this.#renewed(session)
     if (owner === undefined || homeSet === setId) {
       this.#rest(pull)
       return
@@ -106,7 +128,9 @@ export class HolePuller {
   #fill(pull: Pull, answer: Packet<'HISTORY_READ_OK'>): void {
     const { session, messages } = answer.payload
     const hole = this.#parts.machine.holes.all(this.#parts.rows).get(pull.session)
-    if (session !== pull.session || messages.length === 0 || hole === undefined) {
+    const wanted = hole ?? this.#renewals.get(pull.session)
+    if (session !== pull.session || messages.length === 0 || wanted === undefined) {
+      if (messages.length === 0) this.#renewed(pull.session)
       this.#rest(pull)
       return
     }
@@ -116,13 +140,25 @@ export class HolePuller {
       return
     }
     pull.state = 'filling'
-    writeFill(writer, hole.slot, this.#routes.route(session).localMembers, session, messages)
+    writeFill(writer, wanted.slot, this.#routes.route(session).localMembers, session, messages)
     this.#proposals.own(() => {
       if (this.#pulls.get(session) === pull) this.#pulls.delete(session)
     })
   }
 
+  #renewed(session: string): void {
+    const renewal = this.#renewals.get(session)
+    this.#renewals.delete(session)
+    renewal?.done()
+  }
+
+  /** Those behind it get their turn first. */
   #rest(pull: Pull): void {
+    const renewal = this.#renewals.get(pull.session)
+    if (renewal !== undefined) {
+      this.#renewals.delete(pull.session)
+      this.#renewals.set(pull.session, renewal)
+    }
     pull.state = 'resting'
     pull.untilMs = this.#parts.env.nowMs() + restMs
   }

@@ -63,6 +63,13 @@ export class Holes {
     this.#table.touch(row)
   }
 
+  /** Nobody wants the copy any more. */
+  close(rows: RowReader, session: string): void {
+    const row = this.#row(rows)
+    if (!row.holes.delete(session)) return
+    this.#table.touch(row)
+  }
+
   flush(rows: Rows): void {
     this.#table.flush(rows)
   }

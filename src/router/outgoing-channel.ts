@@ -36,6 +36,10 @@ export class OutgoingChannel {
   /** Everything up to here is in flight or acknowledged. */
   sent: number
   flights: Flight[] = []
+  /** Positions whose members have left the target set, and that have been sent after them. */
+  readonly redirected = new Set<number>()
+  /** Some are being sent after them. */
+  redirecting = false
   #retryAtMs = 0
   #backoffMs = firstBackoffMs
   /** After a failure one small batch at a time, until one is acknowledged. */
@@ -77,6 +81,11 @@ export class OutgoingChannel {
 
   launched(sequence: number, items: number, nowMs: number): void {
     this.sent += items
+    const used = this.sent + 1 - this.#freshFirst
+    if (this.#fresh.length > 0 && used > 0) {
+      this.#fresh.splice(0, used)
+      this.#freshFirst += used
+    }
     this.flights.push({ sequence, last: this.sent, sentAtMs: nowMs })
   }
 
@@ -85,6 +94,7 @@ export class OutgoingChannel {
     const flight = this.flights.find(one => one.sequence === sequence)
     const progress = position > this.acked
     this.acked = Math.max(this.acked, position)
+    for (const known of this.redirected) if (known <= position) this.redirected.delete(known)
     if (progress) this.#backoffMs = firstBackoffMs
     if (flight !== undefined && position < flight.last) {
       // Something before it got lost: again from where the target stands.
@@ -126,11 +136,6 @@ export class OutgoingChannel {
       if (items.length > 0 && bytes > this.#limits.channelBytes) break
       items.push({ session, message: decodeMessage(message) })
     }
-    const used = first + items.length - this.#freshFirst
-    if (this.#fresh.length > 0 && used > 0) {
-      this.#fresh.splice(0, used)
-      this.#freshFirst += used
-    }
     return items
   }
 
@@ -149,8 +154,9 @@ export class OutgoingChannel {
     const { machine, rows } = this.#parts
     const { channels } = machine
     let block = this.#block
-    if (block === undefined || position < block.first) {
-      const first = channels.outbox(rows, this.targetSet).firstBlock
+    const { firstBlock: first } = channels.outbox(rows, this.targetSet)
+    // Blocks behind one that is trimmed meanwhile cannot be found from it.
+    if (block === undefined || position < block.first || block.first < first) {
       block = { first, items: channels.block(rows, this.targetSet, first) }
     }
     while (position >= block.first + block.items.length) {

@@ -91,6 +91,10 @@ export class Presence {
     return removed
   }
 
+  forget(id: string): void {
+    this.#table.forget(id)
+  }
+
   flush(rows: Rows): void {
     this.#table.flush(rows)
   }

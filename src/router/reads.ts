@@ -2,11 +2,12 @@ import type { ErrorCode } from '../base/error-codes.ts'
 import { assert, RingsetError } from '../base/errors.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import type { Message, Page } from '../protocol/kinds.ts'
-import type { Packet } from '../protocol/packet.ts'
+import { type Packet, packet } from '../protocol/packet.ts'
 import { checkUid } from '../protocol/session.ts'
 import type { Admission, RouterParts } from './admission.ts'
 import type { RouterLimits } from './limits.ts'
-import { refusalCode } from './proposals.ts'
+import { writeRouteEpoch } from './move-commands.ts'
+import { type Proposals, refusalCode } from './proposals.ts'
 import type { Replies } from './replies.ts'
 import type { SessionRoute, SessionRoutes } from './session-routes.ts'
 import { decodeMessage, getMessage } from './timelines.ts'
@@ -32,7 +33,10 @@ export class Reads {
   readonly #routes: SessionRoutes
   readonly #replies: Replies
   readonly #limits: RouterLimits
+  readonly #proposals: Proposals
   #batch: PendingRead[] = []
+  /** The route epoch that is on its way into the log. */
+  #raising = 0
   #pending = 0
 
   constructor(
@@ -40,18 +44,22 @@ export class Reads {
     admission: Admission,
     routes: SessionRoutes,
     replies: Replies,
-    limits: RouterLimits
+    limits: RouterLimits,
+    proposals: Proposals
   ) {
     this.#parts = parts
     this.#admission = admission
     this.#routes = routes
     this.#replies = replies
     this.#limits = limits
+    this.#proposals = proposals
   }
 
   /** Throws RingsetError for a malformed request. */
   onRequest(from: EndpointId, request: ReadPacket): void {
-    const { code, slot } = this.#check(from, request)
+    const checked = this.#check(from, request)
+    const { slot } = checked
+    const code = checked.code ?? this.#routingRefusal(from, request)
     if (code !== undefined) {
       this.#refuse(from, request, code, slot)
       return
@@ -62,6 +70,29 @@ export class Reads {
     }
     this.#pending++
     this.#batch.push({ from, request })
+  }
+
+  /**
+   * A router that renews a copy must hear of all that was not sent to it: so what was routed by an older table than its own must be in
+   * the log already, and nothing may be routed so any more.
+   */
+  #routingRefusal(from: EndpointId, request: ReadPacket): ErrorCode | undefined {
+    if (request.kind !== 'HISTORY_READ' || !from.startsWith('router/')) return undefined
+    const { env, machine, rows } = this.#parts
+    const { epoch } = env.table()
+    if (request.epoch > epoch) env.send(from, packet('TABLE_PULL', {}))
+    else if (request.epoch <= machine.ownership.routeEpoch(rows)) return undefined
+    else if (this.#raising < epoch) {
+      const writer = this.#proposals.open()
+      if (writer !== undefined) {
+        this.#raising = epoch
+        writeRouteEpoch(writer, epoch)
+        this.#proposals.own(() => {
+          this.#raising = 0
+        })
+      }
+    }
+    return 'ROUTER_BEHIND'
   }
 
   flush(): void {

@@ -63,6 +63,11 @@ export class Requests {
     checkUid(uid)
     checkDeviceId(route.deviceId)
     if (!this.#admitted(from, request, parts.env.table().slotOf(uid))) return
+    if (request.kind === 'REGISTER' && this.#foreign(route.transferId)) {
+      // A late request of a gateway that had the user before its slot came here.
+      this.#refuse(from, request, request.slot, 'MOVED')
+      return
+    }
     const writer = proposals.open()
     if (writer === undefined) {
       replies.error(from, request, 'OVERLOADED')
@@ -103,6 +108,14 @@ export class Requests {
       default:
         throw new RingsetError('INTERNAL', 'a result for a request of another kind')
     }
+  }
+
+  #foreign(transferId: string): boolean {
+    const { env, setId } = this.#with.parts
+    const sets = env.table().table?.sets ?? []
+    return sets.some(
+      set => set.id !== setId && set.transfers.some(transfer => transfer.id === transferId)
+    )
   }
 
   #registered(request: Packet<'REGISTER'>): void {

@@ -184,6 +184,7 @@ describe('channels between sets', () => {
   const batch = (first: number, sourceSet = 's1', targetSet = 's2') => ({
     sourceSet,
     targetSet,
+    routeEpoch: table.epoch,
     firstPosition: first,
     items: [{ session: p2pSession(ann, bob), message: message(first, ann) }]
   })

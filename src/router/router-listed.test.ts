@@ -57,6 +57,25 @@ describe('a replica that the table does not list', () => {
     expect(hear(asksForVote)).toBe(1)
   })
 
+  it('says once that it was removed, and nothing while it waits to be added', () => {
+    const world = new RouterWorld(oneSetTable(1), ['s1'])
+    const group = world.groups.get('s1')!
+    const { env } = world.node('s1', 3)
+    const told = () => env.events.filter(({ event }) => event === 'replica_removed').length
+    world.pass(100)
+    expect(told()).toBe(0)
+    const { term } = group
+    group.term = 0
+    world.adopt(tableWith(2, [1, 2]))
+    world.pass(100)
+    expect(told()).toBe(0)
+    group.term = term
+    world.pass(100)
+    world.adopt(tableWith(3, [1, 2]))
+    world.pass(100)
+    expect(told()).toBe(1)
+  })
+
   it('goes on while it leads, so that it can hand over', () => {
     const world = new RouterWorld(oneSetTable(1), ['s1'])
     world.lead('s1', 3)

@@ -1,8 +1,6 @@
 import { ByteReader } from '../base/bytes.ts'
-import { crc32OfString } from '../base/crc32.ts'
 import { RingsetError } from '../base/errors.ts'
 import { hardLimits, type Route, route as routeField } from '../protocol/kinds.ts'
-import { parseSession } from '../protocol/session.ts'
 import type { Rows, StateMachine } from '../raft/state-machine.ts'
 import { Channels } from './channels.ts'
 import {
@@ -17,10 +15,12 @@ import {
 import { CountersTable } from './counters.ts'
 import { Dedup } from './dedup.ts'
 import { Holes } from './holes.ts'
+import { Members } from './members.ts'
 import { Ownership } from './ownership.ts'
 import { Presence, type Registration } from './presence.ts'
 import { Sequences } from './sequences.ts'
 import { type SessionRow, Sessions } from './sessions.ts'
+import { SlotRows } from './slot-rows.ts'
 import { decodeMessage, getMessage, layMessage, putMessage } from './timelines.ts'
 import { Transfers } from './transfers.ts'
 import { UserIndex } from './user-index.ts'
@@ -81,6 +81,8 @@ export class RouterMachine implements StateMachine {
   readonly holes = new Holes()
   readonly sequences: Sequences
   readonly counters = new CountersTable()
+  readonly members = new Members(this)
+  readonly #slotRows: SlotRows
 
   readonly #listener: MachineListener
   #slotCount = 0
@@ -88,6 +90,7 @@ export class RouterMachine implements StateMachine {
 
   constructor(listener: MachineListener, sizes: CacheSizes = defaultCacheSizes) {
     this.#listener = listener
+    this.#slotRows = new SlotRows(this, listener)
     this.sessions = new Sessions(sizes.sessions)
     this.dedup = new Dedup(sizes.dedup)
     this.presence = new Presence(this.transfers, sizes.presence)
@@ -153,6 +156,21 @@ export class RouterMachine implements StateMachine {
         return this.#raiseSequence(reader, rows)
       case commandKinds.own:
         return { taken: this.ownership.own(rows, this.#slotCount, readOwnRuns(reader)) }
+      case commandKinds.slotStep:
+        return this.#slotRows.step(reader, rows, this.#slotCount)
+      case commandKinds.routeEpoch:
+        this.ownership.raiseRouteEpoch(rows, reader.varint())
+        return { done: true }
+      case commandKinds.importMessages:
+        return this.#slotRows.importMessages(reader, rows)
+      case commandKinds.importSessions:
+        return this.#slotRows.importSessions(reader, rows, this.#slotCount)
+      case commandKinds.importRows:
+        return this.#slotRows.importRows(reader, rows)
+      case commandKinds.redirect:
+        return this.#slotRows.redirect(reader, rows, this.#slotCount)
+      case commandKinds.dropRows:
+        return this.#slotRows.dropRows(reader, rows, this.#slotCount)
       default:
         throw new RingsetError('INTERNAL', 'an entry holds an unknown command', { kind })
     }
@@ -190,6 +208,8 @@ export class RouterMachine implements StateMachine {
     }
 
     const row = this.sessions.get(rows, slot, session)
+    if (this.members.leaving(rows, row, localMembers, this.#slotCount))
+      return commandError('SLOT_SEALED')
     const msgid = row.latest + 1
     const message = layMessage(msgid, this.#wallMs, data, fromStart, typeEnd, bodyStart + bodyBytes)
     this.#extend(rows, row, localMembers, message)
@@ -231,28 +251,9 @@ export class RouterMachine implements StateMachine {
     }
     row.latest++
     putMessage(rows, row.slot, row.session, row.latest, message)
-    if ((localMembers & ~row.localMembers) !== 0) this.#index(rows, row, localMembers)
+    this.members.index(rows, row, localMembers, this.#slotCount)
     this.sessions.touch(row)
     this.#listener.appended(row, row.latest, message)
-  }
-
-  /** The session is new to some members of this set. */
-  #index(rows: Rows, row: SessionRow, localMembers: number): void {
-    const parts = parseSession(row.session)
-    const members = parts.type === 'p2p' ? parts.members : []
-    for (const [i, uid] of members.entries()) {
-      const bit = 1 << i
-      if ((localMembers & bit) === 0 || (row.localMembers & bit) !== 0) continue
-      row.localMembers |= bit
-      // A conversation with oneself has one member twice.
-      if (i > 0 && members[0] === uid && (row.localMembers & 1) !== 0) continue
-      const slot = crc32OfString(uid) % this.#slotCount
-      if (this.users.add(rows, slot, uid, row.session)) {
-        const counters = this.counters.get(rows)
-        counters.users++
-        this.counters.touch(counters)
-      }
-    }
   }
 
   #register(reader: ByteReader, rows: Rows): Registration | CommandError {
@@ -320,11 +321,22 @@ export class RouterMachine implements StateMachine {
     localMembers: number,
     message: Buffer
   ): 'done' | 'full' {
-    const state = this.ownership.state(rows, slot)
-    if (state !== 'none' && state !== 'gone') return 'done'
+    // Its member has left meanwhile: whoever has taken the member in pulls it from home.
+    if (localMembers === 0) {
+      this.holes.close(rows, session)
+      return 'done'
+    }
     const row = this.sessions.get(rows, slot, session)
     const msgid = new ByteReader(message).varint()
-    if (msgid <= row.latest) return 'done'
+    const state = this.ownership.state(rows, slot)
+    if (this.members.leaving(rows, row, localMembers, this.#slotCount)) return 'full'
+    if (state === 'owned' || msgid <= row.latest) {
+      // The session may have come with its slot, before its member here has heard of it.
+      if (row.latest > 0) this.members.index(rows, row, localMembers, this.#slotCount)
+      return 'done'
+    }
+    // Its home is elsewhere already, and this set has yet to learn of it.
+    if (state === 'sealed') return 'full'
     if (msgid > row.latest + 1) {
       return this.holes.open(rows, slot, session, msgid, localMembers) ? 'done' : 'full'
     }

@@ -2,9 +2,9 @@ import { RingsetError } from '../base/errors.ts'
 import { Announcer } from '../protocol/announcer.ts'
 import { arbiterEndpoint, type EndpointId, routerEndpoint } from '../protocol/endpoint.ts'
 import type { PayloadOf } from '../protocol/kinds.ts'
-import { type Packet, packet } from '../protocol/packet.ts'
+import { type Packet, packet, priorities } from '../protocol/packet.ts'
 import type { Role, RoleEnv } from '../protocol/role.ts'
-import { decodeRaftMessage, encodeRaftMessage } from '../raft/codec.ts'
+import { decodeRaftMessage, encodeRaftMessage, mayOvertake } from '../raft/codec.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
 import type { RaftMessage } from '../raft/types.ts'
 import { Admission, type RouterParts } from './admission.ts'
@@ -16,11 +16,12 @@ import { HolePuller } from './hole-puller.ts'
 import { LeaderHints } from './leader-hints.ts'
 import { Leases } from './leases.ts'
 import { defaultRouterLimits, type RouterLimits } from './limits.ts'
+import { SlotMover } from './moves/slot-mover.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
 import { Replies } from './replies.ts'
 import { Requests } from './requests.ts'
-import { defaultCacheSizes, RouterMachine } from './router-machine.ts'
+import { defaultCacheSizes, type MachineListener, RouterMachine } from './router-machine.ts'
 import type { RouterOptions, RouterStatus } from './router-options.ts'
 import { SequenceDispenser } from './sequence-dispenser.ts'
 import { SessionRoutes } from './session-routes.ts'
@@ -51,9 +52,11 @@ export class Router implements Role {
   readonly #receiver: ChannelReceiver
   readonly #puller: HolePuller
   readonly #slots: SlotTaker
+  readonly #mover: SlotMover
   readonly #announcer: Announcer
   #ledTerm = 0
   #elected = false
+  #removalTold = false
   #sequence = 0
   #messages = 0
   #stoppingSinceMs: number | undefined
@@ -63,22 +66,7 @@ export class Router implements Role {
     this.#options = options
     this.#limits = { ...defaultRouterLimits, ...options.limits }
     const { setId, replicaId } = options
-    this.#machine = new RouterMachine(
-      {
-        appended: (row, msgid, message) => {
-          this.#messages++
-          this.#delivery.appended(row, msgid, message, this.#isLeader())
-        },
-        queued: (targetSet, position, row, message) => {
-          if (this.#ledTerm !== 0) this.#sender.queued(targetSet, position, row.session, message)
-        },
-        replaced: (by, old) => {
-          if (!this.#isLeader()) return
-          for (const [to, evict] of evictions(by, old)) env.send(to, evict)
-        }
-      },
-      options.cacheSizes ?? defaultCacheSizes
-    )
+    this.#machine = new RouterMachine(this.#listener(), options.cacheSizes ?? defaultCacheSizes)
     this.#replica = options.replica(
       this.#machine,
       message => this.#sendRaft(message),
@@ -102,7 +90,14 @@ export class Router implements Role {
     })
     const { transferLeaseMs } = options
     const proposals = this.#proposals
-    this.#reads = new Reads(parts, this.#admission, this.#routes, this.#replies, this.#limits)
+    this.#reads = new Reads(
+      parts,
+      this.#admission,
+      this.#routes,
+      this.#replies,
+      this.#limits,
+      proposals
+    )
     this.#delivery = new Delivery(parts, this.#routes)
     this.#leases = new Leases(parts, this.#admission, proposals, this.#replies, transferLeaseMs)
     this.#sequences = new SequenceDispenser(parts, proposals, this.#replies)
@@ -116,7 +111,7 @@ export class Router implements Role {
       leases: this.#leases,
       sequences: this.#sequences
     })
-    this.#sender = new ChannelSender(parts, this.#limits, proposals, nextSequence)
+    this.#sender = new ChannelSender(parts, this.#routes, this.#limits, proposals, nextSequence)
     this.#receiver = new ChannelReceiver(
       parts,
       this.#admission,
@@ -126,12 +121,33 @@ export class Router implements Role {
     )
     this.#puller = new HolePuller(parts, this.#routes, proposals, nextSequence)
     this.#slots = new SlotTaker(parts, proposals)
+    const moving = {
+      ...{ parts, routes: this.#routes, proposals, nextSequence },
+      ...{ admission: this.#admission, replies: this.#replies }
+    }
+    this.#mover = new SlotMover(moving, this.#puller, () => this.#arbiters())
     this.#announcer = new Announcer(
       env,
       () => this.#arbiters(),
       () => this.#announcement(),
       options.announceMs
     )
+  }
+
+  #listener(): MachineListener {
+    return {
+      appended: (row, msgid, message) => {
+        this.#messages++
+        this.#delivery.appended(row, msgid, message, this.#isLeader())
+      },
+      queued: (targetSet, position, row, message) => {
+        if (this.#ledTerm !== 0) this.#sender.queued(targetSet, position, row.session, message)
+      },
+      replaced: (by, old) => {
+        if (!this.#isLeader()) return
+        for (const [to, evict] of evictions(by, old)) this.#env.send(to, evict)
+      }
+    }
   }
 
   start(): void {
@@ -144,13 +160,15 @@ export class Router implements Role {
   tick(): void {
     // Not in the table: not added yet, or removed. It keeps still, so that it can neither disturb the group nor found another.
     const quiet = !this.listed() && !this.#isLeader()
-    if (!quiet) this.#replica.tick()
+    if (quiet) this.#noticeRemoval()
+    else this.#replica.tick()
     this.#followLeadership()
     if (this.#ledTerm !== 0) {
       this.#leases.tick()
       this.#sender.tick()
       this.#puller.tick()
       this.#slots.tick()
+      this.#mover.tick()
     }
     if (!quiet) this.#announcer.tick()
   }
@@ -210,6 +228,19 @@ export class Router implements Role {
     return set === undefined || set.routers.some(router => router.replicaId === replicaId)
   }
 
+  /** Slots that are on their way, or whose move is not through here. */
+  unsettledSlots(): readonly number[] {
+    return this.#machine.ownership.unsettled({ get: key => this.#replica.getRow(key) })
+  }
+
+  /** Who knows a term of the group and is not listed was a member once; others wait to be added. */
+  #noticeRemoval(): void {
+    if (this.#removalTold || this.#replica.term() === 0) return
+    this.#removalTold = true
+    const { setId, replicaId } = this.#options
+    this.#env.log.warn('replica_removed', { setId, replicaId, term: this.#replica.term() })
+  }
+
   /** Counts and positions for people and metrics. */
   status(): RouterStatus {
     const { commit, applied, quarantined } = this.#replica.status()
@@ -263,6 +294,13 @@ export class Router implements Role {
       case 'RENEW':
         this.#leases.onRenew(from, received)
         break
+      case 'SLOT_READ':
+        this.#mover.source.onRead(from, received)
+        break
+      case 'SLOT_READ_OK':
+      case 'MOVE_REPORT_OK':
+        this.#mover.onAnswer(from, received)
+        break
       case 'CHANNEL_OK':
       case 'HISTORY_READ_OK':
       case 'ERROR':
@@ -292,13 +330,15 @@ export class Router implements Role {
   ): void {
     if (answer.bootId !== this.#env.bootId || this.#announcer.onPacket(answer)) return
     if (answer.kind === 'ANNOUNCE_OK') return
+    if (answer.kind === 'ERROR' && this.#mover.onAnswer(from, answer)) return
     if (answer.kind !== 'HISTORY_READ_OK' && this.#sender.onAnswer(from, answer)) return
     if (answer.kind !== 'CHANNEL_OK') this.#puller.onAnswer(from, answer)
   }
 
   #sendRaft(message: RaftMessage): void {
     const to = routerEndpoint(this.#options.setId, message.to)
-    this.#env.send(to, packet('RAFT', { data: encodeRaftMessage(message) }))
+    const priority = mayOvertake(message) ? priorities.urgent : priorities.normal
+    this.#env.send(to, packet('RAFT', { data: encodeRaftMessage(message) }, { priority }))
   }
 
   /** Everything kept in a leader's memory begins and ends with a term of leadership. */
@@ -319,6 +359,7 @@ export class Router implements Role {
     this.#receiver.onLeadership()
     this.#puller.onLeadership()
     this.#slots.onLeadership(leading)
+    this.#mover.onLeadership()
   }
 
   /** Also while entries of former terms are still being applied, before it serves. */

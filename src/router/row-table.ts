@@ -54,6 +54,12 @@ export class RowTable<T extends Row> {
     return row
   }
 
+  /** What is held of the row called `id` is not true any more. Not for a row that the present entry has touched. */
+  forget(id: string): void {
+    this.#young.delete(id)
+    this.#old.delete(id)
+  }
+
   touch(row: T): void {
     if (row.dirty) return
     row.dirty = true

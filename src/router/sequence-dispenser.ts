@@ -17,6 +17,8 @@ interface Asked {
 interface Dispenser {
   readonly name: string
   readonly slot: number
+  /** Of the ownership under which its range was raised. */
+  slotEpoch: number
   next: number
   last: number
   /** How far the next raise goes. */
@@ -67,7 +69,7 @@ export class SequenceDispenser {
   /** An admitted request of the slot's owner. */
   onRequest(from: EndpointId, request: SequencePacket): void {
     const { name, count } = request.payload
-    const dispenser = this.#dispenser(name, request.slot)
+    const dispenser = this.#dispenser(name, request)
     if (dispenser === undefined || this.#waiting >= waitingMax) {
       this.#replies.error(from, request, 'OVERLOADED')
       return
@@ -97,8 +99,13 @@ export class SequenceDispenser {
 
   #serve(asked: Asked): void {
     const { name, count } = asked.request.payload
-    const dispenser = this.#dispenser(name, asked.request.slot)
-    if (dispenser === undefined) this.#answerError(asked, 'OVERLOADED')
+    const { slot, slotEpoch } = asked.request
+    const { machine, rows } = this.#parts
+    // The slot may have gone meanwhile, and its new set have handed out higher numbers.
+    const moved = machine.ownership.refusal(rows, slot, slotEpoch)
+    const dispenser = this.#dispenser(name, asked.request)
+    if (moved !== undefined) this.#answerError(asked, moved)
+    else if (dispenser === undefined) this.#answerError(asked, 'OVERLOADED')
     else if (!this.#suffices(dispenser, count)) this.#await(dispenser, asked)
     else {
       this.#waiting--
@@ -122,13 +129,19 @@ export class SequenceDispenser {
     this.#replies.error(from, request, code)
   }
 
-  #dispenser(name: string, slot: number): Dispenser | undefined {
+  #dispenser(name: string, { slot, slotEpoch }: SequencePacket): Dispenser | undefined {
     const known = this.#dispensers.get(name)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      // The slot was elsewhere since: what is left of the range is below what was handed out there.
+      if (known.slotEpoch !== slotEpoch) known.last = known.next - 1
+      known.slotEpoch = slotEpoch
+      return known
+    }
     if (this.#dispensers.size >= dispensersMax && !this.#makeRoom()) return undefined
     const fresh: Dispenser = {
       name,
       slot,
+      slotEpoch,
       next: 1,
       last: 0,
       step: firstStep,

@@ -39,6 +39,10 @@ export class Sequences {
     return { first, last: row.ceiling }
   }
 
+  forget(id: string): void {
+    this.#table.forget(id)
+  }
+
   flush(rows: Rows): void {
     this.#table.flush(rows)
   }

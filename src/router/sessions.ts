@@ -47,6 +47,15 @@ export class Sessions {
     )
   }
 
+  /** Nobody here has a share in the session any more. */
+  clear(row: SessionRow): void {
+    row.latest = 0
+    row.first = 0
+    row.localMembers = 0
+    row.targetSets = none
+    this.#table.touch(row)
+  }
+
   touch(row: SessionRow): void {
     this.#table.touch(row)
   }
@@ -76,6 +85,8 @@ function readSession(row: SessionRow, reader: ByteReader): void {
 }
 
 function writeSession(row: SessionRow, writer: ByteWriter): void {
+  // Nobody here has a share in it.
+  if (row.latest === 0 && row.localMembers === 0) return
   writer.varint(row.latest)
   writer.varint(row.first)
   writer.varint(row.localMembers)

@@ -5,7 +5,7 @@ import { slotPrefix, sortable } from './row-keys.ts'
 import type { RowReader } from './row-table.ts'
 import { putVarint, varintBytes } from './varint.ts'
 
-const timelineKey = (slot: number, session: string, msgid: number): string =>
+export const timelineKey = (slot: number, session: string, msgid: number): string =>
   `${slotPrefix(slot)}/timeline/${session}/${sortable(msgid)}`
 
 /** A row is a `message` exactly as kinds.ts encodes it, so that bytes are copied, never re-encoded. */

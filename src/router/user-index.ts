@@ -64,6 +64,12 @@ export class UserIndex {
     return true
   }
 
+  /** @param user the user's row; else a page of sessions. */
+  forget(user: boolean, id: string): void {
+    if (user) this.#users.forget(id)
+    else this.#pages.forget(id)
+  }
+
   flush(rows: Rows): void {
     this.#users.flush(rows)
     this.#pages.flush(rows)

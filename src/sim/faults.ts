@@ -1,5 +1,8 @@
 import type { Prng } from '../base/prng.ts'
+import { isMember, isQuorum } from './member-watch.ts'
+import { changeMembers, handOver } from './operations.ts'
 import type { SimProcess } from './sim-process.ts'
+import { abortMove, moveSlots } from './slot-operations.ts'
 import { exponential, type FaultKind, pick, shuffled } from './swarm.ts'
 import { arbiterGroup } from './topology.ts'
 import type { World } from './world.ts'
@@ -71,6 +74,21 @@ export class Fault {
       case 'newDisk':
         this.#disturbDisk(kind, node, forMs)
         break
+      case 'crashInstall':
+        this.#crashInstall(node)
+        break
+      case 'changeMembers':
+        this.#changeMembers(forMs)
+        break
+      case 'moveSlots':
+        moveSlots(this.#world, random)
+        break
+      case 'abortMove':
+        abortMove(this.#world, random)
+        break
+      case 'handOver':
+        handOver(this.#world, random)
+        break
       default:
         this.#disturbNetwork(kind, node, forMs)
     }
@@ -112,17 +130,47 @@ export class Fault {
     }
   }
 
-  /** Only one replica of a group at a time may have lost data, else there is nothing to recover from. */
+  /** Only where the others can go on without it and heal it, whatever becomes of a change of members under way. */
   #loseData(kind: FaultKind, node: SimProcess, forMs: number): void {
-    const group = node.replicas[0]?.group
-    if (group === undefined || group === arbiterGroup) return
-    const sound = this.#group(group).every(({ alive, disk }) => alive && disk.sound)
-    if (!sound) return
+    const lost = node.replicas[0]
+    if (lost === undefined || lost.group === arbiterGroup) return
+    const { group, replicaId } = lost
+    const { memberWatch } = this.#world
+    const possible = memberWatch.possible(group)
+    const members = this.#replicas(group).filter(({ id }) => possible.some(it => isMember(it, id)))
+    const sound = members.every(({ node: { alive, disk } }) => alive && disk.sound)
+    const others = members.map(({ id }) => id).filter(id => id !== replicaId)
+    if (!sound || !possible.every(membership => isQuorum(membership, others))) return
     node.crash('killed', 0)
-    if (kind === 'wipe') node.drive.wipe()
-    else if (kind === 'newDisk') node.replaceDisk()
-    else node.drive.damageLog(entries => this.#random.below(entries + 1))
+    if (kind === 'newDisk') node.replaceDisk()
+    else if (kind === 'logDamage') node.drive.damageLog(entries => this.#random.below(entries + 1))
+    else node.drive.wipe()
     this.#startLater(node, forMs)
+  }
+
+  /** Now and then the leader dies before the change is through. */
+  #changeMembers(forMs: number): void {
+    const random = this.#random
+    const leader = changeMembers(this.#world, random)
+    if (leader === undefined || random.below(4) > 0) return
+    this.#after(exponential(random, 20), () => this.#crash(leader, 'killed', forMs))
+  }
+
+  /** Some process, as a rule this one, dies while it receives a snapshot. */
+  #crashInstall(node: SimProcess): void {
+    const random = this.#random
+    const { replicaWatch } = this.#world
+    const delayMs = exponential(random, pick(random, [1, 10, 50]))
+    const kept = pick(random, [0, 1, 1_000_000, 1_000_000])
+    const forMs = exponential(random, 100)
+    replicaWatch.onInstall(receiver =>
+      this.#after(delayMs, () => {
+        if (!replicaWatch.installing(receiver)) return
+        receiver.crash('killed', kept)
+        this.#startLater(receiver, forMs)
+      })
+    )
+    this.#loseData('wipe', node, exponential(random, 300))
   }
 
   #disturbNetwork(kind: FaultKind, node: SimProcess, forMs: number): void {
@@ -195,6 +243,12 @@ export class Fault {
   #group(group: string): SimProcess[] {
     const { topology } = this.#world
     return topology.replicasOf(group).map(({ nodeId }) => this.#world.node(nodeId))
+  }
+
+  #replicas(group: string): { id: number; node: SimProcess }[] {
+    return this.#world.topology.replicasOf(group).map(({ replicaId: id, nodeId }) => {
+      return { id, node: this.#world.node(nodeId) }
+    })
   }
 
   /** Without power at once, and rather while something is on its way to a disk. */

@@ -18,6 +18,20 @@ export const markNames = [
   'install interrupted by a crash',
   'install resumed',
   'quarantined replica healed',
+  // Members
+  'joint change completed',
+  'leader changed in joint state',
+  'learner promoted',
+  'learner promoted while it lags',
+  'leader voted out',
+  'change refused as unsafe',
+  'removed replica still campaigns',
+  'group went on with a majority',
+  // Slots
+  'slot sent on its way',
+  'slot moved',
+  'slot unsealed',
+  'arrival of a slot called off',
   // Routers
   'proposal dropped by a leader change',
   'duplicate answered after a leader change',

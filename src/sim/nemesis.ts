@@ -1,6 +1,7 @@
 import { Prng } from '../base/prng.ts'
 import { Fault } from './faults.ts'
-import { exponential, type FaultKind } from './swarm.ts'
+import { expendable } from './survivors.ts'
+import { exponential, type FaultKind, pick } from './swarm.ts'
 import type { World } from './world.ts'
 
 /** A fault that was due in a run. The same seed has the same ones at the same times, whatever becomes of the cluster. */
@@ -52,10 +53,14 @@ export class Nemesis {
     new Fault(world, new Prng(world.seed, `fault ${number}`), this.#after).do(kind)
   }
 
-  /** Ends all faults: everything is mended, everybody runs. */
+  /** Ends all faults: everything is mended, everybody runs, or everybody but a minority of each group. */
   stop(): void {
     this.#stopped = true
-    const { nodes, devices, network } = this.#world
+    const { nodes, devices, network, swarm, seed } = this.#world
+    const random = new Prng(seed, 'lasting')
+    const dead = swarm.lasting ? expendable(this.#world, random) : []
+    if (dead.length > 0) this.#world.marks.hit('group went on with a majority')
+    for (const node of dead) node.retire(pick(random, ['killed', 'powerLoss']))
     for (const from of nodes) for (const to of nodes) network.setCut(from, to, false)
     for (const device of devices) device.muted = false
     for (const node of nodes) {

@@ -1,17 +1,13 @@
 import { crc32 } from '../base/crc32.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
 import type { GroupStore } from '../raft/store.ts'
-import type { Membership, RaftMessage, ReplicaId } from '../raft/types.ts'
+import type { RaftMessage, ReplicaId } from '../raft/types.ts'
 import { SimFailure } from './invariants.ts'
 import type { Site } from './mutants/mutant.ts'
 import type { SimProcess } from './sim-process.ts'
 import type { World } from './world.ts'
 
-/** An entry could have been committed by an earlier membership than the one of who applies it first. */
-const membershipsKept = 3
-
 interface GroupFacts {
-  readonly memberships: Membership[]
   electedTerm: number
   /** Who was asked to lead. */
   successor: ReplicaId
@@ -23,8 +19,10 @@ export class ReplicaWatch {
   readonly #groups = new Map<string, GroupFacts>()
   /** Replica → last index that was on its disk when the disk lost data. */
   readonly #lost = new Map<string, number>()
-  /** Replicas that receive a snapshot, by process. */
-  readonly #installing = new Map<SimProcess, number>()
+  /** Processes that receive a snapshot. */
+  readonly #installing = new Set<SimProcess>()
+  /** Wait for the next one that begins to. */
+  #installs: ((process: SimProcess) => void)[] = []
 
   constructor(world: World) {
     this.#world = world
@@ -33,7 +31,7 @@ export class ReplicaWatch {
   #factsOf(group: string): GroupFacts {
     let facts = this.#groups.get(group)
     if (facts === undefined) {
-      facts = { memberships: [], electedTerm: 0, successor: 0 }
+      facts = { electedTerm: 0, successor: 0 }
       this.#groups.set(group, facts)
     }
     return facts
@@ -67,15 +65,29 @@ export class ReplicaWatch {
     else if (event === 'transfer_instance_expired') marks.hit('transfer expired while it ran')
     else if (event === 'snapshot_receive_started') {
       if ('held' in facts && Number(facts.held) > 0) marks.hit('install resumed')
-      this.#installing.set(process, process.life)
+      this.#installing.add(process)
+      const waiting = this.#installs
+      this.#installs = []
+      for (const begun of waiting) begun(process)
     } else if (event === 'snapshot_installed') {
       this.#installing.delete(process)
       marks.hit('snapshot installed')
     }
   }
 
-  sent(message: RaftMessage, { group }: Site): void {
+  /** `begun` is called once, with the next process that begins to receive a snapshot. */
+  onInstall(begun: (process: SimProcess) => void): void {
+    this.#installs.push(begun)
+  }
+
+  installing(process: SimProcess): boolean {
+    return this.#installing.has(process)
+  }
+
+  sent(message: RaftMessage, site: Site): void {
+    const { group } = site
     const { type, from, to, term } = message
+    if (type === 'preVote') this.#world.memberWatch.campaigns(site)
     if (type === 'timeoutNow') this.#factsOf(group).successor = to
     else if (type === 'vote') this.#world.invariants.votes(group, term, from, from)
     else if (type === 'voteAnswer' && message.granted) {
@@ -83,9 +95,9 @@ export class ReplicaWatch {
     }
   }
 
-  /** Watches what is written; a store serves one life of a replica. */
-  store(store: GroupStore): void {
-    const { marks } = this.#world
+  /** Watches what is written; a store serves one life of a replica. @param api of the replica, once it is there. */
+  store(store: GroupStore, site: Site, api: () => ReplicaApi): void {
+    const { marks, memberWatch } = this.#world
     const write = store.write.bind(store)
     const openSnapshot = store.openSnapshot.bind(store)
     let open = 0
@@ -94,6 +106,7 @@ export class ReplicaWatch {
       if (written.compactTo !== undefined && open > 0) {
         marks.hit('snapshot sent while the log is trimmed')
       }
+      if (written.entries !== undefined) memberWatch.written(written.entries, store, api(), site)
       write(written, done)
     }
     store.openSnapshot = () => {
@@ -149,8 +162,9 @@ export class ReplicaWatch {
         `${process.nodeId} leads ${group} in term ${term} without entry ${newest!.index}`
       )
     }
-    const { commit, lastIndex } = api.status()
+    const { commit, lastIndex, membership } = api.status()
     const facts = this.#factsOf(group)
+    if (membership.outgoing.length > 0) marks.hit('leader changed in joint state')
     // The entry that opens its term is its own.
     if (lastIndex - 1 > commit) marks.hit('leader elected with an uncommitted tail')
     if (facts.electedTerm > 0 && term > facts.electedTerm + 1) marks.hit('term without a leader')
@@ -181,32 +195,25 @@ export class ReplicaWatch {
   }
 
   /** A replica has applied an entry. */
-  applied(
-    api: ReplicaApi,
-    { group, replicaId }: Site,
-    index: number,
-    data: Buffer,
-    effect: number
-  ): void {
+  applied(api: ReplicaApi, site: Site, index: number, data: Buffer, effect: number): void {
+    const { group, replicaId } = site
     const by = `${group}/${replicaId}`
     const entry = { data: crc32(data), effect, by, term: api.term() }
-    if (this.#world.invariants.applied(group, index, entry)) {
-      this.#judgeDisks(api, index, data, group)
+    const first = this.#world.invariants.applied(group, index, entry)
+    this.#world.slotWatch.applied(site, first)
+    if (first) {
+      this.#judgeDisks(api, index, data, site)
     }
   }
 
   /** Whoever applies an entry first: by then a majority of the disks has it. */
-  #judgeDisks(api: ReplicaApi, index: number, data: Buffer, group: string): void {
-    const { memberships } = this.#factsOf(group)
-    const { membership } = api.status()
-    const last = memberships.at(-1)
-    if (last === undefined || !sameMembers(last, membership)) memberships.push(membership)
-    if (memberships.length > membershipsKept) memberships.shift()
+  #judgeDisks(api: ReplicaApi, index: number, data: Buffer, site: Site): void {
+    const { group } = site
     const holders = this.#world.topology
       .replicasOf(group)
       .filter(({ nodeId, replicaId }) => this.#holds(nodeId, `${group}/${replicaId}`, index, data))
       .map(({ replicaId }) => replicaId)
-    if (memberships.some(members => isQuorum(members, holders))) return
+    if (this.#world.memberWatch.decided(api, index, holders, site)) return
     throw new SimFailure(
       'quorum',
       `entry ${index} of ${group} is applied and only on the disks of ${holders.join(', ') || 'nobody'}`
@@ -220,15 +227,4 @@ export class ReplicaWatch {
     if (index <= image.startIndex) return true
     return image.entries[index - image.startIndex - 1]?.data.equals(data) === true
   }
-}
-
-function sameMembers(a: Membership, b: Membership): boolean {
-  return a === b || JSON.stringify(a) === JSON.stringify(b)
-}
-
-function isQuorum({ voters, outgoing }: Membership, holders: readonly ReplicaId[]): boolean {
-  return [voters, outgoing].every(half => {
-    const count = half.filter(id => holders.includes(id)).length
-    return half.length === 0 || count > half.length / 2
-  })
 }

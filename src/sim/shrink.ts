@@ -20,6 +20,8 @@ const plainer: readonly Partial<Swarm>[] = [
   { wire: false },
   { carry: 'stamp' },
   { tiny: false },
+  { lasting: false },
+  { snapshotChunkBytes: 128 * 1024 },
   { drift: 0 },
   { diskSpikes: 0 },
   { trailingEntries: 10_000 },

@@ -126,7 +126,8 @@ export class SimNetwork {
     const envelope: Envelope = {
       from: fromEndpoint,
       to: toEndpoint,
-      packet: sent,
+      // As the real link stamps it.
+      packet: { ...sent, epoch } as Packet,
       epoch,
       table: undefined
     }

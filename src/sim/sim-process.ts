@@ -18,7 +18,8 @@ const leaveMs = 8_000
 /** How long the copy of the table on disk lags behind. */
 const tableWriteMs = 5
 
-interface HostedReplica {
+export interface HostedReplica {
+  readonly endpoint: EndpointId
   readonly group: string
   readonly replicaId: number
   readonly api: ReplicaApi
@@ -48,6 +49,8 @@ export class SimProcess {
   paused = false
   /** False while its machine is without power: nobody is told that it is gone. */
   powered = true
+  /** It never runs again. */
+  retired = false
   /** Asked to stop in order, and on its way. */
   leaving = false
   bootId = 0
@@ -100,6 +103,7 @@ export class SimProcess {
   // Life
 
   start(): void {
+    if (this.retired) return
     this.alive = true
     this.paused = false
     this.powered = true
@@ -145,6 +149,12 @@ export class SimProcess {
     this.drive.crash(keepUnsynced)
     this.world.network.stopped(this, kind)
     this.world.gates.stopped(this, kind)
+  }
+
+  /** Dies for ever. */
+  retire(kind: 'killed' | 'powerLoss'): void {
+    this.retired = true
+    this.crash(kind, 0)
   }
 
   /** Nothing is left of what was on its disk; call while the process is down. */
@@ -277,7 +287,8 @@ export class SimProcess {
     const home = this.world.network.homeOf(to)
     if (home !== this)
       return home !== undefined && this.world.network.send(this, home, from, to, sent)
-    this.#local.push({ to, from, packet: sent })
+    const { epoch } = this.keeper.view()
+    this.#local.push({ to, from, packet: { ...sent, epoch } as Packet })
     this.#scheduleTurn()
     return true
   }

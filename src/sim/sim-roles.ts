@@ -50,7 +50,6 @@ const tinyLimits = {
   channelItems: 2,
   channelWindow: 1
 }
-const tinyChunkBytes = 256
 const tinyCaches = { sessions: 2, dedup: 1, presence: 1, users: 1 }
 
 function raftConfig(tickMs: number): Omit<RaftConfig, 'id'> {
@@ -190,7 +189,7 @@ function replica(
   const store = process.disk.group(group)
   const machine = tampering.machine?.(ports.machine, site) ?? ports.machine
   world.trafficWatch.machine(ports.machine, site, () => api)
-  replicaWatch.store(store)
+  replicaWatch.store(store, site, () => api)
   const voters = world.topology.replicasOf(group).map(entry => entry.replicaId)
   const make = (): ReplicaApi =>
     createReplica({
@@ -208,13 +207,13 @@ function replica(
       log: process.log,
       metrics: world.metrics,
       trim: { trailingEntries: world.swarm.trailingEntries, trailingBytes },
-      ...(world.swarm.tiny && { snapshotChunkBytes: tinyChunkBytes }),
+      snapshotChunkBytes: world.swarm.snapshotChunkBytes,
       wake: () => process.wake(endpoint)
     })
   const made = tampering.core === undefined ? make() : tampered(make, site)
   replicaWatch.replica(made, site)
   const api = tampering.replica?.(made, site) ?? made
-  process.replicas.push({ group, replicaId, api })
+  process.replicas.push({ endpoint, group, replicaId, api })
   return api
 }
 

@@ -7,9 +7,11 @@ import { decodeMessage, getMessage } from '../router/timelines.ts'
 import { readChunk } from '../storage/snapshot-chunk.ts'
 import { SimFailure } from './invariants.ts'
 import type { Mark } from './marks.ts'
+import { isMember } from './member-watch.ts'
 import { mutantNamed } from './mutants/registry.ts'
 import { type DueFault, Nemesis } from './nemesis.ts'
 import { presenceProblem } from './presence-check.ts'
+import { slotsOnTheirWay } from './slot-operations.ts'
 import type { Swarm } from './swarm.ts'
 import { Trace } from './trace.ts'
 import { World } from './world.ts'
@@ -126,25 +128,29 @@ class Run {
       }
     }
     if (world.backends.some(backend => backend.busy)) return 'a backend waits for an answer'
-    return this.#unequal(world)
+    return slotsOnTheirWay(world) ?? this.#unequal(world)
   }
 
   #unequal(world: World): string | undefined {
-    const applied = new Map<string, number>()
-    const leaders = new Map<string, number>()
-    for (const { nodeId, replicas, keeper } of world.nodes) {
-      for (const { group, api } of replicas) {
-        const status = api.status()
-        if (status.quarantined) return `${nodeId} is in quarantine`
-        const known = applied.get(group)
-        if (known !== undefined && known !== status.applied) return `${group} is not level`
-        applied.set(group, status.applied)
-        if (api.leading()) leaders.set(group, status.id)
+    const living = world.nodes.filter(({ retired }) => !retired)
+    const epoch = living[0]!.keeper.view().epoch
+    const lagging = living.find(({ keeper }) => keeper.view().epoch !== epoch)
+    if (lagging !== undefined) return `${lagging.nodeId} has another table`
+    for (const group of world.topology.groups) {
+      const [leader] = world.leadersOf(group)
+      if (leader === undefined) return `${group} has no leader`
+      const { membership, changing, applied } = leader.api.status()
+      if (changing) return `${group} is between two memberships`
+      for (const { nodeId, replicas } of living) {
+        for (const { group: own, replicaId, api } of replicas) {
+          if (own !== group || !isMember(membership, replicaId)) continue
+          const status = api.status()
+          if (status.quarantined) return `${nodeId} is in quarantine`
+          if (status.applied !== applied) return `${group} is not level`
+        }
       }
-      const epoch = world.nodes[0]!.keeper.view().epoch
-      if (keeper.view().epoch !== epoch) return `${nodeId} has another table`
     }
-    return leaders.size < applied.size ? 'a group has no leader' : undefined
+    return undefined
   }
 
   /** All rows, as a snapshot would send them. */
@@ -153,7 +159,8 @@ class Run {
     // Rows wait a moment before they are handed to the disk.
     world.kernel.runUntil(world.kernel.nowMs() + heldRowsMs)
     for (const { nodeId, replicas, disk } of world.nodes) {
-      for (const { group } of replicas) {
+      for (const { group, replicaId } of replicas) {
+        if (!isMember(world.leadersOf(group)[0]!.api.status().membership, replicaId)) continue
         let sum = 0
         const source = disk.group(group).openSnapshot()
         source.next(Number.MAX_SAFE_INTEGER, ({ data }) => {
@@ -172,7 +179,7 @@ class Run {
 
   /** Every acknowledged message is in the copy of every member's set. */
   #compareCopies(world: World): void {
-    const view = world.nodes[0]!.keeper.view()
+    const view = world.nodes.find(({ retired }) => !retired)!.keeper.view()
     for (const [key, message] of world.acks) {
       const at = key.lastIndexOf(' ')
       const session = key.slice(0, at)
@@ -181,9 +188,7 @@ class Run {
       const sets = new Set(world.members(session).map(uid => view.owner(view.slotOf(uid))!.setId))
       for (const setId of world.topology.setIds) {
         if (!sets.has(setId)) continue
-        const leader = world.nodes
-          .flatMap(({ replicas }) => replicas)
-          .find(({ group, api }) => group === setId && api.leading())!
+        const leader = world.leadersOf(setId)[0]!
         const row = getMessage({ get: name => leader.api.getRow(name) }, slot, session, msgid)
         const body = row === undefined ? 'nothing' : decodeMessage(row).body.toString()
         if (body !== String(message)) {

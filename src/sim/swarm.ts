@@ -37,7 +37,19 @@ export const faultKinds = [
   'clientRestart',
   'wallJump'
 ] as const
-export type FaultKind = (typeof faultKinds)[number]
+
+/**
+ * `changeMembers`: an operator promotes, demotes, swaps or removes replicas of a group · `handOver`: and lets another one lead ·
+ * `crashInstall`: a router's database is gone, and the process dies once more while it receives a snapshot.
+ */
+const operationKinds = [
+  'changeMembers',
+  'handOver',
+  'crashInstall',
+  'moveSlots',
+  'abortMove'
+] as const
+export type FaultKind = (typeof faultKinds)[number] | (typeof operationKinds)[number]
 
 /** What one seed's world is like: drawn at random, so that each seed stresses something else. */
 export interface Swarm extends ClusterShape {
@@ -59,6 +71,7 @@ export interface Swarm extends ClusterShape {
   /** A turn of the event loop: what arrives within it is dealt with together. */
   readonly turnMs: number
   readonly trailingEntries: number
+  readonly snapshotChunkBytes: number
   readonly heartbeatMaxMs: number
   readonly transferLeaseMs: number
   /** Batches, windows, pages and caches of the routers hold next to nothing. */
@@ -70,6 +83,8 @@ export interface Swarm extends ClusterShape {
   readonly carry: 'stamp' | 'always'
   /** Share of Raft messages that come once more, late. */
   readonly repeats: number
+  /** Of each group a minority that dies when the faults end never comes back. */
+  readonly lasting: boolean
   /** Faults that happen in this seed, and the mean time between two of a kind. */
   readonly faults: readonly { readonly kind: FaultKind; readonly everyMs: number }[]
 }
@@ -86,6 +101,8 @@ export function drawSwarm(seed: number): Swarm {
   const random = new Prng(seed, 'swarm')
   const chosen = shuffled(faultKinds, random).slice(0, 2 + random.below(7))
   const shape = new Prng(seed, 'shape')
+  const operations = new Prng(seed, 'operations')
+  const operated = operationKinds.filter(() => operations.below(5) < 2)
   return {
     sets: pick(shape, [1, 1, 1, 2, 2, 3]),
     routers: pick(shape, [3, 3, 3, 3, 3, 5]),
@@ -105,13 +122,18 @@ export function drawSwarm(seed: number): Swarm {
     turnMs: pick(random, [0.01, 0.1, 1]),
     trailingEntries: pick(random, [8, 60, 1_000, 10_000]),
     heartbeatMaxMs: pick(random, [2_000, 5_000, 10_000]),
-    transferLeaseMs: pick(random, [2_000, 4_000, 10_000]),
+    snapshotChunkBytes: pick(operations, [256, 256, 2_048, 128 * 1024]),
+    transferLeaseMs: pick(random, [1_300, 2_000, 4_000, 10_000]),
     tiny: random.below(3) === 0,
     drift: pick(random, [0, 0.001, 0.02]),
     wire: random.below(4) === 0,
     carry: random.below(6) === 0 ? 'always' : 'stamp',
-    faults: chosen.map(kind => ({ kind, everyMs: pick(random, [600, 2_000, 6_000]) })),
-    repeats: pick(random, [0, 0, 0.01, 0.1])
+    faults: [
+      ...chosen.map(kind => ({ kind, everyMs: pick(random, [600, 2_000, 6_000]) })),
+      ...operated.map(kind => ({ kind, everyMs: pick(operations, [200, 600, 2_000]) }))
+    ],
+    repeats: pick(random, [0, 0, 0.01, 0.1]),
+    lasting: operations.below(4) === 0
   }
 }
 

@@ -126,8 +126,10 @@ export class TrafficWatch {
   }
 
   /** @param api of the replica that the machine belongs to, once it is there. */
-  machine(machine: StateMachine, { group, replicaId }: Site, api: () => ReplicaApi): void {
+  machine(machine: StateMachine, site: Site, api: () => ReplicaApi): void {
     if (!(machine instanceof RouterMachine)) return
+    const { group, replicaId } = site
+    this.#world.slotWatch.machine(machine, site)
     this.#machines.set(`${group}/${replicaId}`, machine)
     this.#dedup(machine, api)
     this.#presence(machine)

@@ -9,14 +9,16 @@ import { SimHistory } from './history.ts'
 import { Invariants, SimFailure } from './invariants.ts'
 import { Kernel } from './kernel.ts'
 import { Marks } from './marks.ts'
+import { MemberWatch } from './member-watch.ts'
 import type { Mutant, Tampering } from './mutants/mutant.ts'
 import { ReplicaWatch } from './replica-watch.ts'
 import { SimBackend } from './sim-backend.ts'
 import { SimDevice } from './sim-device.ts'
 import { clientAddressOf, SimGates } from './sim-gates.ts'
 import { SimNetwork } from './sim-network.ts'
-import { SimProcess } from './sim-process.ts'
+import { type HostedReplica, SimProcess } from './sim-process.ts'
 import { buildRoles } from './sim-roles.ts'
+import { SlotWatch } from './slot-watch.ts'
 import { defaultShape, drawSwarm, type Swarm } from './swarm.ts'
 import { Topology } from './topology.ts'
 import type { Trace } from './trace.ts'
@@ -32,8 +34,10 @@ export class World {
   readonly kernel = new Kernel()
   readonly invariants = new Invariants()
   readonly marks = new Marks()
+  readonly memberWatch = new MemberWatch(this)
   readonly replicaWatch = new ReplicaWatch(this)
   readonly trafficWatch = new TrafficWatch(this)
+  readonly slotWatch = new SlotWatch(this)
   readonly history: SimHistory
   readonly network: SimNetwork
   readonly gates: SimGates
@@ -142,6 +146,13 @@ export class World {
 
   node(nodeId: string): SimProcess {
     return this.#byId.get(nodeId)!
+  }
+
+  /** Who believes to lead a group, and can serve. */
+  leadersOf(group: string): HostedReplica[] {
+    return this.nodes.flatMap(({ replicas }) =>
+      replicas.filter(replica => replica.group === group && replica.api.leading())
+    )
   }
 
   /** Number of a new message, unique in the world. */

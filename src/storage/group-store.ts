@@ -1,11 +1,19 @@
 import { assert, RingsetError } from '../base/errors.ts'
-import type { GroupStore, GroupWrite, RecoveredGroup, SnapshotSource } from '../raft/store.ts'
+import type {
+  GroupStore,
+  GroupWrite,
+  RecoveredGroup,
+  RowPage,
+  RowRange,
+  SnapshotSource
+} from '../raft/store.ts'
 import type { Entry, HardState, Membership, SnapshotMeta, StandingRecord } from '../raft/types.ts'
 import { type BatchSource, type DiskWriter, diskFailed } from './disk-writer.ts'
 import { GroupDigest } from './group-digest.ts'
 import type { GroupLog } from './group-log.ts'
 import type { GroupKeys } from './keys.ts'
 import type { MetaFile } from './meta-file.ts'
+import { RangeReads } from './range-read.ts'
 import { deletedRow, RowOverlay } from './row-overlay.ts'
 import { rowDamaged, seal, unseal } from './seal.ts'
 import { readChunk } from './snapshot-chunk.ts'
@@ -70,6 +78,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
   readonly #state: GroupState
   readonly #dirty: Dirty
   readonly #snapshots = new Set<LevelSnapshotSource>()
+  readonly #reads: RangeReads
   #rows: RowOverlay
   /** Rows of the snapshot that is being received. */
   #installing: RowOverlay | undefined
@@ -111,6 +120,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
       this.#installedChunks = state.install.chunks
     }
     this.#digest = new GroupDigest(state.name)
+    this.#reads = new RangeReads(parts.level, error => void this.#unreadable(error))
     this.#sweptTo = state.log.start.index + 1
   }
 
@@ -153,6 +163,11 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     }
     if (value === undefined) throw this.#unreadable(rowDamaged(key))
     return value
+  }
+
+  readRange(range: RowRange, done: (page: RowPage) => void): void {
+    const prefix = this.#state.keys.rowPrefix(this.#state.generation)
+    this.#reads.read({ prefix, waiting: this.#rows.copy() }, range, done)
   }
 
   write(write: GroupWrite, done: () => void): void {
@@ -307,6 +322,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
   /** Gives up everything that is open, before the database closes. */
   async close(): Promise<void> {
     await Promise.all([...this.#snapshots].map(source => source.release()))
+    await this.#reads.close()
   }
 
   #stageSmall(batch: WriteBatch): void {

@@ -1,7 +1,15 @@
 import { assert } from '../base/errors.ts'
-import type { GroupStore, GroupWrite, RecoveredGroup, SnapshotSource } from '../raft/store.ts'
+import type {
+  GroupStore,
+  GroupWrite,
+  RecoveredGroup,
+  RowPage,
+  RowRange,
+  SnapshotSource
+} from '../raft/store.ts'
 import type { Entry, HardState, SnapshotMeta } from '../raft/types.ts'
 import { emptyImage, type GroupImage, type MemoryChange } from './memory-image.ts'
+import { isAfter, pageOf } from './range-read.ts'
 import { ChunkWriter, readChunk } from './snapshot-chunk.ts'
 
 /** Something that completes later: a write, or a read of a snapshot. */
@@ -179,6 +187,14 @@ class MemoryGroupStore implements GroupStore {
 
   getState(key: string): Buffer | undefined {
     return this.#image.rows.get(key)
+  }
+
+  readRange({ after, before, maxBytes }: RowRange, done: (page: RowPage) => void): void {
+    const rows = [...this.#image.rows].filter(
+      ([key]) => isAfter(key, after) && isAfter(before, key)
+    )
+    const page = pageOf(rows, maxBytes, false)
+    this.#queue(undefined, false, () => done(page))
   }
 
   write(write: GroupWrite, done: () => void): void {

@@ -1,6 +1,6 @@
 import { crc32OfString } from '../base/crc32.ts'
 import { RingsetError } from '../base/errors.ts'
-import type { RoutingTable, SetEntry } from './table.ts'
+import type { RoutingTable, SetEntry, SlotMove } from './table.ts'
 import { encodeTable, peekTable } from './table-codec.ts'
 import type { SlotOwner, TableView } from './table-view.ts'
 
@@ -27,6 +27,7 @@ class CompiledTable implements TableView {
   /** Number of the run a slot belongs to. */
   readonly #runOf: Uint16Array
   readonly #sets: ReadonlyMap<string, SetEntry>
+  readonly #moves: ReadonlyMap<number, SlotMove>
 
   constructor(table: RoutingTable, encoded: Buffer) {
     this.table = table
@@ -40,6 +41,7 @@ class CompiledTable implements TableView {
       this.#runOf.fill(number, run.first, run.first + run.count)
     }
     this.#sets = new Map(table.sets.map(set => [set.id, set]))
+    this.#moves = new Map(table.moves.map(move => [move.slot, move]))
   }
 
   slotOf(key: string): number {
@@ -53,6 +55,10 @@ class CompiledTable implements TableView {
 
   set(setId: string): SetEntry | undefined {
     return this.#sets.get(setId)
+  }
+
+  move(slot: number): SlotMove | undefined {
+    return this.#moves.get(slot)
   }
 }
 
@@ -70,6 +76,9 @@ export const emptyTableView: TableView = {
     return undefined
   },
   set() {
+    return undefined
+  },
+  move() {
     return undefined
   }
 }

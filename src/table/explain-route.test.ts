@@ -17,6 +17,7 @@ const view = compileTable({
   epoch: 3,
   slotCount: 4,
   runs: [{ first: 0, count: 4, setId: 's1', slotEpoch: 2 }],
+  moves: [],
   pins: [
     { match: 'prefix', value: 'vip-', setId: 's2' },
     { match: 'prefix', value: 'vip-a', setId: 's3' },

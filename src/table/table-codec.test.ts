@@ -15,6 +15,7 @@ const smallTable: RoutingTable = {
     { first: 0, count: 5, setId: 's1', slotEpoch: 1 },
     { first: 5, count: 3, setId: 's2', slotEpoch: 7 }
   ],
+  moves: [],
   pins: [{ match: 'uid', value: 'alice', setId: 's2' }],
   sets: ['s1', 's2'].map(id => ({
     id,
@@ -103,7 +104,7 @@ describe('table codec', () => {
 
   it('refuses another format version instead of guessing', () => {
     const encoded = encodeTable(smallTable)
-    encoded[0] = 2
+    encoded[0] = 9
     expect(codeOf(() => peekTable(encoded))).toBe('BAD_PACKET')
   })
 

@@ -6,8 +6,12 @@ import { StringPoolReader, StringPoolWriter } from './string-pool.ts'
 import type { Pin, ProcessEntry, ReplicaEntry, RoutingTable, SetEntry } from './table.ts'
 import { tableFault, tableLimits } from './table-rules.ts'
 
-/** First byte of every encoded table; another one is refused, not guessed at. */
-const formatVersion = 1
+/**
+ * First byte of every encoded table; another one is refused, not guessed at. Version 2 has the list of moves at its end and is
+ * written only while there are any, so that processes which know version 1 alone stand aside no longer than a move takes.
+ */
+const plainVersion = 1
+const movingVersion = 2
 /** Second byte: the whole table. Deltas would take another number. */
 const fullForm = 0
 const headBytes = 2
@@ -43,7 +47,7 @@ export function encodeTable(table: RoutingTable): Buffer {
 export function decodeTable(encoded: Buffer): RoutingTable {
   peekTable(encoded)
   const reader = new ByteReader(encoded, headBytes, encoded.length - hashBytes)
-  const table = read(reader)
+  const table = read(reader, encoded[0] === movingVersion)
   reader.end()
   const fault = tableFault(table)
   if (fault !== undefined) throw new RingsetError('BAD_PACKET', `a bad routing table: ${fault}`)
@@ -66,7 +70,7 @@ export function peekTable(encoded: Buffer): TableLabel {
   const reader = new ByteReader(encoded)
   const version = reader.u8()
   const form = reader.u8()
-  if (version !== formatVersion || form !== fullForm) {
+  if ((version !== plainVersion && version !== movingVersion) || form !== fullForm) {
     throw new RingsetError('BAD_PACKET', 'an unknown table format', { version, form })
   }
   const clusterId = readClusterId(reader)
@@ -82,7 +86,7 @@ function hashAt(encoded: Buffer, at: number): number {
 function write(table: RoutingTable): Buffer {
   const writer = new ByteWriter(4_096)
   const pool = new StringPoolWriter(writer)
-  writer.u8(formatVersion)
+  writer.u8(table.moves.length === 0 ? plainVersion : movingVersion)
   writer.u8(fullForm)
   writer.u48(Number.parseInt(table.clusterId, 16))
   writer.varint(table.epoch)
@@ -94,13 +98,22 @@ function write(table: RoutingTable): Buffer {
   for (const pin of table.pins) writePin(writer, pool, pin)
   writer.varint(table.arbiters.length)
   for (const entry of table.arbiters) writeReplica(writer, pool, entry)
+  if (table.moves.length > 0) {
+    writer.varint(table.moves.length)
+    for (const move of table.moves) {
+      writer.varint(move.slot)
+      pool.write(move.to)
+      writer.varint(move.epoch)
+    }
+  }
   const hash = contentHash(writer.finish())
   writer.u32(Math.floor(hash / 0x1_0000_0000))
   writer.u32(hash % 0x1_0000_0000)
   return writer.copy()
 }
 
-function read(reader: ByteReader): RoutingTable {
+/** @param moving whether the list of moves is there. */
+function read(reader: ByteReader, moving: boolean): RoutingTable {
   const pool = new StringPoolReader(reader)
   const clusterId = readClusterId(reader)
   const epoch = reader.varint()
@@ -114,7 +127,14 @@ function read(reader: ByteReader): RoutingTable {
   const runs = readSlots(reader, slotCount, setIds)
   const pins = readList(reader, tableLimits.pins, () => readPin(reader, pool))
   const arbiters = readList(reader, tableLimits.arbiters, () => readReplica(reader, pool))
-  return { clusterId, epoch, slotCount, runs, pins, sets, arbiters }
+  const moves = moving
+    ? readList(reader, tableLimits.moves, () => ({
+        slot: reader.varint(),
+        to: pool.read(tableLimits.idBytes),
+        epoch: reader.varint()
+      }))
+    : []
+  return { clusterId, epoch, slotCount, runs, pins, moves, sets, arbiters }
 }
 
 function readClusterId(reader: ByteReader): string {

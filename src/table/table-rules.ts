@@ -1,3 +1,4 @@
+import { ownersOf } from './runs.ts'
 import type { ProcessEntry, ReplicaEntry, RoutingTable, SetEntry, TransferEntry } from './table.ts'
 
 /** Hard bounds of a table (I-7). Strings are bounded by their UTF-8 bytes. */
@@ -18,6 +19,8 @@ export const tableLimits = {
   processBytes: 1_024,
   clientAddresses: 16,
   pins: 10_000,
+  /** Slots that move at once. */
+  moves: 1_024,
   arbiters: 255,
   idBytes: 64,
   nodeIdBytes: 128,
@@ -60,7 +63,13 @@ export function tableFault(table: RoutingTable): string | undefined {
   if (!whole(slotCount, 1, tableLimits.slotCount) || (slotCount & (slotCount - 1)) !== 0) {
     return 'the slot count is not a power of two within the limit'
   }
-  return setsFault(table) ?? runsFault(table) ?? pinsFault(table) ?? arbitersFault(table.arbiters)
+  return (
+    setsFault(table) ??
+    runsFault(table) ??
+    pinsFault(table) ??
+    arbitersFault(table.arbiters) ??
+    movesFault(table)
+  )
 }
 
 function setsFault(table: RoutingTable): string | undefined {
@@ -137,6 +146,21 @@ function pinsFault(table: RoutingTable): string | undefined {
   for (const pin of table.pins) {
     if (pin.value === '' || !validText(pin.value, tableLimits.pinBytes)) return 'a pin is malformed'
     if (!sets.has(pin.setId)) return 'a pin names an unknown set'
+  }
+  return undefined
+}
+
+function movesFault({ moves, sets, runs, slotCount, epoch }: RoutingTable): string | undefined {
+  if (moves.length === 0) return undefined
+  if (moves.length > tableLimits.moves) return 'too many moves'
+  if (!ascending(moves, move => move.slot)) return 'moves are not sorted by slot'
+  const known = new Set(sets.map(set => set.id))
+  const owners = ownersOf(runs)
+  for (const move of moves) {
+    if (!whole(move.slot, 0, slotCount - 1)) return 'a move is of no slot'
+    if (!whole(move.epoch, 1, epoch)) return 'a move is of a later epoch'
+    if (!known.has(move.to)) return 'a move names an unknown set'
+    if (owners[move.slot] === move.to) return 'a slot moves to where it is'
   }
   return undefined
 }

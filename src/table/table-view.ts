@@ -1,4 +1,4 @@
-import type { RoutingTable, SetEntry } from './table.ts'
+import type { RoutingTable, SetEntry, SlotMove } from './table.ts'
 
 /** Who owns a slot, and since which epoch. */
 export interface SlotOwner {
@@ -19,6 +19,8 @@ export interface TableView {
   /** Undefined while no table is known or the slot is out of range. */
   owner(slot: number): SlotOwner | undefined
   set(setId: string): SetEntry | undefined
+  /** Undefined while the slot stays where it is. */
+  move(slot: number): SlotMove | undefined
   /** The encoded table, encoded once. */
   readonly encoded: Buffer
 }

@@ -12,6 +12,8 @@ export interface RoutingTable {
   /** Ascending, gap-free, covering 0 … slotCount − 1. */
   readonly runs: readonly SlotRun[]
   readonly pins: readonly Pin[]
+  /** Slots on their way to another set, ascending. Their owner is still the one that `runs` name. */
+  readonly moves: readonly SlotMove[]
   /** Sorted by id. */
   readonly sets: readonly SetEntry[]
   readonly arbiters: readonly ReplicaEntry[]
@@ -24,6 +26,15 @@ export interface SlotRun {
   readonly setId: string
   /** Table epoch at which these slots' owner last changed. */
   readonly slotEpoch: number
+}
+
+/** A slot that is being handed over. Slot and epoch together name the move: no other ever has both. */
+export interface SlotMove {
+  readonly slot: number
+  /** The set that gets it. */
+  readonly to: string
+  /** Table epoch at which the move began. */
+  readonly epoch: number
 }
 
 /** Overrides the ring for a uid, a uid prefix or a tenant. */

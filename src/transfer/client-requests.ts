@@ -39,7 +39,31 @@ export class ClientRequests {
     this.#options = options
   }
 
-  send(connection: Connection, request: Packet<'SEND'>): void {
+  /** A packet of a connection that is open. */
+  serve(connection: Connection, received: Packet): void {
+    switch (received.kind) {
+      case 'SEND':
+        this.#send(connection, received)
+        break
+      case 'PUSH_ACK': {
+        const dueAtMs = this.#env.nowMs() + repeatAfterMs[0]
+        for (const { session, msgid } of received.payload.cursors) {
+          connection.acked(session, msgid, dueAtMs)
+        }
+        break
+      }
+      case 'PING':
+        this.#ping(connection, received)
+        break
+      case 'HISTORY':
+        this.#history(connection, received)
+        break
+      default:
+        this.refuse(connection, received, 'UNEXPECTED_PACKET', 0)
+    }
+  }
+
+  #send(connection: Connection, request: Packet<'SEND'>): void {
     const { limits, times } = this.#options
     const { clientMsgId, session, type, body } = request.payload
     if (body.length > limits.bodyBytes) {
@@ -69,7 +93,7 @@ export class ClientRequests {
     })
   }
 
-  ping(connection: Connection, request: Packet<'PING'>): void {
+  #ping(connection: Connection, request: Packet<'PING'>): void {
     const { heartbeatMinMs, heartbeatMaxMs, requestDeadlineMs } = this.#options.times
     const { intervalMs, full, cursors } = request.payload
     connection.idleMs = 2 * Math.min(Math.max(intervalMs, heartbeatMinMs), heartbeatMaxMs)
@@ -100,7 +124,7 @@ export class ClientRequests {
     })
   }
 
-  history(connection: Connection, request: Packet<'HISTORY'>): void {
+  #history(connection: Connection, request: Packet<'HISTORY'>): void {
     if (!this.#admit(connection, request)) return
     const { session, from, limit } = request.payload
     const range = { uid: connection.uid, session, from, limit: Math.min(limit, historyMessages) }

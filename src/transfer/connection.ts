@@ -33,6 +33,8 @@ export class Connection implements WheelEntry {
   /** Requests not answered yet. */
   inFlight = 0
   pinging = false
+  /** It was asked to leave and is closed then; 0 = it may stay. */
+  leaveByMs = 0
   sendTokens: number
   tokensAtMs: number
   /** Pages to push at the end of the turn. */

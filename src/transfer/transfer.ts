@@ -7,20 +7,18 @@ import { hardLimits, type PayloadOf } from '../protocol/kinds.ts'
 import { type Packet, packet } from '../protocol/packet.ts'
 import type { RoleEnv } from '../protocol/role.ts'
 import { RouteClient } from '../route/route-client.ts'
+import { admitted } from './admission.ts'
 import { announcementOf, arbitersOf } from './announcement.ts'
 import type { ClientLinks, TransferRole } from './client-links.ts'
 import { ClientRequests, repeatAfterMs } from './client-requests.ts'
 import { Connection } from './connection.ts'
 import { ConnectionTable } from './connection-table.ts'
+import { Departure } from './departure.ts'
 import { Instance } from './instance.ts'
 import { LogicCaller } from './logic-caller.ts'
 import { Pushes } from './pushes.ts'
+import { addressesOf } from './refuges.ts'
 import type { TransferOptions, VerifyToken } from './transfer-options.ts'
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: refusing control characters is meant.
-const badDeviceId = /^$|[\u0000-\u001f\u007f-\u009f]/
-/** After the drain window the connections that are left get this long for their last bytes. */
-const drainGraceMs = 3_000
 
 /**
  * The gateway: keeps the clients' connections, authenticates, forwards what they ask to a logic of
@@ -40,8 +38,8 @@ export class Transfer implements TransferRole {
   readonly #announcer: Announcer
   readonly #wheel: TimerWheel<Connection>
   readonly #connections = new ConnectionTable()
-  /** Undefined while the transfer stays. */
-  #drainUntilMs: number | undefined
+  /** How its clients are sent elsewhere. */
+  readonly departure: Departure
 
   constructor(
     env: RoleEnv,
@@ -64,13 +62,17 @@ export class Transfer implements TransferRole {
     this.#announcer = new Announcer(
       env,
       () => arbitersOf(env.table(), options.arbiters),
-      () => {
-        const stopping = this.#drainUntilMs !== undefined
-        return announcementOf(options, env.bootId, stopping, this.#connections.size)
-      },
+      () => announcementOf(options, env.bootId, this.departure.leaving, this.#connections.size),
       times.announceMs
     )
     this.#wheel = new TimerWheel<Connection>(env.nowMs())
+    this.departure = new Departure(env, links, this.#connections, {
+      id,
+      setId,
+      stopMs: times.drainMs,
+      watch: (connection, atMs) => this.#watch(connection, atMs),
+      announce: () => this.#announcer.announceNow()
+    })
   }
 
   /** Names this life of the gateway in routes and leases. */
@@ -89,6 +91,7 @@ export class Transfer implements TransferRole {
     this.#caller.tick()
     this.#announcer.tick()
     this.#instance.tick(this.#connections.size)
+    this.departure.tick()
     this.#wheel.advance(this.#env.nowMs(), this.#due)
     this.#env.metrics.gauge('transfer_connections', this.#connections.size)
     this.#env.metrics.gauge('transfer_logic_pending', this.#caller.pending)
@@ -122,18 +125,12 @@ export class Transfer implements TransferRole {
   }
 
   stopping(): boolean {
-    const now = this.#env.nowMs()
-    if (this.#drainUntilMs === undefined) {
-      const { drainMs } = this.#options.times
-      this.#drainUntilMs = now + drainMs
-      const leave = packet('RECONNECT', { withinMs: drainMs })
-      for (const { connId } of this.#connections.all()) this.#links.send(connId, leave)
-    }
-    if (now >= this.#drainUntilMs) {
+    const phase = this.departure.stop()
+    if (phase !== 'asked') {
       for (const connection of this.#connections.all()) this.#end(connection)
     }
     const idle = this.#connections.size === 0 && this.#caller.pending === 0
-    return idle || now >= this.#drainUntilMs + drainGraceMs
+    return idle || phase === 'late'
   }
 
   onClientOpen(connId: number): void {
@@ -142,7 +139,7 @@ export class Transfer implements TransferRole {
     const full =
       this.#connections.size >= limits.connections ||
       this.#connections.unauthenticated >= limits.unauthenticated
-    if (full || this.#drainUntilMs !== undefined) {
+    if (full || this.departure.stopping) {
       this.#links.close(connId, full ? 'TOO_MANY_CONNECTIONS' : 'UNREACHABLE')
       return
     }
@@ -158,8 +155,11 @@ export class Transfer implements TransferRole {
     connection.heardAtMs = this.#env.nowMs()
     if (received.kind === 'BYE') this.#end(connection)
     else if (connection.phase === 'new') this.#connect(connection, received)
-    else if (connection.phase === 'open') this.#serve(connection, received)
-    else this.#requests.refuse(connection, received, 'UNEXPECTED_PACKET', 0)
+    else if (connection.phase === 'open') {
+      this.#requests.serve(connection, received)
+      if (received.kind === 'PING')
+        this.#watch(connection, connection.heardAtMs + connection.idleMs)
+    } else this.#requests.refuse(connection, received, 'UNEXPECTED_PACKET', 0)
   }
 
   onClientClosed(connId: number): void {
@@ -167,51 +167,19 @@ export class Transfer implements TransferRole {
     if (connection) this.#forget(connection)
   }
 
-  #serve(connection: Connection, received: Packet): void {
-    switch (received.kind) {
-      case 'SEND':
-        this.#requests.send(connection, received)
-        break
-      case 'PUSH_ACK': {
-        const dueAtMs = this.#env.nowMs() + repeatAfterMs[0]
-        for (const { session, msgid } of received.payload.cursors) {
-          connection.acked(session, msgid, dueAtMs)
-        }
-        break
-      }
-      case 'PING':
-        this.#requests.ping(connection, received)
-        this.#watch(connection, connection.heardAtMs + connection.idleMs)
-        break
-      case 'HISTORY':
-        this.#requests.history(connection, received)
-        break
-      default:
-        this.#requests.refuse(connection, received, 'UNEXPECTED_PACKET', 0)
-    }
-  }
-
   #connect(connection: Connection, received: Packet): void {
-    if (received.kind !== 'CONNECT') {
-      this.#end(connection, 'UNEXPECTED_PACKET')
+    const admission = admitted(received, this.#verifyToken)
+    if (typeof admission === 'string') {
+      this.#end(connection, admission)
       return
     }
-    const { token, deviceId, connSeq, class: deviceClass } = received.payload
-    const verdict = this.#verifyToken(token)
-    if (typeof verdict === 'string') {
-      this.#end(connection, verdict)
-      return
-    }
-    if (badDeviceId.test(deviceId)) {
-      this.#end(connection, 'BAD_PACKET')
-      return
-    }
+    const { uid, connect } = admission
+    const { deviceId, connSeq, class: deviceClass } = connect
     const view = this.#env.table()
     if (view.epoch === 0) {
       this.#end(connection, 'NO_TABLE')
       return
     }
-    const { uid } = verdict
     connection.uid = uid
     connection.slot = view.slotOf(uid)
     connection.route = {
@@ -227,6 +195,11 @@ export class Transfer implements TransferRole {
     const owner = view.owner(connection.slot)
     if (owner && owner.setId !== this.#options.setId) {
       this.#redirect(connection, owner.setId)
+      return
+    }
+    const elsewhere = this.departure.elsewhere()
+    if (elsewhere !== undefined) {
+      this.#redirect(connection, this.#options.setId, elsewhere)
       return
     }
     const rival = this.#connections.ofDevice(uid, deviceId)
@@ -257,14 +230,15 @@ export class Transfer implements TransferRole {
         return
       }
       connection.phase = 'open'
+      this.departure.opened(connection)
       this.#links.send(connection.connId, packet('CONNECTED', this.#welcome(connection)))
     })
   }
 
   #openFailed(connection: Connection, error: RingsetError): void {
-    const setId = this.#env.table().owner(connection.slot)?.setId
-    if (error.code === 'MOVED' && setId !== undefined && setId !== this.#options.setId) {
-      this.#redirect(connection, setId)
+    const owner = this.#env.table().owner(connection.slot)
+    if (error.code === 'MOVED' && owner && owner.setId !== this.#options.setId) {
+      this.#redirect(connection, owner.setId)
       return
     }
     const { transferBootId } = connection.route!
@@ -285,13 +259,10 @@ export class Transfer implements TransferRole {
     }
   }
 
-  #redirect(connection: Connection, setId: string): void {
-    const addresses: string[] = []
-    for (const transfer of this.#env.table().set(setId)?.transfers ?? []) {
-      if (transfer.state === 'up') addresses.push(...transfer.clientAddresses)
-    }
-    const redirect = packet('REDIRECT', { setId, addresses: addresses.slice(0, 64) })
-    this.#links.send(connection.connId, redirect)
+  /** @param addresses default: of the set's gateways. */
+  #redirect(connection: Connection, setId: string, addresses?: string[]): void {
+    const there = addresses ?? addressesOf(this.#env.table(), setId)
+    this.#links.send(connection.connId, packet('REDIRECT', { setId, addresses: there }))
     this.#env.metrics.count('transfer_redirects_total')
     this.#end(connection)
   }
@@ -337,9 +308,9 @@ export class Transfer implements TransferRole {
 
   /** The lease ran out: nobody's route counts any more, everybody has to connect again. */
   #reconnectAll(withinMs: number): void {
-    const leave = packet('RECONNECT', { withinMs })
-    for (const connection of this.#connections.all()) {
-      this.#links.send(connection.connId, leave)
+    const connections = this.#connections.all()
+    this.departure.reconnect(connections, withinMs)
+    for (const connection of connections) {
       this.#links.close(connection.connId)
       this.#connections.remove(connection)
     }
@@ -360,13 +331,19 @@ export class Transfer implements TransferRole {
       this.#end(connection, 'HANDSHAKE_TIMEOUT')
       return
     }
+    if (connection.leaveByMs > 0 && now >= connection.leaveByMs) {
+      this.#end(connection)
+      return
+    }
     const idleAtMs = connection.heardAtMs + connection.idleMs
     if (connection.phase === 'open' && now >= idleAtMs) {
       this.#end(connection, 'IDLE_TIMEOUT')
       return
     }
     const repeatAtMs = this.#requests.repeatPushes(connection)
-    this.#wheel.schedule(connection, Math.min(Math.max(idleAtMs, now + 1_000), repeatAtMs))
+    const leaveAtMs = connection.leaveByMs || Number.POSITIVE_INFINITY
+    const nextMs = Math.min(Math.max(idleAtMs, now + 1_000), repeatAtMs, leaveAtMs)
+    this.#wheel.schedule(connection, nextMs)
   }
 
   /** Closes from this side. */
@@ -380,6 +357,7 @@ export class Transfer implements TransferRole {
     const { phase } = connection
     this.#connections.remove(connection)
     this.#wheel.cancel(connection)
+    this.departure.closed(connection)
     // While it is opening, the answer to OPEN decides whether there is a route to take back.
     if (phase === 'open') this.#unregister(connection)
   }

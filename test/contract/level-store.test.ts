@@ -4,10 +4,12 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { MetaFile, readMetaFile } from '../../src/storage/meta-file.ts'
 import { ChunkWriter } from '../../src/storage/snapshot-chunk.ts'
 import { LevelHarness, openAt, runAsync, TestFolder } from './level-harness.ts'
+import { describeRanges } from './range-contract.ts'
 import { describeStore, drainSnapshot, entries, writeAll } from './store-contract.ts'
 import { liesOf, members, Workload } from './store-workload.ts'
 
 describeStore('the LevelDB store', () => new LevelHarness().open())
+describeRanges('the LevelDB store', () => new LevelHarness().open())
 
 describe('the LevelDB database', () => {
   const folder = new TestFolder()

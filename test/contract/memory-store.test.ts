@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryDisk } from '../../src/storage/memory-store.ts'
+import { describeRanges } from './range-contract.ts'
 import { describeStore, entries, rows, type StoreHarness } from './store-contract.ts'
 import { members } from './store-workload.ts'
 
@@ -31,6 +32,7 @@ class MemoryHarness implements StoreHarness {
 }
 
 describeStore('the memory store', async () => new MemoryHarness())
+describeRanges('the memory store', async () => new MemoryHarness())
 
 describe('the memory disk', () => {
   const hardState = { term: 1, vote: 1, commit: 0 }

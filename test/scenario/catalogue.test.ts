@@ -45,6 +45,38 @@ const scenarios: readonly Scenario[] = [
     })
   },
   {
+    name: '071 replicas that missed that they were removed come back',
+    faults: { changeMembers: 100, isolate: 300, pause: 500 },
+    world: { ...quick, sets: 2, routers: 5 },
+    seeds: [1, 2, 3],
+    met: ({ marks, counts }) => ({
+      removed: marks['removed replica still campaigns'],
+      isolated: counts.fault_isolate
+    })
+  },
+  {
+    name: '073 members change while replicas die, pause, lose their disks and are cut off',
+    faults: {
+      changeMembers: 100,
+      handOver: 800,
+      crash: 500,
+      isolate: 600,
+      pause: 1_000,
+      crashInstall: 2_000
+    },
+    world: { ...quick, sets: 1, routers: 5, latencyMeanMs: 8, diskMeanMs: 8, trailingEntries: 8 },
+    seeds: [1, 2, 3, 4, 5, 6],
+    met: ({ marks }) => ({
+      joint: marks['joint change completed'],
+      inherited: marks['leader changed in joint state'],
+      promoted: marks['learner promoted'],
+      lagging: marks['learner promoted while it lags'],
+      resigned: marks['leader voted out'],
+      refused: marks['change refused as unsafe'],
+      handedOver: marks['leadership handed over']
+    })
+  },
+  {
     name: '085 reads and writes of a few keys while replicas pause',
     faults: { pause: 400, isolate: 1_500 },
     world: { ...quick, backends: 6, users: 4, sendEveryMs: 100 },
@@ -107,6 +139,13 @@ const scenarios: readonly Scenario[] = [
       half: counts.fault_cutOneWay,
       elections
     })
+  },
+  {
+    name: '099 a minority of every group dies for ever, and the others finish',
+    faults: { crash: 600, isolate: 800, changeMembers: 500 },
+    world: { lasting: true, arbiters: 3 },
+    seeds: [1, 2, 3, 4],
+    met: ({ marks, acked }) => ({ died: marks['group went on with a majority'], acked })
   },
   {
     name: '100 clocks run fast and slow and are set',

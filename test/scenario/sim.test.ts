@@ -3,7 +3,7 @@ import { Marks } from '../../src/sim/marks.ts'
 import { mutantNamed, mutants } from '../../src/sim/mutants/registry.ts'
 import { simulate } from '../../src/sim/simulate.ts'
 
-const faultMs = 6_000
+const faultMs = 4_000
 
 /** A few of each family that are noticed soon; `npm run test:mutants` demands all. */
 const broken = [

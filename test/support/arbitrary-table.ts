@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { runsOf } from '../../src/table/runs.ts'
+import { ownersOf, runsOf } from '../../src/table/runs.ts'
 import type { Pin, RoutingTable, SetEntry } from '../../src/table/table.ts'
 
 const bootId = fc.integer({ min: 0, max: 2 ** 48 - 1 })
@@ -95,7 +95,15 @@ export const arbitraryTable: fc.Arbitrary<RoutingTable> = fc
       fc.constantFrom(...setIds),
       fc.oneof(fc.constant(1), fc.integer({ min: 1, max: epoch }))
     )
-    return fc.record({
+    const moving = fc.uniqueArray(
+      fc.tuple(
+        fc.nat(slotCount - 1),
+        fc.constantFrom(...setIds),
+        fc.integer({ min: 1, max: epoch })
+      ),
+      { maxLength: 3, selector: ([slot]) => slot }
+    )
+    const still = fc.record({
       clusterId: fc.stringMatching(/^[0-9a-f]{12}$/),
       epoch: fc.constant(epoch),
       slotCount: fc.constant(slotCount),
@@ -118,4 +126,11 @@ export const arbitraryTable: fc.Arbitrary<RoutingTable> = fc
         ]
       )
     })
+    return fc.tuple(still, moving).map(([table, moves]) => ({
+      ...table,
+      moves: moves
+        .map(([slot, to, begun]) => ({ slot, to, epoch: begun }))
+        .filter(({ slot, to }) => ownersOf(table.runs)[slot] !== to)
+        .sort((a, b) => a.slot - b.slot)
+    }))
   })

@@ -8,18 +8,23 @@ export interface Finished {
   readonly stderr: string
 }
 
-const patienceMs = 60_000
+const usualPatienceMs = 60_000
 
 /** `ringset` as a process of its own, seen from outside. */
 export class CommandLine {
   readonly #directory: string
   readonly #data: string
+  readonly #patienceMs: number
   readonly #children = new Set<ChildProcess>()
 
-  /** @param directory the working directory. @param data the data folder that commands find in RINGSET_DATA. */
-  constructor(directory: string, data: string) {
+  /**
+   * @param directory the working directory. @param data the data folder that commands find in RINGSET_DATA.
+   * @param patienceMs after which a command is killed.
+   */
+  constructor(directory: string, data: string, patienceMs = usualPatienceMs) {
     this.#directory = directory
     this.#data = data
+    this.#patienceMs = patienceMs
   }
 
   start(...words: readonly string[]): RunningCommand {
@@ -30,7 +35,7 @@ export class CommandLine {
     })
     this.#children.add(child)
     child.once('close', () => this.#children.delete(child))
-    return new RunningCommand(child)
+    return new RunningCommand(child, this.#patienceMs)
   }
 
   run(...words: readonly string[]): Promise<Finished> {
@@ -56,7 +61,7 @@ export class RunningCommand {
   #stdout = ''
   #stderr = ''
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, patienceMs: number) {
     this.#child = child
     child.stdout!.setEncoding('utf8').on('data', text => {
       this.#stdout += text

@@ -39,7 +39,11 @@ const server = await startControlServer({
     stop: unsupported,
     transferLeadership: unsupported,
     changeReplica: unsupported,
-    placeReplica: unsupported
+    placeReplica: unsupported,
+    drainTransfer: unsupported,
+    undrainTransfer: unsupported,
+    moveSlots: unsupported,
+    abortMoves: unsupported
   }
 })
 process.on('SIGTERM', () => {

@@ -1,7 +1,9 @@
 import type { RaftStatus, Refusal } from '../../src/raft/raft-api.ts'
 import type { ProposeOutcome, ReplicaApi } from '../../src/raft/replica-api.ts'
 import type { Rows, StateMachine } from '../../src/raft/state-machine.ts'
+import type { RowPage, RowRange } from '../../src/raft/store.ts'
 import type { RaftMessage } from '../../src/raft/types.ts'
+import { isAfter, pageOf } from '../../src/storage/range-read.ts'
 
 interface LoggedEntry {
   readonly term: number
@@ -101,6 +103,11 @@ export class FakeReplica implements ReplicaApi {
 
   getRow(key: string): Buffer | undefined {
     return this.#disk.rows.get(key)
+  }
+
+  readRows({ after, before, maxBytes }: RowRange, done: (page: RowPage) => void): void {
+    const rows = [...this.#disk.rows].filter(([key]) => isAfter(key, after) && isAfter(before, key))
+    done(pageOf(rows, maxBytes, false))
   }
 
   propose(data: Buffer, done: (outcome: ProposeOutcome) => void): Refusal | undefined {

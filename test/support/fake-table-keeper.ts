@@ -59,6 +59,7 @@ function viewOf(encoded: Buffer): TableView {
     slotOf: () => 0,
     owner: () => undefined,
     set: () => undefined,
+    move: () => undefined,
     encoded
   }
 }

@@ -80,6 +80,8 @@ export class ReplicaGroup {
   readonly nodes: GroupNode[]
   nowMs = 0
   wires: Wire[] = []
+  /** Would rather not lead. */
+  readonly reluctant = new Set<number>()
   /** True loses the message. */
   lose: (message: RaftMessage) => boolean = () => false
   /** May put another message in its place. */
@@ -140,6 +142,7 @@ export class ReplicaGroup {
       log: silentLog,
       metrics: noMetrics,
       trim,
+      reluctant: () => this.reluctant.has(id),
       send: message => this.#send(message),
       wake: () => {}
     })

@@ -15,6 +15,7 @@ export function routerTable(
     epoch,
     slotCount,
     runs,
+    moves: [],
     pins: [],
     sets: setIds.map(id => ({
       id,

@@ -67,6 +67,7 @@ const table: RoutingTable = {
   epoch: 7,
   slotCount: 16,
   runs: [{ first: 0, count: 16, setId: 's1', slotEpoch: 1 }],
+  moves: [],
   pins: [],
   sets: [
     {

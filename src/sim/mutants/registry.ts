@@ -1,3 +1,4 @@
+import { membershipMutants } from './membership.ts'
 import type { Mutant } from './mutant.ts'
 import { presenceMutants } from './presence.ts'
 import { logMutants } from './raft-log.ts'
@@ -13,6 +14,7 @@ import { transferMutants } from './transfer.ts'
 export const mutants: readonly Mutant[] = [
   ...voteMutants,
   ...logMutants,
+  ...membershipMutants,
   ...readMutants,
   ...storageMutants,
   ...messageMutants,

@@ -188,6 +188,8 @@ export interface TransferStatus {
   waiting: number;
   /** `tcp://host:port` of each client listener. */
   clientAddresses: string[];
+  /** While it drains: connections that it has sent away and that are gone. */
+  moved: number;
 }
 
 /** One logic service. */
@@ -376,6 +378,66 @@ export interface PlaceReplicaRequest {
 
 /** The table is as asked for. */
 export interface PlaceReplicaResponse {
+}
+
+/** Asks for a drain. A repeated request changes nothing. */
+export interface DrainTransferRequest {
+  /** Id of the gateway. */
+  transfer: string;
+  /** Clients leave evenly over so many milliseconds, a day at the most; absent lets their number decide. */
+  overMs?:
+    | number
+    | undefined;
+  /** True drains it also when no other gateway of its set is up. */
+  force: boolean;
+}
+
+/** The gateway drains. */
+export interface DrainTransferResponse {
+  /** False when it drained already. */
+  changed: boolean;
+}
+
+/** Asks for the end of a drain. A repeated request changes nothing. */
+export interface UndrainTransferRequest {
+  /** Id of the gateway. */
+  transfer: string;
+}
+
+/** The gateway takes clients. */
+export interface UndrainTransferResponse {
+  /** False when it did not drain. */
+  changed: boolean;
+  /** Connections that the drain had sent away and that are gone. */
+  moved: number;
+  /** Client connections that are left. */
+  connections: number;
+}
+
+/** Asks for moves of slots. A repeated request changes nothing. */
+export interface MoveSlotsRequest {
+  /** Numbers of the slots, 1,024 at the most. */
+  slots: number[];
+  /** The set that gets them. */
+  to: string;
+}
+
+/** The slots are on their way, or there. */
+export interface MoveSlotsResponse {
+  /** Epoch of a table that knows of all of them. */
+  epoch: number;
+}
+
+/** Asks for the end of moves. A repeated request changes nothing. */
+export interface AbortMovesRequest {
+  /** Numbers of the slots, 1,024 at the most; none means all that are on their way. */
+  slots: number[];
+}
+
+/** None of the slots is on its way. */
+export interface AbortMovesResponse {
+  /** Epoch of a table that knows how all of them ended. */
+  epoch: number;
 }
 
 function createBaseStatusRequest(): StatusRequest {
@@ -1481,6 +1543,7 @@ function createBaseTransferStatus(): TransferStatus {
     droppedPushes: 0,
     waiting: 0,
     clientAddresses: [],
+    moved: 0,
   };
 }
 
@@ -1518,6 +1581,9 @@ export const TransferStatus: MessageFns<TransferStatus> = {
     }
     for (const v of message.clientAddresses) {
       writer.uint32(90).string(v!);
+    }
+    if (message.moved !== 0) {
+      writer.uint32(96).uint32(message.moved);
     }
     return writer;
   },
@@ -1623,6 +1689,14 @@ export const TransferStatus: MessageFns<TransferStatus> = {
             message.clientAddresses.push(reader.string());
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.moved = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1651,6 +1725,7 @@ export const TransferStatus: MessageFns<TransferStatus> = {
     message.droppedPushes = object.droppedPushes ?? 0;
     message.waiting = object.waiting ?? 0;
     message.clientAddresses = object.clientAddresses?.map((e) => e) || [];
+    message.moved = object.moved ?? 0;
     return message;
   },
 };
@@ -3143,6 +3218,534 @@ export const PlaceReplicaResponse: MessageFns<PlaceReplicaResponse> = {
   },
 };
 
+function createBaseDrainTransferRequest(): DrainTransferRequest {
+  return { transfer: "", overMs: undefined, force: false };
+}
+
+export const DrainTransferRequest: MessageFns<DrainTransferRequest> = {
+  encode(message: DrainTransferRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.transfer !== "") {
+      writer.uint32(10).string(message.transfer);
+    }
+    if (message.overMs !== undefined) {
+      writer.uint32(16).uint32(message.overMs);
+    }
+    if (message.force !== false) {
+      writer.uint32(24).bool(message.force);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainTransferRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainTransferRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.transfer = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.overMs = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.force = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DrainTransferRequest>): DrainTransferRequest {
+    return DrainTransferRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainTransferRequest>): DrainTransferRequest {
+    const message = createBaseDrainTransferRequest();
+    message.transfer = object.transfer ?? "";
+    message.overMs = object.overMs ?? undefined;
+    message.force = object.force ?? false;
+    return message;
+  },
+};
+
+function createBaseDrainTransferResponse(): DrainTransferResponse {
+  return { changed: false };
+}
+
+export const DrainTransferResponse: MessageFns<DrainTransferResponse> = {
+  encode(message: DrainTransferResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.changed !== false) {
+      writer.uint32(8).bool(message.changed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainTransferResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainTransferResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DrainTransferResponse>): DrainTransferResponse {
+    return DrainTransferResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainTransferResponse>): DrainTransferResponse {
+    const message = createBaseDrainTransferResponse();
+    message.changed = object.changed ?? false;
+    return message;
+  },
+};
+
+function createBaseUndrainTransferRequest(): UndrainTransferRequest {
+  return { transfer: "" };
+}
+
+export const UndrainTransferRequest: MessageFns<UndrainTransferRequest> = {
+  encode(message: UndrainTransferRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.transfer !== "") {
+      writer.uint32(10).string(message.transfer);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndrainTransferRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndrainTransferRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.transfer = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<UndrainTransferRequest>): UndrainTransferRequest {
+    return UndrainTransferRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UndrainTransferRequest>): UndrainTransferRequest {
+    const message = createBaseUndrainTransferRequest();
+    message.transfer = object.transfer ?? "";
+    return message;
+  },
+};
+
+function createBaseUndrainTransferResponse(): UndrainTransferResponse {
+  return { changed: false, moved: 0, connections: 0 };
+}
+
+export const UndrainTransferResponse: MessageFns<UndrainTransferResponse> = {
+  encode(message: UndrainTransferResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.changed !== false) {
+      writer.uint32(8).bool(message.changed);
+    }
+    if (message.moved !== 0) {
+      writer.uint32(16).uint32(message.moved);
+    }
+    if (message.connections !== 0) {
+      writer.uint32(24).uint32(message.connections);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndrainTransferResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndrainTransferResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.moved = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.connections = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<UndrainTransferResponse>): UndrainTransferResponse {
+    return UndrainTransferResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UndrainTransferResponse>): UndrainTransferResponse {
+    const message = createBaseUndrainTransferResponse();
+    message.changed = object.changed ?? false;
+    message.moved = object.moved ?? 0;
+    message.connections = object.connections ?? 0;
+    return message;
+  },
+};
+
+function createBaseMoveSlotsRequest(): MoveSlotsRequest {
+  return { slots: [], to: "" };
+}
+
+export const MoveSlotsRequest: MessageFns<MoveSlotsRequest> = {
+  encode(message: MoveSlotsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slots.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.slots) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.to !== "") {
+      writer.uint32(18).string(message.to);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MoveSlotsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMoveSlotsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.slots.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.slots.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MoveSlotsRequest>): MoveSlotsRequest {
+    return MoveSlotsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MoveSlotsRequest>): MoveSlotsRequest {
+    const message = createBaseMoveSlotsRequest();
+    message.slots = object.slots?.map((e) => e) || [];
+    message.to = object.to ?? "";
+    return message;
+  },
+};
+
+function createBaseMoveSlotsResponse(): MoveSlotsResponse {
+  return { epoch: 0 };
+}
+
+export const MoveSlotsResponse: MessageFns<MoveSlotsResponse> = {
+  encode(message: MoveSlotsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0) {
+      writer.uint32(8).uint64(message.epoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MoveSlotsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMoveSlotsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MoveSlotsResponse>): MoveSlotsResponse {
+    return MoveSlotsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MoveSlotsResponse>): MoveSlotsResponse {
+    const message = createBaseMoveSlotsResponse();
+    message.epoch = object.epoch ?? 0;
+    return message;
+  },
+};
+
+function createBaseAbortMovesRequest(): AbortMovesRequest {
+  return { slots: [] };
+}
+
+export const AbortMovesRequest: MessageFns<AbortMovesRequest> = {
+  encode(message: AbortMovesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slots.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.slots) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AbortMovesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAbortMovesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.slots.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.slots.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AbortMovesRequest>): AbortMovesRequest {
+    return AbortMovesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AbortMovesRequest>): AbortMovesRequest {
+    const message = createBaseAbortMovesRequest();
+    message.slots = object.slots?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseAbortMovesResponse(): AbortMovesResponse {
+  return { epoch: 0 };
+}
+
+export const AbortMovesResponse: MessageFns<AbortMovesResponse> = {
+  encode(message: AbortMovesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0) {
+      writer.uint32(8).uint64(message.epoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AbortMovesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAbortMovesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AbortMovesResponse>): AbortMovesResponse {
+    return AbortMovesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AbortMovesResponse>): AbortMovesResponse {
+    const message = createBaseAbortMovesResponse();
+    message.epoch = object.epoch ?? 0;
+    return message;
+  },
+};
+
 /**
  * Every call carries the credential of the cluster's data folder in the metadata `authorization`; without it the answer is
  * UNAUTHENTICATED. A refusal carries its ringset error code in the trailing metadata `ringset-code`.
@@ -3233,6 +3836,58 @@ export const NodeControlService = {
       Buffer.from(PlaceReplicaResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PlaceReplicaResponse => PlaceReplicaResponse.decode(value),
   },
+  /**
+   * Makes a gateway of this node send its clients to the other gateways of its set. Answered when it has begun; lasts until it is taken
+   * back, or the process ends.
+   */
+  drainTransfer: {
+    path: "/ringset.control.v1.NodeControl/DrainTransfer" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DrainTransferRequest): Buffer => Buffer.from(DrainTransferRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DrainTransferRequest => DrainTransferRequest.decode(value),
+    responseSerialize: (value: DrainTransferResponse): Buffer =>
+      Buffer.from(DrainTransferResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DrainTransferResponse => DrainTransferResponse.decode(value),
+  },
+  /** Takes the drain of a gateway of this node back: it takes clients again. */
+  undrainTransfer: {
+    path: "/ringset.control.v1.NodeControl/UndrainTransfer" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UndrainTransferRequest): Buffer =>
+      Buffer.from(UndrainTransferRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UndrainTransferRequest => UndrainTransferRequest.decode(value),
+    responseSerialize: (value: UndrainTransferResponse): Buffer =>
+      Buffer.from(UndrainTransferResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UndrainTransferResponse => UndrainTransferResponse.decode(value),
+  },
+  /**
+   * Sends slots on their way to another set, at the node that leads the arbiter group. Answered when the routing table lists them; the table
+   * tells when they are there. A refusal names one slot and does not take the others back.
+   */
+  moveSlots: {
+    path: "/ringset.control.v1.NodeControl/MoveSlots" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MoveSlotsRequest): Buffer => Buffer.from(MoveSlotsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MoveSlotsRequest => MoveSlotsRequest.decode(value),
+    responseSerialize: (value: MoveSlotsResponse): Buffer => Buffer.from(MoveSlotsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): MoveSlotsResponse => MoveSlotsResponse.decode(value),
+  },
+  /**
+   * Leaves slots that are on their way where they are, unless it is too late, at the node that leads the arbiter group. Answered when the
+   * routing table no longer lists them; it tells who owns them.
+   */
+  abortMoves: {
+    path: "/ringset.control.v1.NodeControl/AbortMoves" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AbortMovesRequest): Buffer => Buffer.from(AbortMovesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AbortMovesRequest => AbortMovesRequest.decode(value),
+    responseSerialize: (value: AbortMovesResponse): Buffer => Buffer.from(AbortMovesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AbortMovesResponse => AbortMovesResponse.decode(value),
+  },
 } as const;
 
 export interface NodeControlServer extends UntypedServiceImplementation {
@@ -3252,6 +3907,23 @@ export interface NodeControlServer extends UntypedServiceImplementation {
   changeReplica: handleUnaryCall<ChangeReplicaRequest, ChangeReplicaResponse>;
   /** Changes the place of a router replica in the routing table, at the node that leads the arbiter group. */
   placeReplica: handleUnaryCall<PlaceReplicaRequest, PlaceReplicaResponse>;
+  /**
+   * Makes a gateway of this node send its clients to the other gateways of its set. Answered when it has begun; lasts until it is taken
+   * back, or the process ends.
+   */
+  drainTransfer: handleUnaryCall<DrainTransferRequest, DrainTransferResponse>;
+  /** Takes the drain of a gateway of this node back: it takes clients again. */
+  undrainTransfer: handleUnaryCall<UndrainTransferRequest, UndrainTransferResponse>;
+  /**
+   * Sends slots on their way to another set, at the node that leads the arbiter group. Answered when the routing table lists them; the table
+   * tells when they are there. A refusal names one slot and does not take the others back.
+   */
+  moveSlots: handleUnaryCall<MoveSlotsRequest, MoveSlotsResponse>;
+  /**
+   * Leaves slots that are on their way where they are, unless it is too late, at the node that leads the arbiter group. Answered when the
+   * routing table no longer lists them; it tells who owns them.
+   */
+  abortMoves: handleUnaryCall<AbortMovesRequest, AbortMovesResponse>;
 }
 
 export interface NodeControlClient extends Client {
@@ -3379,6 +4051,79 @@ export interface NodeControlClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PlaceReplicaResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Makes a gateway of this node send its clients to the other gateways of its set. Answered when it has begun; lasts until it is taken
+   * back, or the process ends.
+   */
+  drainTransfer(
+    request: DrainTransferRequest,
+    callback: (error: ServiceError | null, response: DrainTransferResponse) => void,
+  ): ClientUnaryCall;
+  drainTransfer(
+    request: DrainTransferRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DrainTransferResponse) => void,
+  ): ClientUnaryCall;
+  drainTransfer(
+    request: DrainTransferRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DrainTransferResponse) => void,
+  ): ClientUnaryCall;
+  /** Takes the drain of a gateway of this node back: it takes clients again. */
+  undrainTransfer(
+    request: UndrainTransferRequest,
+    callback: (error: ServiceError | null, response: UndrainTransferResponse) => void,
+  ): ClientUnaryCall;
+  undrainTransfer(
+    request: UndrainTransferRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UndrainTransferResponse) => void,
+  ): ClientUnaryCall;
+  undrainTransfer(
+    request: UndrainTransferRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UndrainTransferResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Sends slots on their way to another set, at the node that leads the arbiter group. Answered when the routing table lists them; the table
+   * tells when they are there. A refusal names one slot and does not take the others back.
+   */
+  moveSlots(
+    request: MoveSlotsRequest,
+    callback: (error: ServiceError | null, response: MoveSlotsResponse) => void,
+  ): ClientUnaryCall;
+  moveSlots(
+    request: MoveSlotsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: MoveSlotsResponse) => void,
+  ): ClientUnaryCall;
+  moveSlots(
+    request: MoveSlotsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: MoveSlotsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Leaves slots that are on their way where they are, unless it is too late, at the node that leads the arbiter group. Answered when the
+   * routing table no longer lists them; it tells who owns them.
+   */
+  abortMoves(
+    request: AbortMovesRequest,
+    callback: (error: ServiceError | null, response: AbortMovesResponse) => void,
+  ): ClientUnaryCall;
+  abortMoves(
+    request: AbortMovesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AbortMovesResponse) => void,
+  ): ClientUnaryCall;
+  abortMoves(
+    request: AbortMovesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AbortMovesResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -1,0 +1,47 @@
+import { assignRuns, ownersOf } from '../table/runs.ts'
+import type { RoutingTable, SlotMove } from '../table/table.ts'
+import { tableLimits } from '../table/table-rules.ts'
+
+/** Why a slot cannot start on its way. */
+export type MoveRefusal = 'unknownSet' | 'unknownSlot' | 'moving' | 'full'
+
+/**
+ * The table with a slot on its way to another set: the very same object when it is so already, or lives there.
+ * @param epoch of the table that this makes: the move's name.
+ */
+export function withMove(
+  table: RoutingTable,
+  slot: number,
+  to: string,
+  epoch: number
+): RoutingTable | MoveRefusal {
+  if (!table.sets.some(set => set.id === to)) return 'unknownSet'
+  if (slot >= table.slotCount) return 'unknownSlot'
+  const move = moveOf(table, slot)
+  if (move !== undefined) return move.to === to ? table : 'moving'
+  if (ownersOf(table.runs)[slot] === to) return table
+  if (table.moves.length >= tableLimits.moves) return 'full'
+  const moves = [...table.moves, { slot, to, epoch }].sort((a, b) => a.slot - b.slot)
+  return { ...table, moves }
+}
+
+/**
+ * The table after a move has ended: with `done` the slot belongs to its new set from here on, which is the one instant at which
+ * ownership changes; else it stays. The very same object when that move is over already.
+ */
+export function withMoveEnded(
+  table: RoutingTable,
+  { slot, epoch }: Pick<SlotMove, 'slot' | 'epoch'>,
+  done: boolean,
+  nextEpoch: number
+): RoutingTable {
+  const move = moveOf(table, slot)
+  if (move === undefined || move.epoch !== epoch) return table
+  const moves = table.moves.filter(other => other !== move)
+  if (!done) return { ...table, moves }
+  return { ...table, moves, runs: assignRuns(table.runs, new Map([[slot, move.to]]), nextEpoch) }
+}
+
+export function moveOf(table: RoutingTable, slot: number): SlotMove | undefined {
+  return table.moves.find(move => move.slot === slot)
+}

@@ -1,0 +1,225 @@
+import { errorCodeOf } from '../../base/error-codes.ts'
+import { arbiterEndpoint, type EndpointId } from '../../protocol/endpoint.ts'
+import { type Packet, packet } from '../../protocol/packet.ts'
+import type { TableView } from '../../table/table-view.ts'
+import type { HolePuller } from '../hole-puller.ts'
+import { writeSlotStep } from '../move-commands.ts'
+import type { SlotStep } from '../ownership.ts'
+import { type ArrivalPorts, SlotArrival } from './slot-arrival.ts'
+import { SlotCleaner } from './slot-cleaner.ts'
+import { SlotSettler } from './slot-settler.ts'
+import { SlotSource, type SourcePorts } from './slot-source.ts'
+
+/** Slots that come in at once; the others wait their turn, still served where they are. */
+const arrivalsMax = 4
+const reportMs = 200
+/** A slot sealed for so long asks the arbiters to leave it where it is: its new set seems to be gone. */
+const sealedMaxMs = 5_000
+const tablePullMs = 100
+
+export type MoverPorts = ArrivalPorts & SourcePorts
+
+/**
+ * Carries slots from set to set, on the leader: looks at what the table says and what the log says of each slot on its way, and takes
+ * the next step. The table alone tells whether a move is under way, done or called off; see docs/slot-moves.md.
+ */
+export class SlotMover {
+  /** Answers other sets. */
+  readonly source: SlotSource
+  readonly #ports: MoverPorts
+  readonly #puller: HolePuller
+  readonly #arbiters: () => readonly EndpointId[]
+  readonly #arrivals = new Map<number, SlotArrival>()
+  readonly #settlers = new Map<number, SlotSettler>()
+  readonly #cleaners = new Map<number, SlotCleaner>()
+  readonly #stepping = new Set<number>()
+  readonly #reportedMs = new Map<number, number>()
+  readonly #sealedMs = new Map<number, number>()
+  readonly #reports = new Map<number, number>()
+  #arbiter = 0
+  #pulledMs = Number.NEGATIVE_INFINITY
+
+  constructor(ports: MoverPorts, puller: HolePuller, arbiters: () => readonly EndpointId[]) {
+    this.#ports = ports
+    this.source = new SlotSource(ports)
+    this.#puller = puller
+    this.#arbiters = arbiters
+  }
+
+  onLeadership(): void {
+    this.#arrivals.clear()
+    this.#settlers.clear()
+    this.#cleaners.clear()
+    this.#stepping.clear()
+    this.#reportedMs.clear()
+    this.#sealedMs.clear()
+    this.#reports.clear()
+  }
+
+  tick(): void {
+    const { env, machine, rows } = this.#ports.parts
+    const view = env.table()
+    if (view.table === undefined) return
+    if (view.epoch < machine.ownership.routeEpoch(rows)) {
+      this.#pullTable()
+      return
+    }
+    const unsettled = machine.ownership.unsettled(rows)
+    for (const slot of unsettled) this.#work(view, slot)
+    this.#prune(new Set(unsettled))
+    this.#begin(view)
+    for (const arrival of this.#arrivals.values()) arrival.tick()
+    for (const settler of this.#settlers.values()) settler.tick()
+    for (const cleaner of this.#cleaners.values()) cleaner.tick()
+  }
+
+  /** True when the packet answers something that was asked here. */
+  onAnswer(
+    from: EndpointId,
+    answer: Packet<'SLOT_READ_OK'> | Packet<'MOVE_REPORT_OK'> | Packet<'ERROR'>
+  ): boolean {
+    const slot = this.#reports.get(answer.sequence)
+    if (slot !== undefined) {
+      this.#reports.delete(answer.sequence)
+      if (answer.kind === 'ERROR') this.#reportRefused(slot, answer)
+      return true
+    }
+    if (answer.kind === 'MOVE_REPORT_OK') return false
+    for (const arrival of this.#arrivals.values()) {
+      if (arrival.onAnswer(from, answer)) return true
+    }
+    return false
+  }
+
+  #work(view: TableView, slot: number): void {
+    const { machine, rows, setId } = this.#ports.parts
+    const { ownership } = machine
+    const move = ownership.move(rows, slot)
+    const own = ownership.slotEpoch(rows, slot)
+    const listed = view.move(slot)?.epoch === move
+    // An older table than the one that began the move knows nothing of how it ended.
+    const over = !listed && view.epoch > move
+    const owner = view.owner(slot)
+    const ours = owner?.setId === setId
+    switch (ownership.state(rows, slot)) {
+      case 'sealed':
+        if (listed) this.#watch(slot, move)
+        else if (over && ours && owner.slotEpoch === own) this.#step('unseal', slot, move, 0)
+        else if (over && owner !== undefined) this.#step('leave', slot, move, owner.slotEpoch)
+        break
+      case 'importing':
+        if (over) this.#step('drop', slot, move, 0)
+        else if (listed && owner !== undefined) this.#arrive(slot, move, owner.setId)
+        break
+      case 'imported':
+        if (listed) this.#report(slot, move, 'imported')
+        else if (over && ours) this.#step('take', slot, move, owner.slotEpoch)
+        else if (over) this.#step('drop', slot, move, 0)
+        break
+      case 'owned':
+        if (!this.#settlers.has(slot)) {
+          this.#settlers.set(slot, new SlotSettler(slot, own, this.#ports, this.#puller))
+        }
+        break
+      case 'gone':
+        if (!this.#cleaners.has(slot)) {
+          this.#cleaners.set(slot, new SlotCleaner(slot, own, this.#ports))
+        }
+        break
+      default:
+    }
+  }
+
+  #begin(view: TableView): void {
+    const { machine, rows, setId } = this.#ports.parts
+    const { ownership } = machine
+    if (ownership.count(rows, 'gone') > 0) return
+    let coming = ownership.count(rows, 'importing') + ownership.count(rows, 'imported')
+    for (const { slot, to, epoch } of view.table?.moves ?? []) {
+      if (coming >= arrivalsMax) return
+      if (to !== setId || ownership.state(rows, slot) !== 'none') continue
+      coming++
+      this.#step('import', slot, epoch, 0)
+    }
+  }
+
+  #arrive(slot: number, move: number, source: string): void {
+    if (this.#arrivals.get(slot)?.head.move === move) return
+    this.#arrivals.set(slot, new SlotArrival({ slot, move }, source, this.#ports))
+  }
+
+  /** Forgets the work on slots that are through with it. */
+  #prune(unsettled: ReadonlySet<number>): void {
+    const { machine, rows } = this.#ports.parts
+    const state = (slot: number): string =>
+      unsettled.has(slot) ? machine.ownership.state(rows, slot) : ''
+    for (const slot of this.#arrivals.keys()) {
+      if (state(slot) !== 'importing') this.#arrivals.delete(slot)
+    }
+    for (const slot of this.#settlers.keys()) {
+      if (state(slot) !== 'owned') this.#settlers.delete(slot)
+    }
+    for (const slot of this.#cleaners.keys()) {
+      if (state(slot) !== 'gone') this.#cleaners.delete(slot)
+    }
+    for (const slot of this.#sealedMs.keys()) {
+      if (state(slot) !== 'sealed') this.#sealedMs.delete(slot)
+    }
+    for (const slot of this.#reportedMs.keys()) {
+      if (!unsettled.has(slot)) this.#reportedMs.delete(slot)
+    }
+  }
+
+  #watch(slot: number, move: number): void {
+    const nowMs = this.#ports.parts.env.nowMs()
+    const sinceMs = this.#sealedMs.get(slot)
+    if (sinceMs === undefined) this.#sealedMs.set(slot, nowMs)
+    else if (nowMs - sinceMs > sealedMaxMs) this.#report(slot, move, 'stuck')
+  }
+
+  #step(step: SlotStep, slot: number, move: number, epoch: number): void {
+    if (this.#stepping.has(slot)) return
+    const writer = this.#ports.proposals.open()
+    if (writer === undefined) return
+    writeSlotStep(writer, { step, slot, move, epoch })
+    this.#stepping.add(slot)
+    this.#ports.parts.env.log.info('slot_step', { step, slot, move, epoch })
+    this.#ports.proposals.own(() => this.#stepping.delete(slot))
+  }
+
+  // What the arbiters are told
+
+  #report(slot: number, move: number, outcome: 'imported' | 'stuck'): void {
+    const { env } = this.#ports.parts
+    const nowMs = env.nowMs()
+    if (nowMs - (this.#reportedMs.get(slot) ?? Number.NEGATIVE_INFINITY) < reportMs) return
+    const arbiters = this.#arbiters()
+    const to = arbiters[this.#arbiter % Math.max(1, arbiters.length)]
+    if (to === undefined) return
+    this.#reportedMs.set(slot, nowMs)
+    const sequence = this.#ports.nextSequence()
+    const header = { bootId: env.bootId, sequence, deadlineMs: reportMs }
+    const sent = env.send(to, packet('MOVE_REPORT', { slot, epoch: move, outcome }, header))
+    if (sent) this.#reports.set(sequence, slot)
+    else this.#arbiter++
+    if (this.#reports.size > 1_024) this.#reports.clear()
+  }
+
+  #reportRefused(slot: number, { payload }: Packet<'ERROR'>): void {
+    const code = errorCodeOf(payload.code)
+    if (code !== 'NOT_LEADER' && code !== 'NO_LEADER') return
+    const at = this.#arbiters().indexOf(arbiterEndpoint(payload.hint?.replicaId ?? 0))
+    this.#arbiter = at < 0 ? this.#arbiter + 1 : at
+    if (at >= 0) this.#reportedMs.delete(slot)
+  }
+
+  #pullTable(): void {
+    const { env } = this.#ports.parts
+    const nowMs = env.nowMs()
+    if (nowMs - this.#pulledMs < tablePullMs) return
+    this.#pulledMs = nowMs
+    const arbiters = this.#arbiters()
+    const to = arbiters[this.#arbiter++ % Math.max(1, arbiters.length)]
+    if (to !== undefined) env.send(to, packet('TABLE_PULL', {}))
+  }
+}

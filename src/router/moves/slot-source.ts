@@ -1,0 +1,217 @@
+import type { ErrorCode } from '../../base/error-codes.ts'
+import { RingsetError } from '../../base/errors.ts'
+import type { EndpointId } from '../../protocol/endpoint.ts'
+import { hardLimits, type Message, type PayloadOf } from '../../protocol/kinds.ts'
+import { type Packet, packet } from '../../protocol/packet.ts'
+import type { RowPage } from '../../raft/store.ts'
+import type { Admission, RouterParts } from '../admission.ts'
+import { isCommandError } from '../commands.ts'
+import { writeSlotStep } from '../move-commands.ts'
+import type { Proposals } from '../proposals.ts'
+import { headerOf, type Replies } from '../replies.ts'
+import { slotPrefix } from '../row-keys.ts'
+import type { SessionRoutes } from '../session-routes.ts'
+import { sessionsOfPage, slotRowName } from '../slot-rows.ts'
+import { decodeMessage, getMessage } from '../timelines.ts'
+
+type SlotRead = Packet<'SLOT_READ'>
+type Answer = PayloadOf<'SLOT_READ_OK'>
+
+export interface SourcePorts {
+  readonly parts: RouterParts
+  readonly admission: Admission
+  readonly routes: SessionRoutes
+  readonly proposals: Proposals
+  readonly replies: Replies
+}
+
+const pageBytes = 128 * 1024
+const pageMessages = 2_000
+const readsMax = 64
+/** What of a slot travels as it is, in the order of the keys. Connections do not: they end where the slot was. */
+const rowKinds = ['dedup', 'sequence', 'user', 'user-page'] as const
+const empty: Answer = { sealed: false, next: '', sessions: [], messages: [], rows: [] }
+
+/**
+ * The end of a move that gives: answers what the slot's new set asks, from rows alone, so that any leader can go on where another
+ * stopped. What changes while the slot is still served here is asked for once more after the seal.
+ */
+export class SlotSource {
+  readonly #parts: RouterParts
+  readonly #admission: Admission
+  readonly #routes: SessionRoutes
+  readonly #proposals: Proposals
+  readonly #replies: Replies
+  #reading = 0
+
+  constructor({ parts, admission, routes, proposals, replies }: SourcePorts) {
+    this.#parts = parts
+    this.#admission = admission
+    this.#routes = routes
+    this.#proposals = proposals
+    this.#replies = replies
+  }
+
+  /** Throws RingsetError for a malformed request. */
+  onRead(from: EndpointId, request: SlotRead): void {
+    const refusal = this.#refusal(from, request)
+    if (refusal !== undefined) {
+      this.#refuse(from, request, refusal)
+      return
+    }
+    const { part } = request.payload
+    if (part === 'messages') this.#answer(from, request, this.#messages(request))
+    else if (part === 'seal') this.#seal(from, request)
+    else if (this.#reading >= readsMax) this.#refuse(from, request, 'OVERLOADED')
+    else if (part === 'rows') this.#rows(from, request)
+    else this.#sessions(from, request)
+  }
+
+  #refusal(from: EndpointId, { payload, epoch }: SlotRead): ErrorCode | undefined {
+    const { env, machine, rows } = this.#parts
+    const leadership = this.#admission.leadership()
+    if (leadership !== undefined) return leadership
+    const view = env.table()
+    const { slot, part } = payload
+    const move = view.move(slot)
+    if (move === undefined || move.epoch < payload.epoch) {
+      return epoch > view.epoch ? 'ROUTER_BEHIND' : 'MOVED'
+    }
+    if (move.epoch > payload.epoch) return 'MOVED'
+    if (!from.startsWith(`router/${move.to}/`)) return 'FORBIDDEN'
+    const state = machine.ownership.state(rows, slot)
+    if (state === 'sealed' && machine.ownership.move(rows, slot) === move.epoch) return undefined
+    if (state !== 'owned') return 'MOVED'
+    return part === 'rows' ? 'BAD_PACKET' : undefined
+  }
+
+  #refuse(from: EndpointId, request: SlotRead, code: ErrorCode): void {
+    const { env } = this.#parts
+    this.#replies.error(from, request, code, this.#admission.hint(code, request.payload.slot))
+    if (code === 'ROUTER_BEHIND') env.send(from, packet('TABLE_PULL', {}))
+  }
+
+  #answer(from: EndpointId, request: SlotRead, answer: Partial<Answer>): void {
+    const { machine, rows } = this.#parts
+    const sealed = machine.ownership.state(rows, request.payload.slot) === 'sealed'
+    this.#replies.ok(from, request, 'SLOT_READ_OK', { ...empty, ...answer, sealed })
+  }
+
+  #messages({ payload }: SlotRead): Partial<Answer> {
+    const messages: { session: string; message: Message }[] = []
+    let bytes = 0
+    for (const { session, from, to } of payload.ranges) {
+      const { slot } = this.#routes.route(session)
+      for (let msgid = from; msgid <= to; msgid++) {
+        const row = getMessage(this.#parts.rows, slot, session, msgid)
+        if (row === undefined) break
+        bytes += row.length
+        if (messages.length > 0 && (bytes > pageBytes || messages.length >= pageMessages)) {
+          return { messages }
+        }
+        messages.push({ session, message: decodeMessage(row) })
+      }
+    }
+    return { messages }
+  }
+
+  #seal(from: EndpointId, request: SlotRead): void {
+    const { machine, rows } = this.#parts
+    const { slot, epoch: move } = request.payload
+    if (machine.ownership.state(rows, slot) === 'sealed') {
+      this.#answer(from, request, {})
+      return
+    }
+    const writer = this.#proposals.open()
+    if (writer === undefined) {
+      this.#refuse(from, request, 'OVERLOADED')
+      return
+    }
+    writeSlotStep(writer, { step: 'seal', slot, move, epoch: 0 })
+    const header = { ...headerOf(request), kind: request.kind, payload: request.payload }
+    this.#proposals.own(result => {
+      if (isCommandError(result)) this.#refuse(from, header as SlotRead, result.error)
+      else this.#answer(from, header as SlotRead, {})
+    })
+  }
+
+  /** First those that live in the slot, then those that its users have copies of. */
+  #sessions(from: EndpointId, request: SlotRead): void {
+    const { slot, after } = request.payload
+    const prefix = slotPrefix(slot)
+    const own = `${prefix}/session/`
+    const pages = `${prefix}/user-page/`
+    if (after.startsWith(pages)) {
+      this.#read(from, request, after, endOf(pages), page => ({
+        sessions: page.rows.flatMap(([, value]) => this.#copiesOf(slot, value)),
+        next: nextOf(page, '')
+      }))
+      return
+    }
+    this.#read(from, request, after || own, endOf(own), page => ({
+      sessions: page.rows.map(([key]) => this.#cursorOf(slotRowName(key).id)),
+      next: nextOf(page, pages)
+    }))
+  }
+
+  #copiesOf(slot: number, page: Buffer): Answer['sessions'] {
+    return sessionsOfPage(page)
+      .filter(session => this.#routes.route(session).slot !== slot)
+      .map(session => this.#cursorOf(session))
+  }
+
+  #cursorOf(session: string): Answer['sessions'][number] {
+    const { machine, rows } = this.#parts
+    const { slot } = this.#routes.route(session)
+    return { session, msgid: machine.sessions.get(rows, slot, session).latest }
+  }
+
+  #rows(from: EndpointId, request: SlotRead): void {
+    const { slot, after } = request.payload
+    const prefix = slotPrefix(slot)
+    const at = after === '' ? 0 : rowKinds.findIndex(kind => after.startsWith(`${prefix}/${kind}/`))
+    const kind = rowKinds[at]
+    if (kind === undefined) throw new RingsetError('BAD_PACKET', 'rows behind no row')
+    const following = rowKinds[at + 1]
+    const range = `${prefix}/${kind}/`
+    this.#read(from, request, after || range, endOf(range), page => ({
+      rows: page.rows.map(([key, value]) => ({ key, value })),
+      next: nextOf(page, following === undefined ? '' : `${prefix}/${following}/`)
+    }))
+  }
+
+  #read(
+    from: EndpointId,
+    request: SlotRead,
+    after: string,
+    before: string,
+    answer: (page: RowPage) => Partial<Answer>
+  ): void {
+    if (Buffer.byteLength(after, 'utf8') > hardLimits.rowKeyBytes) {
+      throw new RingsetError('BAD_PACKET', 'a key is too long')
+    }
+    const header = {
+      ...headerOf(request),
+      kind: request.kind,
+      payload: request.payload
+    } as SlotRead
+    this.#reading++
+    this.#parts.replica.readRows({ after, before, maxBytes: pageBytes }, page => {
+      this.#reading--
+      const refusal = this.#refusal(from, header)
+      if (refusal === undefined) this.#answer(from, header, answer(page))
+      else this.#refuse(from, header, refusal)
+    })
+  }
+}
+
+/** Where to go on; behind the last row of a range, at the beginning of the next. */
+function nextOf(page: RowPage, following: string): string {
+  const last = page.rows.at(-1)
+  return page.more && last !== undefined ? last[0] : following
+}
+
+/** A key behind all that begin with `prefix`, which ends in a slash. */
+function endOf(prefix: string): string {
+  return `${prefix.slice(0, -1)}0`
+}

@@ -1,0 +1,224 @@
+import { ByteReader } from '../base/bytes.ts'
+import { assert } from '../base/errors.ts'
+import { hardLimits } from '../protocol/kinds.ts'
+import type { Rows } from '../raft/state-machine.ts'
+import { readSized } from './commands.ts'
+import { membersIn } from './members.ts'
+import { readImportHead, readImportSessions, readSlotStep } from './move-commands.ts'
+import type { MachineListener, RouterMachine } from './router-machine.ts'
+import { slotPrefix } from './row-keys.ts'
+import type { SessionRow } from './sessions.ts'
+import { getMessage, putMessage } from './timelines.ts'
+
+/** Rows of a slot by what they are, in the order of their keys. */
+export type SlotRowKind =
+  | 'dedup'
+  | 'presence'
+  | 'sequence'
+  | 'session'
+  | 'timeline'
+  | 'user'
+  | 'user-page'
+
+export interface SlotRowName {
+  readonly slot: number
+  readonly kind: SlotRowKind
+  /** What follows the kind. */
+  readonly id: string
+}
+
+/** Takes the key of a slot's row apart. */
+export function slotRowName(key: string): SlotRowName {
+  const at = key.indexOf('/', 5)
+  const slot = Number.parseInt(key.slice(0, 4), 16)
+  return { slot, kind: key.slice(5, at) as SlotRowKind, id: key.slice(at + 1) }
+}
+
+export const sessionKey = (slot: number, session: string): string =>
+  `${slotPrefix(slot)}/session/${session}`
+
+/** What entries do to the rows of slots on their way: one part of the router's state machine. */
+export class SlotRows {
+  readonly #machine: RouterMachine
+  readonly #listener: MachineListener
+
+  constructor(machine: RouterMachine, listener: MachineListener) {
+    this.#machine = machine
+    this.#listener = listener
+  }
+
+  step(reader: ByteReader, rows: Rows, slotCount: number): { done: boolean } {
+    const { step, slot, move, epoch } = readSlotStep(reader)
+    return { done: this.#machine.ownership.step(rows, slotCount, slot, step, move, epoch) }
+  }
+
+  /** Messages come before the session that they are of: until then nobody sees them. */
+  importMessages(reader: ByteReader, rows: Rows): { done: boolean } {
+    const { slot, move } = readImportHead(reader)
+    const done = this.#coming(rows, slot, move)
+    const count = reader.varint()
+    for (let i = 0; i < count; i++) {
+      const homeSlot = reader.u16()
+      const session = reader.string(hardLimits.sessionBytes)
+      const msgid = reader.varint()
+      const message = readSized(reader)
+      if (!done || msgid <= this.#machine.sessions.get(rows, homeSlot, session).latest) continue
+      putMessage(rows, homeSlot, session, msgid, Buffer.from(message))
+    }
+    return { done }
+  }
+
+  /**
+   * Sessions that live in the slot, and copies that its users have. A copy that is here already goes on; of a session at home here only
+   * its new member is noted.
+   */
+  importSessions(reader: ByteReader, rows: Rows, slotCount: number): { done: boolean } {
+    const { slot, move } = readImportHead(reader)
+    const done = this.#coming(rows, slot, move)
+    for (const moved of readImportSessions(reader)) {
+      if (!done) continue
+      const row = this.#machine.sessions.get(rows, moved.slot, moved.session)
+      const state = this.#machine.ownership.state(rows, moved.slot)
+      if (state !== 'owned' && state !== 'sealed') this.#extend(rows, row, moved.latest)
+      row.localMembers |= membersIn(row.session, slot, slotCount)
+      this.#machine.sessions.touch(row)
+    }
+    return { done }
+  }
+
+  #extend(rows: Rows, row: SessionRow, latest: number): void {
+    if (latest <= row.latest) return
+    if (row.latest === 0) {
+      row.first = 1
+      this.#count(rows, 0, 1)
+    }
+    for (let msgid = row.latest + 1; msgid <= latest; msgid++) {
+      const message = getMessage(rows, row.slot, row.session, msgid)
+      assert(message !== undefined, 'messages come before their session', { msgid })
+      row.latest = msgid
+      if (row.localMembers !== 0) this.#listener.appended(row, msgid, message)
+    }
+    this.#machine.holes.filled(rows, row.session, latest)
+  }
+
+  /** All else that a slot has, as it is. */
+  importRows(reader: ByteReader, rows: Rows): { done: boolean } {
+    const { slot, move } = readImportHead(reader)
+    const done = this.#coming(rows, slot, move)
+    const count = reader.varint()
+    for (let i = 0; i < count; i++) {
+      const key = reader.string(hardLimits.rowKeyBytes)
+      const value = reader.bytes(hardLimits.frameBytes)
+      const name = slotRowName(key)
+      assert(name.slot === slot, 'a row is of the slot that comes', { slot })
+      if (!done) continue
+      if (name.kind === 'user' && rows.get(key) === undefined) this.#count(rows, 1, 0)
+      this.#forget(name)
+      rows.put(key, Buffer.from(value))
+    }
+    return { done }
+  }
+
+  /** A message goes out once more, to where its members live now. */
+  redirect(reader: ByteReader, rows: Rows, slotCount: number): { done: boolean } {
+    const slot = reader.u16()
+    const session = reader.string(hardLimits.sessionBytes)
+    const msgid = reader.varint()
+    const localMembers = reader.varint()
+    const targetSets: string[] = []
+    const count = reader.u8()
+    for (let i = 0; i < count; i++) targetSets.push(reader.string(hardLimits.nameBytes))
+    const { sessions, channels, members } = this.#machine
+    const row = sessions.get(rows, slot, session)
+    const message = getMessage(rows, slot, session, msgid)
+    if (message === undefined || members.leaving(rows, row, localMembers, slotCount)) {
+      return { done: false }
+    }
+    members.index(rows, row, localMembers, slotCount)
+    for (const targetSet of targetSets) {
+      const position = channels.push(rows, targetSet, { slot, session, msgid })
+      this.#listener.queued(targetSet, position, row, message)
+    }
+    return { done: true }
+  }
+
+  /** Rows that a slot left behind. What somebody who stayed has a share in stays. */
+  dropRows(reader: ByteReader, rows: Rows, slotCount: number): { done: boolean } {
+    const slot = reader.u16()
+    const epoch = reader.varint()
+    const { ownership } = this.#machine
+    const coming = ownership.count(rows, 'importing') + ownership.count(rows, 'imported')
+    const left = ownership.state(rows, slot) === 'gone' && ownership.slotEpoch(rows, slot) === epoch
+    const done = left && coming === 0
+    const count = reader.varint()
+    for (let i = 0; i < count; i++) {
+      const key = reader.string(hardLimits.rowKeyBytes)
+      if (done) this.#drop(rows, slot, key, slotCount)
+    }
+    return { done }
+  }
+
+  #drop(rows: Rows, slot: number, key: string, slotCount: number): void {
+    const name = slotRowName(key)
+    if (name.kind === 'session') {
+      this.#dropSession(rows, slot, name, slotCount)
+      return
+    }
+    if (name.kind === 'timeline') {
+      const session = name.id.slice(0, name.id.lastIndexOf('/'))
+      if (this.#machine.sessions.get(rows, name.slot, session).latest === 0) rows.delete(key)
+      return
+    }
+    if (name.slot !== slot) return
+    if (name.kind === 'user' && rows.get(key) !== undefined) this.#count(rows, -1, 0)
+    this.#forget(name)
+    rows.delete(key)
+  }
+
+  #dropSession(
+    rows: Rows,
+    slot: number,
+    { slot: homeSlot, id: session }: SlotRowName,
+    slotCount: number
+  ): void {
+    const row = this.#machine.sessions.get(rows, homeSlot, session)
+    const state = this.#machine.ownership.state(rows, homeSlot)
+    row.localMembers &= ~membersIn(session, slot, slotCount)
+    if (row.localMembers !== 0 || state === 'owned' || state === 'sealed') {
+      this.#machine.sessions.touch(row)
+      return
+    }
+    if (row.latest > 0) this.#count(rows, 0, -1)
+    this.#machine.holes.close(rows, session)
+    this.#machine.sessions.clear(row)
+  }
+
+  #coming(rows: Rows, slot: number, move: number): boolean {
+    const { ownership } = this.#machine
+    return ownership.state(rows, slot) === 'importing' && ownership.move(rows, slot) === move
+  }
+
+  #forget({ kind, id }: SlotRowName): void {
+    const { dedup, presence, sequences, users } = this.#machine
+    if (kind === 'dedup') dedup.forget(id)
+    else if (kind === 'presence') presence.forget(id)
+    else if (kind === 'sequence') sequences.forget(id)
+    else users.forget(kind === 'user', id)
+  }
+
+  #count(rows: Rows, users: number, sessions: number): void {
+    const counters = this.#machine.counters.get(rows)
+    counters.users += users
+    counters.sessions += sessions
+    this.#machine.counters.touch(counters)
+  }
+}
+
+/** Sessions that a row of the user index names. */
+export function sessionsOfPage(value: Buffer): string[] {
+  const reader = new ByteReader(value)
+  const sessions: string[] = []
+  const count = reader.u8()
+  for (let i = 0; i < count; i++) sessions.push(reader.string(hardLimits.sessionBytes))
+  return sessions
+}

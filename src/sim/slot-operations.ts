@@ -1,0 +1,80 @@
+import { Arbiter } from '../arbiter/arbiter.ts'
+import type { Prng } from '../base/prng.ts'
+import { routerEndpoint } from '../protocol/endpoint.ts'
+import { parseSession, routingKey } from '../protocol/session.ts'
+import { Router } from '../router/router.ts'
+import type { SimProcess } from './sim-process.ts'
+import { pick } from './swarm.ts'
+import { arbiterGroup } from './topology.ts'
+import type { World } from './world.ts'
+
+/** Asks whoever leads the arbiters to send some slots to other sets; mostly such that somebody uses. */
+export function moveSlots(world: World, random: Prng): void {
+  const { setIds } = world.topology
+  const slots = Array.from({ length: 1 + random.below(4) }, () => slotOf(world, random))
+  const targets = slots.map(() => pick(random, setIds))
+  atArbiter(world, (arbiter, view) => {
+    for (const [i, slot] of slots.entries()) {
+      if (view.owner(slot)?.setId === targets[i]) continue
+      arbiter.changes.move(slot, targets[i]!, refusal => {
+        if (refusal === undefined) world.marks.hit('slot sent on its way')
+      })
+    }
+  })
+}
+
+/** Asks to leave a slot where it is. */
+export function abortMove(world: World, random: Prng): void {
+  const at = random.float()
+  atArbiter(world, (arbiter, view) => {
+    const moves = view.table?.moves ?? []
+    const move = moves[Math.floor(at * moves.length)]
+    if (move !== undefined) arbiter.changes.abort(move.slot, () => {})
+  })
+}
+
+function atArbiter(
+  world: World,
+  change: (
+    arbiter: Arbiter,
+    view: SimProcess['keeper'] extends { view(): infer V } ? V : never
+  ) => void
+): void {
+  for (const node of world.nodes) {
+    for (const { group, api, endpoint } of node.replicas) {
+      const role = node.roles.get(endpoint)
+      if (group !== arbiterGroup || !api.leading() || node.paused) continue
+      if (!(role instanceof Arbiter)) continue
+      change(role, node.keeper.view())
+      node.wake(endpoint)
+      return
+    }
+  }
+}
+
+function slotOf(world: World, random: Prng): number {
+  const view = world.nodes[0]!.keeper.view()
+  const session = pick(random, world.sessions)
+  const device = pick(random, world.devices)
+  const choice = random.below(4)
+  if (view.table === undefined) return 0
+  if (choice === 0) return random.below(view.table.slotCount)
+  if (choice === 1) return view.slotOf(routingKey(session, parseSession(session)))
+  return view.slotOf(device.uid)
+}
+
+/** What of moves has not come to its end, once all is calm. */
+export function slotsOnTheirWay(world: World): string | undefined {
+  for (const node of world.nodes) {
+    if (!node.alive) continue
+    const moving = node.keeper.view().table?.moves[0]
+    if (moving !== undefined) return `slot ${moving.slot} is on its way to ${moving.to}`
+    for (const { group, replicaId, api } of node.replicas) {
+      const role = node.roles.get(routerEndpoint(group, replicaId))
+      if (!(role instanceof Router) || !api.leading()) continue
+      const slot = role.unsettledSlots()[0]
+      if (slot !== undefined) return `slot ${slot} is not settled at ${node.nodeId}`
+    }
+  }
+  return undefined
+}

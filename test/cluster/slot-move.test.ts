@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { HistoryRecorder, judgementText } from '../../src/chaos/history-recorder.ts'
+import { Workload } from '../../src/chaos/workload.ts'
+import type { ClusterStatus } from '../../src/control/cluster-status.ts'
+import type { AbortReport, MoveReport, PlannedMove } from '../../src/control/slot-operator.ts'
+import { compileTable } from '../../src/table/compile-table.ts'
+import { ownersOf } from '../../src/table/runs.ts'
+import type { RoutingTable } from '../../src/table/table.ts'
+import { CommandLine } from '../support/command-line.ts'
+import { eventually } from '../support/eventually.ts'
+import { TestCluster } from '../support/test-cluster.ts'
+
+const slots = 40
+/** Of the other set: they stay where they are and talk to those who move. */
+const neighbours = 10
+const messagesPerSecond = 200
+
+describe('slots of users who write to each other', () => {
+  let cluster: TestCluster
+  let ringset: CommandLine
+  let history: HistoryRecorder
+  let workload: Workload
+  /** Slots of s1 with a user each, as the command line takes them. */
+  let movers: number[]
+  let list: string
+
+  beforeAll(async () => {
+    cluster = await TestCluster.start()
+    ringset = new CommandLine(cluster.directory, cluster.directory)
+    const table = compileTable(await newestTable())
+    const byslot = new Map<number, string>()
+    const others: string[] = []
+    for (let n = 1; byslot.size < slots || others.length < neighbours; n++) {
+      const uid = `mover-${n}`
+      const slot = table.slotOf(uid)
+      if (table.owner(slot)!.setId === 's2') others.push(uid)
+      else if (byslot.size < slots && !byslot.has(slot)) byslot.set(slot, uid)
+    }
+    movers = [...byslot.keys()].sort((a, b) => a - b)
+    list = movers.join(',')
+    const uids = [...byslot.values(), ...others.slice(0, neighbours)]
+    history = new HistoryRecorder()
+    workload = new Workload({
+      config: cluster.cluster.config,
+      secret: cluster.secret,
+      table,
+      history,
+      seed: 1,
+      plan: {
+        users: uids.length,
+        secondDevices: 0.2,
+        messagesPerSecond,
+        reconnectsPerSecond: 0,
+        backends: 1,
+        backendOperationsPerSecond: 10
+      },
+      uids
+    })
+    await workload.connect()
+    workload.start()
+  })
+  afterAll(async () => {
+    await workload?.close()
+    ringset?.close()
+    await cluster?.close()
+  })
+
+  async function newestTable(): Promise<RoutingTable> {
+    return (await cluster.cluster.control.sample()).table!
+  }
+
+  async function ownersNow(): Promise<Set<string | undefined>> {
+    const owners = ownersOf((await newestTable()).runs)
+    return new Set(movers.map(slot => owners[slot]))
+  }
+
+  /** Moves them all, however often a move is called off on the way, and kills a leader once when some have arrived. */
+  async function moveAll(to: string, victim?: string): Promise<string> {
+    const startMs = performance.now()
+    const called: number[] = []
+    let killed = victim === undefined
+    for (;;) {
+      const command = ringset.start('slot', 'move', list, to, '--json')
+      if (!killed) {
+        await eventually('some have arrived', 30_000, async () => {
+          const { length } = (await cluster.status()).moves
+          return length > 0 && length <= slots - 5
+        })
+        await cluster.killLeader(victim!)
+        killed = true
+      }
+      const { code, stdout, stderr } = await command.finished
+      expect([0, 1], stderr).toContain(code)
+      const report = JSON.parse(stdout) as MoveReport
+      expect(report.moved + report.aborted.length).toBe(report.total)
+      expect(code).toBe(report.aborted.length > 0 ? 1 : 0)
+      called.push(report.aborted.length)
+      if (report.aborted.length === 0) break
+    }
+    expect(await ownersNow()).toEqual(new Set([to]))
+    await cluster.startAll()
+    const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
+    return `to ${to}${victim === undefined ? '' : `, leader of ${victim} killed`}: ${seconds} s, called off ${called.join(' + ')}`
+  }
+
+  it('are planned, and called off, without any effect on them', async () => {
+    const plan = await ringset.json<{ moves: PlannedMove[] }>(
+      ...['slot', 'move', list, 's2', '--dry-run']
+    )
+    expect(plan.moves).toEqual(movers.map(slot => ({ slot, from: 's1', to: 's2' })))
+    expect((await newestTable()).moves).toEqual([])
+    const { stderr, code } = await ringset.run('slot', 'move', list, 's9', '--json')
+    expect([code, JSON.parse(stderr).error.code]).toEqual([1, 'SET_UNKNOWN'])
+
+    const begun = await ringset.json<MoveReport>('slot', 'move', list, 's2', '--no-wait')
+    expect(begun).toMatchObject({ moved: 0, total: slots, aborted: [] })
+    const [aborted, refused] = await Promise.all([
+      ringset.json<AbortReport>('slot', 'abort'),
+      ringset.run('slot', 'move', list, 's1', '--json')
+    ])
+    expect(refused.code).toBeLessThanOrEqual(1)
+    expect((await newestTable()).moves).toEqual([])
+    const owners = ownersOf((await newestTable()).runs)
+    for (const slot of aborted.aborted) expect(owners[slot]).toBe('s1')
+    for (const slot of aborted.moved) expect(owners[slot]).toBe('s2')
+    await moveAll('s1')
+  })
+
+  it('go to the other set and back, and no message is lost, doubled or late in its turn', async () => {
+    const legs = [
+      await moveAll('s2'),
+      await moveAll('s1'),
+      await moveAll('s2', 's1'),
+      await moveAll('s1', 's1')
+    ]
+    await workload.end()
+    expect([...workload.errors]).toEqual([])
+    expect(await workload.settle(30_000)).toEqual([])
+    const judgement = history.judge(['presence', 'ownership', 'epochs', 'terms', 'leaders'])
+    expect(judgement.verdict, judgementText(judgement)).toBe('pass')
+    const status = await ringset.json<ClusterStatus>('status')
+    expect(status.moves).toEqual([])
+    const slowest = workload.samples.reduce(
+      (most, { dueMs, ackedMs }) => Math.max(most, ackedMs - dueMs),
+      0
+    )
+    const summary = `${workload.acked} acked, longest ${Math.round(slowest)} ms`
+    console.log([...legs, summary].map(line => `  ${line}`).join('\n'))
+  })
+})
