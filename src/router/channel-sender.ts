@@ -90,11 +90,8 @@ export class ChannelSender {
 
   /** The process behind `peer` is unreachable: batches sent there need not wait for their timeout. */
   onPeerDown(peer: EndpointId): void {
-    const { env, hints } = this.#parts
     for (const { channel } of this.#outlets.values()) {
-      const { targetSet } = channel
-      if (!peer.startsWith(`router/${targetSet}/`) || channel.flights.length === 0) continue
-      if (hints.endpoint(env.table(), targetSet) === peer) this.#fail(channel)
+      if (channel.flights.some(({ to }) => to === peer)) this.#fail(channel)
     }
   }
 
@@ -149,7 +146,7 @@ export class ChannelSender {
         this.#fail(channel)
         return
       }
-      channel.launched(sequence, batch.items.length, nowMs)
+      channel.launched(sequence, to, batch.items.length, nowMs)
       this.#flights.set(sequence, targetSet)
     }
   }

@@ -1,4 +1,5 @@
 import { assert } from '../base/errors.ts'
+import type { EndpointId } from '../protocol/endpoint.ts'
 import type { PayloadOf } from '../protocol/kinds.ts'
 import type { RouterParts } from './admission.ts'
 import type { OutboxItem } from './channels.ts'
@@ -14,6 +15,7 @@ interface Fresh {
 
 export interface Flight {
   readonly sequence: number
+  readonly to: EndpointId
   readonly last: number
   readonly sentAtMs: number
 }
@@ -79,14 +81,14 @@ export class OutgoingChannel {
     return { firstPosition, items: this.#collect(firstPosition, count) }
   }
 
-  launched(sequence: number, items: number, nowMs: number): void {
+  launched(sequence: number, to: EndpointId, items: number, nowMs: number): void {
     this.sent += items
     const used = this.sent + 1 - this.#freshFirst
     if (this.#fresh.length > 0 && used > 0) {
       this.#fresh.splice(0, used)
       this.#freshFirst += used
     }
-    this.flights.push({ sequence, last: this.sent, sentAtMs: nowMs })
+    this.flights.push({ sequence, to, last: this.sent, sentAtMs: nowMs })
   }
 
   /** The target applied everything up to `position`; the answer to flight `sequence`. */

@@ -118,6 +118,35 @@ describe('channels between sets', () => {
     expect(copyOf(world, bob, p2pSession(ann, bob))).toEqual(upTo(30))
   })
 
+  it('reads on in an outbox whose beginning was trimmed since it last read there', () => {
+    const world = new RouterWorld(table, ['s1', 's2'])
+    const all = nodesOf(world, 's2').map(({ endpoint }) => endpoint)
+    for (const endpoint of all) world.cut.add(endpoint)
+    world.append(leader, ann, bob, 1)
+    world.pass(3_000)
+    world.cut.clear()
+    world.pass(3_000)
+    const header = world.sessionHeader(ann, bob)
+    const burst = (from: number, to: number): void => {
+      for (let id = from; id <= to; id++) {
+        world.post(leader, 'APPEND', appendPayload(ann, bob, id), header)
+      }
+      world.settle()
+    }
+    burst(2, 300)
+    world.pass(1_500)
+    // More than are kept at hand.
+    burst(301, 3_000)
+    world.pass(1_000)
+    const newest = world.ask(
+      world.leader('s2').endpoint,
+      'HISTORY_READ',
+      { uid: bob, session: p2pSession(ann, bob), from: 2_990, limit: 100 },
+      world.routedBy(bob)
+    )
+    expect(newest.payload).toMatchObject({ latest: 3_000 })
+  })
+
   it('a set that is down costs nothing but its outbox (I-5)', () => {
     const world = new RouterWorld(table, ['s1', 's2'])
     for (const { endpoint } of nodesOf(world, 's2')) world.cut.add(endpoint)
