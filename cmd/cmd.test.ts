@@ -11,6 +11,7 @@ import { reportFailure } from './failure.ts'
 import { messageJson, messageLine } from './message-text.ts'
 import { seconds, wholeNumber } from './options.ts'
 import { pictureOf } from './rates.ts'
+import { statusLines } from './status-lines.ts'
 import { tableChanges } from './table-changes.ts'
 import { bytesText, clean, durationText, tableLines } from './terminal.ts'
 
@@ -177,6 +178,7 @@ describe('table changes', () => {
         { first: 5, count: 3, setId: 's1', slotEpoch: 1 },
         { first: 8, count: 8, setId: 's2', slotEpoch: 2 }
       ],
+      moves: [{ slot: 1, to: 's2', epoch: 2 }],
       pins: [{ match: 'uid', value: 'ann', setId: 's2' }],
       sets: [
         {
@@ -195,6 +197,7 @@ describe('table changes', () => {
       'set s1: state active → draining',
       'logic l1: bootId 1 → 2',
       'logic l2 is new',
+      'move of slot 1 is new',
       'pin uid ann is new'
     ])
     expect(tableChanges(after, base)).toContain('logic l2 is gone')
@@ -234,6 +237,17 @@ const status: ClusterStatus = {
   moves: [],
   nodes: [nodeView]
 }
+
+describe('status', () => {
+  it('has a line about slots on their way, while there are any', () => {
+    const way = (slot: number, from: string, to: string) => ({ slot, from, to, epoch: 3 })
+    const moves = [way(1, 's1', 's2'), way(2, 's1', 's2'), way(7, 's2', 's1')]
+    const linesOf = (shown: ClusterStatus) =>
+      statusLines({ atMs: 0, status: shown, perSecond: new Map() }, false)
+    expect(linesOf({ ...status, moves })).toContain('3 slots on the way, s1 → s2: 1..2; s2 → s1: 7')
+    expect(linesOf(status).join()).not.toContain('on the way')
+  })
+})
 
 describe('events and rates', () => {
   it('tell what changed between two looks', () => {

@@ -98,6 +98,17 @@ describe('cluster status', () => {
     expect(status.nodes.map(({ state }) => state)).toEqual(['running', 'unreachable'])
   })
 
+  it('shows slots on their way, still with their owners', () => {
+    const moves = [
+      { slot: 3, to: 's2', epoch: 8 },
+      { slot: 12, to: 's1', epoch: 9 }
+    ]
+    expect(clusterStatus({ ...sample(silent), table: { ...table, moves } }).moves).toEqual([
+      { slot: 3, from: 's1', to: 's2', epoch: 8 },
+      { slot: 12, from: 's2', to: 's1', epoch: 9 }
+    ])
+  })
+
   it('shows who has no vote, who left, and that a change is under way', () => {
     const leading = { role: 'leader', term: 3, commit: 9, voters: [1], outgoing: [1, 2] }
     const raft = { ...leading, replica: 1, learners: [4], membership: 'voter' }

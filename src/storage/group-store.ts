@@ -68,8 +68,10 @@ interface Dirty {
 
 /** Dropped log records are deleted so many at once; fewer are left until the next opening. */
 const sweepRecords = 256
-/** Rows of a snapshot that go into one batch: more would keep the event loop for too long. */
-const installSliceRows = 500
+/** Rows of a snapshot go into a batch until it has taken so long: more would keep the event loop from other things. */
+const installSliceMs = 2
+/** With so few left the switch to them waits for no other batch. */
+const switchRowsMax = 500
 
 /** One group's part of the process's database. Its fields are the state with all queued writes; `stage` writes what is dirty. */
 export class LevelGroupStore implements GroupStore, BatchSource {
@@ -269,7 +271,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     const state = this.#state
     const install = state.install
     assert(install !== undefined && this.#installing !== undefined, 'an install is under way')
-    if (this.#installing.waiting > installSliceRows) {
+    if (this.#installing.waiting > switchRowsMax) {
       this.#installWritten.push(() => this.finishInstall(hardState, done))
       return
     }
@@ -296,7 +298,7 @@ export class LevelGroupStore implements GroupStore, BatchSource {
     for (const first of deletes) batch.delete(keys.log(first))
     for (const record of records) batch.put(keys.log(record.first), record.value)
     this.#rows.stage(batch)
-    this.#installing?.stageSome(batch, installSliceRows)
+    this.#installing?.stageSome(batch, installSliceMs)
     this.#stageSmall(batch)
   }
 

@@ -1,6 +1,9 @@
 import { crc32 } from 'node:zlib'
 import type { WriteBatch } from './write-batch.ts'
 
+/** Looking at the clock costs as much as a row or two. */
+const rowsBetweenLooks = 32
+
 /** Stands for a deleted row; compared by identity. */
 export const deletedRow = Buffer.alloc(0)
 
@@ -56,27 +59,17 @@ export class RowOverlay {
     const spare = this.#writing
     this.#writing = this.#queued
     this.#queued = spare
-    this.#stageWriting(batch)
+    for (const [key, value] of this.#writing) this.#stageRow(batch, key, value)
   }
 
-  /** Takes the oldest rows, for those that need not be written in one batch. */
-  stageSome(batch: WriteBatch, limit: number): void {
-    if (this.#queued.size <= limit) {
-      this.stage(batch)
-      return
-    }
+  /** Takes the oldest rows until the batch is of that age, a few in any case: for those that need not be written in one batch. */
+  stageSome(batch: WriteBatch, ageMs: number): void {
+    let taken = 0
     for (const [key, value] of this.#queued) {
       this.#writing.set(key, value)
       this.#queued.delete(key)
-      if (this.#writing.size === limit) break
-    }
-    this.#stageWriting(batch)
-  }
-
-  #stageWriting(batch: WriteBatch): void {
-    for (const [key, value] of this.#writing) {
-      if (value === deletedRow) batch.delete(this.key(key))
-      else this.#stageRow(batch, key, value)
+      this.#stageRow(batch, key, value)
+      if (++taken % rowsBetweenLooks === 0 && batch.ageMs >= ageMs) return
     }
   }
 
@@ -86,6 +79,10 @@ export class RowOverlay {
 
   /** Lays key, value and the checksum over both one after the other: one CRC call a row. */
   #stageRow(batch: WriteBatch, key: string, value: Buffer): void {
+    if (value === deletedRow) {
+      batch.delete(this.key(key))
+      return
+    }
     const keyStart = this.#prefix.length
     this.#reserve(keyStart + key.length * 3 + value.length + 4)
     const scratch = this.#scratch

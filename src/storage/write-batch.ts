@@ -7,6 +7,7 @@ export type Level = ClassicLevel<Buffer, Buffer>
  */
 export class WriteBatch {
   readonly #chained: ReturnType<Level['batch']> & object
+  readonly #startMs = performance.now()
   sizeBytes = 0
   operations = 0
   /** A term or vote in it differs from the meta file, which must be written first. */
@@ -14,6 +15,11 @@ export class WriteBatch {
 
   constructor(level: Level) {
     this.#chained = level.batch()
+  }
+
+  /** How long it has been in the making. */
+  get ageMs(): number {
+    return performance.now() - this.#startMs
   }
 
   put(key: Buffer, value: Buffer): void {

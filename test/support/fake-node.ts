@@ -103,6 +103,7 @@ function table({ sets, nodes }: ClusterConfig) {
     clusterId: '00000000000a',
     epoch: epoch(),
     runs: [],
+    moves: [],
     arbiters: [],
     sets: sets.map(({ id: set }) => ({
       id: set,

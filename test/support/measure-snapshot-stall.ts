@@ -1,19 +1,26 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { measureSnapshotStall } from './snapshot-stall.ts'
+import { type LoopFigures, measureIdleLoop, measureSnapshotStall } from './snapshot-stall.ts'
 
 /**
  * How long the event loop stands still while a snapshot is built, streamed and installed: `npx tsx
- * test/support/measure-snapshot-stall.ts [rows]`. A million rows take two minutes. Run it on a machine that does nothing else.
+ * test/support/measure-snapshot-stall.ts [rows]`. A million rows take two minutes. Just before, it measures a
+ * loop that does nothing: what that shows already is not the snapshot's doing.
  */
+function tell(what: string, { maxMs, p99Ms, busyMs }: LoopFigures): void {
+  const [late, p99, busy] = [maxMs, p99Ms, busyMs].map(ms => `${ms.toFixed(1)} ms`)
+  console.log(
+    `${what}: event loop late by at most ${late}, p99 ${p99}; busiest turn ${busy} of processor`
+  )
+}
+
 const rows = Number(process.argv[2] ?? 1_000_000)
 const folder = mkdtempSync(join(tmpdir(), 'ringset-stall-'))
 try {
-  const { maxMs, p99Ms, busyMs, tookMs } = await measureSnapshotStall(folder, rows)
-  console.log(
-    `${rows} rows in ${(tookMs / 1000).toFixed(1)} s; event loop late by at most ${maxMs.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms; busiest turn ${busyMs.toFixed(1)} ms`
-  )
+  tell('idle loop, 20 s', await measureIdleLoop(20_000))
+  const figures = await measureSnapshotStall(folder, rows)
+  tell(`${rows} rows in ${(figures.tookMs / 1_000).toFixed(1)} s`, figures)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

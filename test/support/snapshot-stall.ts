@@ -38,13 +38,52 @@ function mainThreadMs(): number {
   }
 }
 
-export interface StallFigures {
-  readonly rows: number
-  /** Longest delay of the event loop while the snapshot was built, streamed and installed. */
+export interface LoopFigures {
+  /** Longest delay of the event loop. */
   readonly maxMs: number
   readonly p99Ms: number
   /** The most that one turn of the loop computed: what is left of the delay on a machine that does nothing else. */
   readonly busyMs: number
+}
+
+/** Watches the event loop, turn by turn. The system counts processor time in steps of up to 4 ms. */
+class LoopMeter {
+  readonly #delay = monitorEventLoopDelay({ resolution: 1 })
+  #busyMs = 0
+  #beforeMs = mainThreadMs()
+
+  constructor() {
+    this.#delay.enable()
+  }
+
+  turn(): void {
+    const nowMs = mainThreadMs()
+    this.#busyMs = Math.max(this.#busyMs, nowMs - this.#beforeMs)
+    this.#beforeMs = nowMs
+  }
+
+  stop(): LoopFigures {
+    this.#delay.disable()
+    const toMs = (nanoseconds: number): number => nanoseconds / 1e6
+    const { max } = this.#delay
+    return { maxMs: toMs(max), p99Ms: toMs(this.#delay.percentile(99)), busyMs: this.#busyMs }
+  }
+}
+
+/** The same of a loop that turns and does nothing: what it shows is the machine's and its neighbours' doing. */
+export async function measureIdleLoop(forMs: number): Promise<LoopFigures> {
+  const meter = new LoopMeter()
+  const endMs = performance.now() + forMs
+  while (performance.now() < endMs) {
+    await new Promise(resolve => setImmediate(resolve))
+    meter.turn()
+  }
+  return meter.stop()
+}
+
+export interface StallFigures extends LoopFigures {
+  readonly rows: number
+  /** From the return of the replica to the last row. */
   readonly tookMs: number
 }
 
@@ -73,28 +112,20 @@ export async function measureSnapshotStall(folder: string, rows: number): Promis
   await group.pass(1_000)
 
   await group.start(away)
-  let busyMs = 0
-  let beforeMs = mainThreadMs()
-  group.onTurn = () => {
-    const nowMs = mainThreadMs()
-    busyMs = Math.max(busyMs, nowMs - beforeMs)
-    beforeMs = nowMs
-  }
-  const delay = monitorEventLoopDelay({ resolution: 1 })
-  delay.enable()
+  const meter = new LoopMeter()
+  group.onTurn = () => meter.turn()
   const startMs = performance.now()
   const { commit } = group.node(leader).replica.status()
   let next = 0
   while (group.node(away).replica.status().applied < commit) {
     await write((next++ * rowsMeanwhile) % rows, rowsMeanwhile)
   }
-  delay.disable()
+  const figures = meter.stop()
   const tookMs = performance.now() - startMs
   for (const row of [0, 1, Math.floor(rows / 2), rows - 1]) {
     const value = group.node(away).replica.getRow(keyOf(row))
     if (value?.readUInt32BE() !== row) throw new Error(`row ${row} did not arrive`)
   }
   await group.stop(...group.nodes.keys())
-  const toMs = (nanoseconds: number): number => nanoseconds / 1e6
-  return { rows, maxMs: toMs(delay.max), p99Ms: toMs(delay.percentile(99)), busyMs, tookMs }
+  return { ...figures, rows, tookMs }
 }
