@@ -3,10 +3,10 @@ import type { GroupStore, GroupWrite } from './store.ts'
 
 /** Rows that never change are handed to the store this often, so that each batch stays small. */
 const addedHeldMs = 50
-const addedHeldMax = 1_000
+const addedHeldMax = 500
 /** The others wait longer, so that a busy one is written once for many entries; the log brings back what a crash takes. */
 const changedHeldMs = 500
-const changedHeldMax = 2_048
+const changedHeldMax = 1_024
 /** Entries that changed no row: recording them can wait for the next change. */
 const emptyEntriesMax = 1_000
 

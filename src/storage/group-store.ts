@@ -69,7 +69,7 @@ interface Dirty {
 /** Dropped log records are deleted so many at once; fewer are left until the next opening. */
 const sweepRecords = 256
 /** Rows of a snapshot go into a batch until it has taken so long: more would keep the event loop from other things. */
-const installSliceMs = 2
+const installSliceMs = 1
 /** With so few left the switch to them waits for no other batch. */
 const switchRowsMax = 500
 

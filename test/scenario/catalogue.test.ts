@@ -155,14 +155,25 @@ const scenarios: readonly Scenario[] = [
     met: ({ counts }) => ({ jumps: counts.fault_wallJump, crashes: counts.fault_crash })
   },
   {
-    name: '102 arbiters and routers fail over while gateways are flooded with logins',
-    faults: { arbiterLoss: 1_500, storm: 2_000, clientRestart: 60, crash: 1_500 },
-    world: { users: 13, secondDevices: 1 },
+    name: '102 arbiters and routers fail over while slots move and gateways are flooded with logins',
+    faults: { arbiterLoss: 1_500, storm: 2_000, clientRestart: 60, crash: 1_500, moveSlots: 400 },
+    world: { users: 13, secondDevices: 1, sets: 2 },
     seeds: [1, 2],
-    met: ({ counts, elections }) => ({
+    met: ({ counts, marks, elections }) => ({
       arbiters: counts.fault_arbiterLoss,
+      moved: marks['slot moved'],
       logins: counts.fault_clientRestart,
       elections
+    })
+  },
+  {
+    name: 'moves slots, and calls moves off, while all that carries them dies',
+    faults: { moveSlots: 250, abortMove: 700, crash: 500, handOver: 600, isolate: 1_500 },
+    world: { sets: 3, routers: 3, lasting: false },
+    seeds: [2006, 2030, 2032],
+    met: ({ marks }) => ({
+      moved: marks['slot moved'],
+      calledOff: marks['arrival of a slot called off']
     })
   },
   {

@@ -6,6 +6,7 @@ import { readMutants } from './raft-reads.ts'
 import { voteMutants } from './raft-votes.ts'
 import { channelMutants } from './router-channels.ts'
 import { messageMutants } from './router-messages.ts'
+import { moveMutants } from './slot-moves.ts'
 import { storageMutants } from './storage.ts'
 import { tableMutants } from './table.ts'
 import { transferMutants } from './transfer.ts'
@@ -19,6 +20,7 @@ export const mutants: readonly Mutant[] = [
   ...storageMutants,
   ...messageMutants,
   ...channelMutants,
+  ...moveMutants,
   ...presenceMutants,
   ...transferMutants,
   ...tableMutants
