@@ -96,7 +96,7 @@ describe('rows that are held', () => {
     for (let i = 0; i < 1_000; i++) bench.held.add(`m${i}`, Buffer.from('m'))
     expect(bench.write()?.applied).toBeUndefined()
     expect(bench.stored.size).toBe(1_000)
-    for (let i = 0; i < 2_048; i++) bench.held.put(`r${i}`, Buffer.from('r'))
+    for (let i = 0; i < 1_024; i++) bench.held.put(`r${i}`, Buffer.from('r'))
     expect(bench.write()).toMatchObject({ applied: 1 })
     expect(bench.write()).toBeUndefined()
     expect(bench.write(true)).toMatchObject({ applied: 1 })

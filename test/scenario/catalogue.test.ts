@@ -158,7 +158,7 @@ const scenarios: readonly Scenario[] = [
     name: '102 arbiters and routers fail over while slots move and gateways are flooded with logins',
     faults: { arbiterLoss: 1_500, storm: 2_000, clientRestart: 60, crash: 1_500, moveSlots: 400 },
     world: { users: 13, secondDevices: 1, sets: 2 },
-    seeds: [1, 2],
+    seeds: [1],
     met: ({ counts, marks, elections }) => ({
       arbiters: counts.fault_arbiterLoss,
       moved: marks['slot moved'],
@@ -170,7 +170,7 @@ const scenarios: readonly Scenario[] = [
     name: 'moves slots, and calls moves off, while all that carries them dies',
     faults: { moveSlots: 250, abortMove: 700, crash: 500, handOver: 600, isolate: 1_500 },
     world: { sets: 3, routers: 3, lasting: false },
-    seeds: [2006, 2030, 2032],
+    seeds: [2030, 2032],
     met: ({ marks }) => ({
       moved: marks['slot moved'],
       calledOff: marks['arrival of a slot called off']

@@ -31,7 +31,7 @@ describe('the simulation', () => {
     let acked = 0
     let received = 0
     const marks = new Marks()
-    for (let seed = 1; seed <= 24; seed++) {
+    for (let seed = 1; seed <= 16; seed++) {
       const verdict = simulate({ seed, faultMs })
       const replay = `ringset sim --seed ${seed} --seconds ${faultMs / 1_000} --trace`
       expect(verdict.ok, `${verdict.check}: ${verdict.text}\n${replay}`).toBe(true)
