@@ -63,7 +63,7 @@ function slotOf(world: World, random: Prng): number {
   return view.slotOf(device.uid)
 }
 
-/** What of moves has not come to its end, once all is calm. */
+/** What of moves, and of messages for other sets, has not come to its end once all is calm. */
 export function slotsOnTheirWay(world: World): string | undefined {
   for (const node of world.nodes) {
     if (!node.alive) continue
@@ -74,6 +74,9 @@ export function slotsOnTheirWay(world: World): string | undefined {
       if (!(role instanceof Router) || !api.leading()) continue
       const slot = role.unsettledSlots()[0]
       if (slot !== undefined) return `slot ${slot} is not settled at ${node.nodeId}`
+      // Nobody may be waiting for a copy, and it has to be there nevertheless.
+      const waiting = role.status().outboxes.find(({ items }) => items > 0)
+      if (waiting !== undefined) return `messages of ${group} wait for ${waiting.targetSet}`
     }
   }
   return undefined
