@@ -41,6 +41,8 @@ export class SimDevice implements ClientEnd {
   readonly #sessions: readonly string[]
   /** Session → newest msgid received. */
   readonly held = new Map<string, number>()
+  /** When it last received a message. */
+  receivedMs = 0
   /** Sends of this life without an end. */
   #unfinished = 0
   sending = true
@@ -197,6 +199,7 @@ export class SimDevice implements ClientEnd {
     const { msgid, from: sender, deviceId: senderDevice, body } = message
     const clientMsgId = Number(body.toString())
     this.held.set(session, msgid)
+    this.receivedMs = this.#world.kernel.nowMs()
     this.#cursors.set(session, msgid)
     const value = { uid, device: deviceId, session, msgid, clientMsgId, sender, senderDevice }
     this.#world.history.add(name, 'ok', 'receive', session, value)
