@@ -1,133 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type ErrorCode, errorCodes } from '../base/error-codes.ts'
+import { ClientBench, page } from '../../test/support/client-bench.ts'
 import { RingsetError } from '../base/errors.ts'
-import { Prng } from '../base/prng.ts'
-import type { KindName, Message, Page, PayloadOf } from '../protocol/kinds.ts'
+import type { Page, PayloadOf } from '../protocol/kinds.ts'
 import { answer, type Packet, packet } from '../protocol/packet.ts'
-import { AddressBook } from './address-book.ts'
-import { ClientCore, type ClientState, type DialEvents } from './client-core.ts'
-import { Inbox } from './inbox.ts'
-import { defaultOutboxOptions, Outbox, Outgoing } from './outbox.ts'
-
-interface Dialed {
-  readonly address: string
-  readonly events: DialEvents
-  readonly sent: Packet[]
-  closed: boolean
-}
-
-/** A client core whose connections end in the hands of the test. */
-class Bench {
-  now = 1_000
-  readonly dialed: Dialed[] = []
-  readonly states: [ClientState, ErrorCode | undefined][] = []
-  readonly got: number[] = []
-  token: string | RingsetError = 'token'
-  readonly inbox: Inbox
-  readonly outbox: Outbox
-  readonly core: ClientCore
-
-  constructor(freshTokens = false, seed = 1) {
-    const random = new Prng(seed)
-    this.inbox = new Inbox((_, { msgid }) => {
-      this.got.push(msgid)
-      return 'done'
-    })
-    this.outbox = new Outbox(this.now, 1, 1_000_000, defaultOutboxOptions)
-    const options = { deviceId: 'd', class: 'desktop' as const, connSeq: 0, freshTokens }
-    const book = new AddressBook('ann', ['tcp://one:1', 'tcp://two:1'], random)
-    const env = {
-      nowMs: () => this.now,
-      wallMs: () => 5_000,
-      random,
-      dial: (address: string, events: DialEvents) => {
-        this.dialed.push({ address, events, sent: [], closed: false })
-      },
-      token: (done: (token: string | RingsetError) => void) => done(this.token),
-      onState: (state: ClientState, error: RingsetError | undefined) => {
-        this.states.push([state, error?.code])
-      }
-    }
-    this.core = new ClientCore(env, options, book, this.inbox, this.outbox)
-    this.core.start()
-  }
-
-  get last(): Dialed {
-    return this.dialed.at(-1)!
-  }
-
-  /** Establishes the latest connection, up to CONNECT. */
-  open(): Dialed {
-    const { last } = this
-    last.events.onOpen({
-      send: one => {
-        if (!last.closed) last.sent.push({ ...one })
-        return !last.closed
-      },
-      close: () => {
-        last.closed = true
-      }
-    })
-    return last
-  }
-
-  online(): Dialed {
-    const link = this.open()
-    const bounds = { heartbeatMinMs: 1_000, heartbeatMaxMs: 60_000 }
-    const welcome = { bootId: 1, connId: 1, serverTimeMs: 1, bodyLimitBytes: 99, ...bounds }
-    link.events.onPacket(packet('CONNECTED', welcome))
-    return link
-  }
-
-  take<K extends KindName>(link: Dialed, kind: K): Packet<K>[] {
-    const taken = link.sent.filter(one => one.kind === kind)
-    for (const one of taken) link.sent.splice(link.sent.indexOf(one), 1)
-    return taken as Packet<K>[]
-  }
-
-  pong(link: Dialed, ping: Packet, more = false): void {
-    link.events.onPacket(answer(ping, 'PONG', { serverTimeMs: 1, more }))
-  }
-
-  push(link: Dialed, ...pages: Page[]): void {
-    link.events.onPacket(packet('PUSH', { pages }))
-  }
-
-  error(link: Dialed, request: Packet, code: ErrorCode, retryAfterMs = 0): void {
-    const payload = { code: errorCodes[code].number, text: '', retryAfterMs, hint: undefined }
-    link.events.onPacket(answer(request, 'ERROR', payload))
-  }
-
-  pass(ms: number): void {
-    for (const end = this.now + ms; this.now < end; ) {
-      this.now += 100
-      this.core.tick()
-    }
-  }
-}
-
-const page = (from: number, to: number): Page => ({
-  session: 's',
-  first: 1,
-  latest: to,
-  messages: Array.from(
-    { length: to - from + 1 },
-    (_, i): Message => ({
-      msgid: from + i,
-      from: 'a',
-      deviceId: 'd',
-      clientMsgId: from + i,
-      type: 0,
-      atMs: 0,
-      body: Buffer.alloc(0)
-    })
-  )
-})
+import { Outgoing } from './outbox.ts'
 
 describe('staying connected', () => {
   it('introduces itself with a growing connSeq, and asks for everything it lacks', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const link = bench.online()
     const [connect] = bench.take(link, 'CONNECT')
     expect(connect!.payload).toMatchObject({ token: 'token', deviceId: 'd', connSeq: 5_000 })
@@ -145,7 +26,7 @@ describe('staying connected', () => {
   })
 
   it('tries all addresses, slower and slower', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     for (let i = 0; i < 12; i++) {
       bench.last.events.onClose(new RingsetError('UNREACHABLE'))
       while (bench.dialed.length < i + 2) bench.pass(100)
@@ -158,7 +39,7 @@ describe('staying connected', () => {
   })
 
   it('gives an attempt up that goes nowhere, and ignores what it does later', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const stuck = bench.open()
     bench.pass(9_000)
     expect(stuck.closed).toBe(true)
@@ -170,7 +51,7 @@ describe('staying connected', () => {
   })
 
   it('follows REDIRECT at once, but not in circles', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     for (let i = 0; i < 3; i++) {
       const addresses = [`tcp://next${i}:1`]
       bench.open().events.onPacket(packet('REDIRECT', { setId: 's2', addresses }))
@@ -181,7 +62,7 @@ describe('staying connected', () => {
   })
 
   it('leaves within the time it is given, to where it is told, and sends there what is open', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const link = bench.online()
     bench.outbox.add(new Outgoing('p2p/a/b', 0, Buffer.from('x'), 60_000, () => {}))
     bench.core.pump()
@@ -197,7 +78,7 @@ describe('staying connected', () => {
   })
 
   it('finds a place by itself when it is told none', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const { address, events } = bench.online()
     events.onPacket(packet('RECONNECT', { withinMs: 1, addresses: [] }))
     bench.pass(200)
@@ -207,10 +88,10 @@ describe('staying connected', () => {
   it.each(['BAD_TOKEN', 'TOKEN_EXPIRED'] as const)(
     '%s ends it unless tokens can be fresh',
     code => {
-      const fixed = new Bench()
+      const fixed = new ClientBench()
       fixed.error(fixed.open(), packet('CONNECT', {} as PayloadOf<'CONNECT'>), code)
       expect(fixed.states.at(-1)).toEqual(['failed', code])
-      const fresh = new Bench(true)
+      const fresh = new ClientBench(true)
       fresh.error(fresh.open(), packet('CONNECT', {} as PayloadOf<'CONNECT'>), code)
       expect(fresh.states.at(-1)).toEqual(['waiting', code])
       fresh.pass(1_000)
@@ -219,7 +100,7 @@ describe('staying connected', () => {
   )
 
   it('goes on without a token for now', () => {
-    const bench = new Bench(true)
+    const bench = new ClientBench(true)
     bench.last.events.onClose(undefined)
     bench.token = new RingsetError('UNREACHABLE')
     bench.pass(2_000)
@@ -230,7 +111,7 @@ describe('staying connected', () => {
   })
 
   it('does not come back when it was kicked', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const link = bench.online()
     const ends: unknown[] = []
     bench.outbox.add(new Outgoing('s', 0, Buffer.alloc(0), 90_000, end => ends.push(end)))
@@ -244,7 +125,7 @@ describe('staying connected', () => {
   })
 
   it('says BYE', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const link = bench.online()
     bench.core.close()
     expect(bench.take(link, 'BYE')).toHaveLength(1)
@@ -256,7 +137,7 @@ describe('staying connected', () => {
 
 describe('heartbeats', () => {
   it('come in the interval, which grows while it is survived', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const link = bench.online()
     bench.pong(link, bench.take(link, 'PING')[0]!)
     const intervals: number[] = []
@@ -274,7 +155,7 @@ describe('heartbeats', () => {
   })
 
   it('without an answer end the connection, and shrink', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const link = bench.online()
     bench.pong(link, bench.take(link, 'PING')[0]!)
     bench.pass(30_100)
@@ -287,7 +168,7 @@ describe('heartbeats', () => {
   })
 
   it('go on at once while there is more, and slowly without progress', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const link = bench.online()
     const [first] = bench.take(link, 'PING')
     bench.push(link, page(1, 3))
@@ -301,7 +182,7 @@ describe('heartbeats', () => {
   })
 
   it('are sent at once for a gap, and are repeated after a refusal', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const link = bench.online()
     bench.pong(link, bench.take(link, 'PING')[0]!)
     bench.push(link, page(3, 3))
@@ -324,7 +205,7 @@ describe('heartbeats', () => {
 
 describe('requests', () => {
   it('history survives a reconnect, and its deadline', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const results: (Page | RingsetError)[] = []
     bench.core.history({ session: 's', from: 1, limit: 5 }, 5_000, one => results.push(one))
     const link = bench.online()
@@ -347,7 +228,7 @@ describe('requests', () => {
   })
 
   it('acknowledges pushes in batches', () => {
-    const bench = new Bench()
+    const bench = new ClientBench()
     const link = bench.online()
     bench.push(link, page(1, 2))
     bench.push(link, page(3, 3))
@@ -375,7 +256,7 @@ describe('against a gateway that loses, doubles, reorders and dies', () => {
   it('everything stored is delivered exactly once, in order', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 50 }), fc.nat(), (events, seed) => {
-        const bench = new Bench(false, seed)
+        const bench = new ClientBench(false, seed)
         let stored = 0
         let link = bench.online()
         const served = (pageSize: number): void => {

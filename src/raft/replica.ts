@@ -1,19 +1,19 @@
 import { assert } from '../base/errors.ts'
-import type { Clock, Log, Metrics, Random } from '../base/ports.ts'
 import { decodeMembership } from './codec.ts'
 import { HeldRows } from './held-rows.ts'
 import type { MembershipTarget } from './membership.ts'
 import { fittest } from './operator-rules.ts'
 import { Raft } from './raft.ts'
-import type { RaftConfig, RaftStatus, Ready, Refusal } from './raft-api.ts'
+import type { RaftStatus, Ready, Refusal } from './raft-api.ts'
 import { ReadQueue } from './read-queue.ts'
 import type { ProposeOutcome, ReplicaApi } from './replica-api.ts'
+import type { ReplicaOptions } from './replica-options.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
 import { defaultChunkBytes, SnapshotSender } from './snapshot-sender.ts'
 import type { StateMachine } from './state-machine.ts'
 import type { GroupStore, RowPage, RowRange } from './store.ts'
 import { TickGrid } from './tick-grid.ts'
-import { LogTrimmer, type TrimLimits } from './trim.ts'
+import { LogTrimmer } from './trim.ts'
 import {
   type Entry,
   entryKinds,
@@ -23,29 +23,6 @@ import {
   type Role
 } from './types.ts'
 import { Vouching } from './vouching.ts'
-
-export interface ReplicaOptions {
-  readonly config: RaftConfig
-  readonly tickMs: number
-  readonly store: GroupStore
-  readonly machine: StateMachine
-  /** Members of a group that has never run here. */
-  readonly bootstrap: Membership
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly trim: TrimLimits
-  /** About the size of a snapshot's chunks; 128 KiB unless given. */
-  readonly snapshotChunkBytes?: number
-  /** Whether this replica would rather not lead at present; asked in every tick. */
-  reluctant?(): boolean
-  send(message: RaftMessage): void
-  /** Something became ready outside a call of the role (a disk write finished): flush soon. */
-  wake(): void
-  /** Began or ceased to lead and be able to serve (see `leading`). */
-  onLeadership?(leading: boolean): void
-}
 
 /** Apply at most this long in one flush, so that packets and heartbeats keep flowing. */
 const applySliceMs = 4

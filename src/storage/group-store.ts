@@ -7,11 +7,10 @@ import type {
   RowRange,
   SnapshotSource
 } from '../raft/store.ts'
-import type { Entry, HardState, Membership, SnapshotMeta, StandingRecord } from '../raft/types.ts'
+import type { Entry, HardState, SnapshotMeta } from '../raft/types.ts'
 import { type BatchSource, type DiskWriter, diskFailed } from './disk-writer.ts'
 import { GroupDigest } from './group-digest.ts'
-import type { GroupLog } from './group-log.ts'
-import type { GroupKeys } from './keys.ts'
+import type { GroupState } from './group-state.ts'
 import type { MetaFile } from './meta-file.ts'
 import { RangeReads } from './range-read.ts'
 import { deletedRow, RowOverlay } from './row-overlay.ts'
@@ -25,27 +24,10 @@ import {
   encodeMembership,
   encodeProgress,
   encodeStanding,
-  type Install,
   sameMeta
 } from './state-codec.ts'
 import type { Sweeper } from './sweeper.ts'
 import type { Level, WriteBatch } from './write-batch.ts'
-
-/** What recovery found, or nothing at all, for a group. */
-export interface GroupState {
-  readonly name: string
-  readonly keys: GroupKeys
-  readonly log: GroupLog
-  hardState: HardState
-  applied: number
-  generation: number
-  membership: Membership | undefined
-  install: Install | undefined
-  quarantine: string | undefined
-  standing: StandingRecord | undefined
-  /** Above every generation that has rows in the database. */
-  nextGeneration: number
-}
 
 export interface GroupStoreParts {
   readonly level: Level

@@ -1,12 +1,10 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { dataFolder } from '../../src/config/data-folder.ts'
 import type { ChangeReport } from '../../src/control/replica-operator.ts'
-import { wholeClusterConfig } from '../../src/launch/whole-cluster.ts'
-import { CommandLine } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
-import { TestCluster } from '../support/test-cluster.ts'
+import { withOneSet } from '../support/one-set.ts'
 
 interface RouterGroup {
   readonly term: number
@@ -15,25 +13,14 @@ interface RouterGroup {
 }
 
 describe('a replica that was removed while it was away', () => {
-  let cluster: TestCluster
-  let ringset: CommandLine
-
-  beforeAll(async () => {
-    const { sets, nodes } = await wholeClusterConfig(['s1'])
-    cluster = await TestCluster.start({ sets, nodes })
-    ringset = new CommandLine(cluster.directory, cluster.directory)
-  })
-  afterAll(async () => {
-    ringset?.close()
-    await cluster?.close()
-  })
+  const set = withOneSet()
 
   async function group(): Promise<RouterGroup> {
-    const { sets } = await ringset.json<{ sets: { router: RouterGroup }[] }>('status')
+    const { sets } = await set.ringset.json<{ sets: { router: RouterGroup }[] }>('status')
     return sets[0]!.router
   }
 
-  const folderOf = (nodeId: string) => dataFolder(cluster.directory).nodeFolder(nodeId)
+  const folderOf = (nodeId: string) => dataFolder(set.cluster.directory).nodeFolder(nodeId)
 
   /** How often each start of the node has said that it was removed. */
   function toldPerStart(nodeId: string): number[] {
@@ -43,21 +30,21 @@ describe('a replica that was removed while it was away', () => {
   }
 
   it('learns of it, disturbs nobody, and stays out at every later start', async () => {
-    const [ann, bob] = (await cluster.usersOf('s1', 2)) as [string, string]
-    const client = cluster.client(ann)
+    const [ann, bob] = (await set.cluster.usersOf('s1', 2)) as [string, string]
+    const client = set.cluster.client(ann)
     await client.connect()
     const before = await group()
     const gone = before.replicas.find(({ role }) => role === 'follower')!
     await client.sendText(bob, 'with all')
-    await cluster.cluster.killNode(gone.node)
-    const removed = await ringset.json<ChangeReport>('router', 'remove', 's1', String(gone.id))
+    await set.cluster.cluster.killNode(gone.node)
+    const removed = await set.ringset.json<ChangeReport>('router', 'remove', 's1', String(gone.id))
     expect(removed).toMatchObject({ changed: true })
     await client.sendText(bob, 'without it')
 
     for (const start of [1, 2, 3]) {
       // At the last start it does not even have the table, and takes itself for a member until somebody tells it.
       if (start === 3) rmSync(join(folderOf(gone.node), 'table.bin'))
-      await cluster.cluster.startNode(gone.node)
+      await set.cluster.cluster.startNode(gone.node)
       await eventually(`it knows at start ${start}`, 20_000, () => {
         return toldPerStart(gone.node).at(-1) === 1 && toldPerStart(gone.node).length === start + 1
       })
@@ -68,12 +55,12 @@ describe('a replica that was removed while it was away', () => {
         term: before.term,
         leader: before.leader
       })
-      const { code, stderr } = await ringset.run(
+      const { code, stderr } = await set.ringset.run(
         ...['router', 'add', 's1', '--node', gone.node, '--json']
       )
       expect(code).toBe(1)
       expect(stderr).toContain('REPLICA_USED')
-      await cluster.cluster.killNode(gone.node)
+      await set.cluster.cluster.killNode(gone.node)
     }
     expect(toldPerStart(gone.node)).toEqual([0, 1, 1, 1])
     expect((await client.sendText(bob, 'at the end')).msgid).toBe(6)
