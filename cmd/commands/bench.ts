@@ -3,9 +3,13 @@ import type { BenchReport, BenchRun } from '../../src/bench/bench.ts'
 import { type JsonOptions, seconds, wholeNumber, withExample, withJson } from '../options.ts'
 import { grouped, note, paint, print, printJson, tableLines } from '../terminal.ts'
 
-type BenchCommandOptions = JsonOptions & { readonly seconds: number; readonly users: number }
+type BenchCommandOptions = JsonOptions & {
+  readonly seconds: number
+  readonly users: number
+  readonly links: number
+}
 
-const suites = ['router', 'messages', 'idle'] as const
+const suites = ['router', 'messages', 'idle', 'table'] as const
 type Suite = (typeof suites)[number]
 
 export function configureBench(command: Command): void {
@@ -14,7 +18,8 @@ export function configureBench(command: Command): void {
       'Measures a cluster of its own on this machine, in a temporary folder.\n\n' +
         '  router    committed appends to one three-replica group, 1, 8, 64 and 512 in flight\n' +
         '  messages  chat messages between users of two sets: throughput, and latency at a fixed rate\n' +
-        '  idle      memory of idle connections'
+        '  idle      memory of idle connections\n' +
+        '  table     how a new routing table reaches all links, and what it costs a packet'
     )
     .argument('<suite>', suites.join(', '))
     .addOption(
@@ -24,6 +29,11 @@ export function configureBench(command: Command): void {
       new Option('--users <count>', 'users of messages and idle')
         .argParser(wholeNumber(2, 20_000))
         .default(500)
+    )
+    .addOption(
+      new Option('--links <count>', 'links of table')
+        .argParser(wholeNumber(1, 5_000))
+        .default(1_000)
     )
   withExample(
     withJson(command),
@@ -64,6 +74,8 @@ async function run(
       return (await import('../../src/bench/messages-bench.ts')).benchMessages(options)
     case 'idle':
       return (await import('../../src/bench/idle-bench.ts')).benchIdle(options)
+    case 'table':
+      return (await import('../../src/bench/table-bench.ts')).benchTable(options)
   }
 }
 

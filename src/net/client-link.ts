@@ -3,12 +3,14 @@ import type { RingsetError } from '../base/errors.ts'
 import { type CarryMode, TableCarrier } from '../protocol/carrier.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { Packet } from '../protocol/packet.ts'
+import type { TableKeeper } from '../table/table-keeper.ts'
 import { PacketStream, type StreamOwner, type WriteTurn } from './packet-stream.ts'
 
 /** What a client connection tells its listener. */
 export interface ClientLinkHost {
   readonly turn: WriteTurn
   readonly carry: CarryMode
+  readonly keeper: TableKeeper
   onLinkPacket(link: ClientLink, packet: Packet): void
   onLinkRefused(link: ClientLink, error: RingsetError): void
   onLinkGarbage(link: ClientLink, error: RingsetError): void
@@ -35,7 +37,7 @@ export class ClientLink implements StreamOwner {
     this.#host = host
     this.connId = connId
     this.sinceMs = nowMs
-    this.carrier = new TableCarrier(host.carry)
+    this.carrier = new TableCarrier(host.carry, host.keeper)
     this.stream = new PacketStream(socket, this, host.turn, limitBytes)
   }
 

@@ -29,6 +29,7 @@ const sweepMs = 250
 export class ClientListener implements ClientLinks, ClientLinkHost {
   readonly turn = new WriteTurn()
   readonly carry: CarryMode
+  readonly keeper: TableKeeper
   readonly #options: ClientListenerOptions
   readonly #limits: ClientLimits
   readonly #servers: Server[] = []
@@ -50,6 +51,7 @@ export class ClientListener implements ClientLinks, ClientLinkHost {
   constructor(options: ClientListenerOptions) {
     this.#options = options
     this.carry = options.carry
+    this.keeper = options.keeper
     this.#limits = { ...defaultClientLimits, ...options.limits }
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
   }

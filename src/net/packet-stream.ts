@@ -124,10 +124,11 @@ export class PacketStream {
     const writer = this.#open(packet)
     const start = writer.length
     const { epoch, clusterTag } = view
-    if (carrier?.wants(epoch)) {
-      const size = encodeFrame(writer, packet, to, from, clusterTag, epoch, view.encoded)
+    const table = carrier?.attachment(view)
+    if (table !== undefined) {
+      const size = encodeFrame(writer, packet, to, from, clusterTag, epoch, table)
       if (size <= limitBytes) {
-        carrier.attached(epoch)
+        carrier!.attached(epoch)
         return true
       }
       writer.truncate(start)

@@ -46,7 +46,7 @@ export class PeerProcess {
     this.sending = link
     this.links = [link]
     this.#context = context
-    this.carrier = new TableCarrier(context.carry)
+    this.carrier = new TableCarrier(context.carry, context.keeper)
   }
 
   /** Sends as the link itself. */

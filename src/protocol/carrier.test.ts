@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { emptyTableView } from '../table/compile-table.ts'
 import { TableCarrier } from './carrier.ts'
 
 describe('TableCarrier', () => {
@@ -88,5 +89,36 @@ describe('TableCarrier', () => {
     expect(carrier.pulls(4, 100)).toBe(true)
     expect(carrier.pulls(4, 1_099)).toBe(false)
     expect(carrier.pulls(4, 1_100)).toBe(true)
+  })
+})
+
+describe('what a link carries', () => {
+  const whole = Buffer.from('whole')
+  const delta = Buffer.from('delta')
+  const view = { ...emptyTableView, epoch: 7, encoded: whole }
+  const keeper = { updateFrom: (epoch: number) => (epoch === 5 ? delta : whole) }
+
+  it('is an update from the epoch that the other end has shown, once', () => {
+    const carrier = new TableCarrier('stamp', keeper)
+    expect(carrier.attachment(view)).toBeUndefined()
+    carrier.heard(5)
+    expect(carrier.attachment(view)).toBe(delta)
+    carrier.attached(7)
+    expect(carrier.attachment(view)).toBeUndefined()
+  })
+
+  it('is the whole table for who asks, since a delta may have been of no use', () => {
+    const carrier = new TableCarrier('stamp', keeper)
+    carrier.heard(5)
+    carrier.attached(7)
+    carrier.asked()
+    expect(carrier.attachment(view)).toBe(whole)
+  })
+
+  it('is the whole table in every packet when it is always carried', () => {
+    const carrier = new TableCarrier('always', keeper)
+    carrier.heard(5)
+    carrier.attached(7)
+    expect(carrier.attachment(view)).toBe(whole)
   })
 })

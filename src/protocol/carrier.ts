@@ -1,3 +1,6 @@
+import type { TableKeeper } from '../table/table-keeper.ts'
+import type { TableView } from '../table/table-view.ts'
+
 /**
  * `stamp`: the table rides on the next packet to whoever has shown an older epoch · `always`: on every packet, for small clusters
  * and to measure what `stamp` saves.
@@ -13,6 +16,7 @@ const pullEveryMs = 1_000
  */
 export class TableCarrier {
   readonly #mode: CarryMode
+  readonly #keeper: Pick<TableKeeper, 'updateFrom'> | undefined
   /** −1 until the other end has shown any. */
   #shownEpoch = -1
   #attachedEpoch = 0
@@ -20,8 +24,10 @@ export class TableCarrier {
   #asked = false
   #pulledAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(mode: CarryMode) {
+  /** @param keeper of the tables that are carried; without one they are always whole. */
+  constructor(mode: CarryMode, keeper?: Pick<TableKeeper, 'updateFrom'>) {
     this.#mode = mode
+    this.#keeper = keeper
   }
 
   /** The newest epoch the other end has shown; −1 before any. */
@@ -50,6 +56,16 @@ export class TableCarrier {
     if (this.#mode === 'always' || this.#asked) return true
     const behind = this.#shownEpoch >= 0 && this.#shownEpoch < ownEpoch
     return behind && this.#attachedEpoch < ownEpoch
+  }
+
+  /**
+   * What the packet about to be sent should carry, if anything: our table, or what makes it of the one that the other end has shown
+   * (whole when it was asked for, as then a delta may have been of no use). `view` is the keeper's.
+   */
+  attachment(view: TableView): Buffer | undefined {
+    if (!this.wants(view.epoch)) return undefined
+    const whole = this.#mode === 'always' || this.#asked || this.#keeper === undefined
+    return whole ? view.encoded : this.#keeper.updateFrom(this.#shownEpoch)
   }
 
   /** The table of this epoch was put on a packet. */

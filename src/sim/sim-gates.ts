@@ -7,6 +7,7 @@ import { type EndpointId, transferEndpoint } from '../protocol/endpoint.ts'
 import { answer, type Packet, packet } from '../protocol/packet.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import type { ClientLinks, TransferRole } from '../transfer/client-links.ts'
+import { SimFailure } from './invariants.ts'
 import type { SimProcess } from './sim-process.ts'
 import type { World } from './world.ts'
 
@@ -129,7 +130,7 @@ export class Gate implements ClientLinks {
       gate: this,
       end,
       events,
-      carrier: new TableCarrier(this.#gates.world.swarm.carry),
+      carrier: new TableCarrier(this.#gates.world.swarm.carry, this.process.keeper),
       authenticated: false,
       serverOpen: false,
       clientOpen: false,
@@ -204,17 +205,15 @@ export class Gate implements ClientLinks {
   send(connId: number, sent: Packet): boolean {
     const connection = this.#connections.get(connId)
     if (connection === undefined || !connection.serverOpen) return false
-    const { epoch, encoded } = this.process.keeper.view()
+    const view = this.process.keeper.view()
+    const { epoch } = view
     const { carrier, end } = connection
-    let table: Buffer | undefined
-    if (connection.authenticated && carrier.wants(epoch)) {
-      table = encoded
-      carrier.attached(epoch)
-    }
+    const table = connection.authenticated ? carrier.attachment(view) : undefined
+    if (table !== undefined) carrier.attached(epoch)
     if (end.muted) return true
     this.#toClient(connection, () => {
       if (!connection.clientOpen || end.muted) return
-      if (table !== undefined && end.keeper.view().epoch < epoch) end.keeper.adopt(table)
+      if (table !== undefined && end.keeper.view().epoch < epoch) this.#adopt(connection, table)
       if (sent.kind === 'TABLE') return
       if (sent.kind === 'ERROR' && sent.bootId === 0) {
         const { code, text } = sent.payload
@@ -223,6 +222,14 @@ export class Gate implements ClientLinks {
       connection.events.onPacket(sent)
     })
     return true
+  }
+
+  #adopt(connection: Connection, table: Buffer): void {
+    const adoption = connection.end.keeper.adopt(table)
+    if (adoption === 'gap') this.#fromClient(connection, packet('TABLE_PULL', {}))
+    else if (adoption === 'malformed' || adoption === 'foreign') {
+      throw new SimFailure('tables', `${connection.end.name} is sent a ${adoption} table`)
+    }
   }
 
   authenticated(connId: number): void {

@@ -54,7 +54,7 @@ export class Side {
   begin(carry: CarryMode): void {
     this.open = true
     this.held = []
-    this.carrier = new TableCarrier(carry)
+    this.carrier = new TableCarrier(carry, this.process.keeper)
     this.silentSince = 0
   }
 }

@@ -122,7 +122,8 @@ export class SimNetwork {
     sent: Packet
   ): boolean {
     const side = this.#side(from, to)!
-    const { epoch, encoded } = from.keeper.view()
+    const view = from.keeper.view()
+    const { epoch } = view
     const envelope: Envelope = {
       from: fromEndpoint,
       to: toEndpoint,
@@ -136,10 +137,8 @@ export class SimNetwork {
       side.waiting.push(envelope)
       return true
     }
-    if (side.carrier.wants(epoch)) {
-      envelope.table = encoded
-      side.carrier.attached(epoch)
-    }
+    envelope.table = side.carrier.attachment(view)
+    if (envelope.table !== undefined) side.carrier.attached(epoch)
     this.#transmit(side, this.#world.swarm.wire ? this.#throughWire(envelope) : envelope)
     return true
   }

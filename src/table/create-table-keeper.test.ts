@@ -115,3 +115,62 @@ describe('table keeper', () => {
     expect(seen).toEqual(['a1=1', 'a2=2', 'b2=2'])
   })
 })
+
+describe('updates', () => {
+  it('bring a keeper from any of the last epochs to the newest, and cost less than the table', () => {
+    const source = createTableKeeper()
+    const reader = createTableKeeper()
+    for (let epoch = 1; epoch <= 12; epoch++) {
+      const seenEpoch = reader.view().epoch
+      source.adopt(encodedOf(epoch))
+      const update = source.updateFrom(seenEpoch)
+      const whole = source.view().encoded
+      if (epoch > 1) expect(update.length).toBeLessThan(whole.length)
+      // One in three is missed.
+      if (epoch % 3 !== 0) expect(reader.adopt(update)).toBe('adopted')
+    }
+    expect(source.adopt(reader.view().encoded)).toBe('older')
+    expect(reader.adopt(source.updateFrom(reader.view().epoch))).toBe('adopted')
+    expect(reader.view().encoded.equals(source.view().encoded)).toBe(true)
+  })
+
+  it('are the whole table for who is too far behind, or unknown', () => {
+    const keeper = createTableKeeper()
+    expect(keeper.updateFrom(0)).toHaveLength(0)
+    for (let epoch = 1; epoch <= 20; epoch++) keeper.adopt(encodedOf(epoch))
+    for (const epoch of [0, 1, 11, 20, 21]) {
+      expect(keeper.updateFrom(epoch)).toBe(keeper.view().encoded)
+    }
+    expect(keeper.updateFrom(12)).not.toBe(keeper.view().encoded)
+  })
+
+  it('without their base are a gap, of another cluster foreign, of earlier epochs older', () => {
+    const source = createTableKeeper()
+    source.adopt(encodedOf(4))
+    source.adopt(encodedOf(6))
+    const update = source.updateFrom(4)
+    expect(createTableKeeper().adopt(update)).toBe('gap')
+    const keepers = [
+      ['gap', encodedOf(3)],
+      ['gap', encodedOf(4, 'elsewhere')],
+      ['adopted', encodedOf(4)],
+      ['same', encodedOf(6)],
+      ['older', encodedOf(7)],
+      ['foreign', encodedOf(4, 'default', '0b0000000001')]
+    ] as const
+    for (const [adoption, encoded] of keepers) {
+      const keeper = createTableKeeper()
+      keeper.adopt(encoded)
+      const { epoch } = keeper.view()
+      // Who has passed the base on the way still holds it.
+      const expected = adoption === 'same' ? 'gap' : adoption
+      expect(keeper.adopt(update), String(epoch)).toBe(expected)
+    }
+    source.adopt(encodedOf(9))
+    const passed = createTableKeeper()
+    passed.adopt(encodedOf(4))
+    passed.adopt(encodedOf(5))
+    expect(passed.adopt(source.updateFrom(4))).toBe('adopted')
+    expect(passed.adopt(update)).toBe('older')
+  })
+})

@@ -1,6 +1,7 @@
 import { RingsetError } from '../base/errors.ts'
 import { compileTable, emptyTableView } from './compile-table.ts'
 import { decodeTable, peekTable, type TableLabel } from './table-codec.ts'
+import { applyDelta, isDelta, makeDelta, peekDelta } from './table-delta.ts'
 import type { Adoption, TableKeeper } from './table-keeper.ts'
 import type { TableView } from './table-view.ts'
 
@@ -15,6 +16,9 @@ export interface TableKeeperOptions {
   /** In place of decoding and compiling a table anew. Throws BAD_PACKET; the view must not depend on `encoded` afterwards. */
   readonly compile?: (encoded: Buffer) => TableView
 }
+
+/** So many tables before the present one are kept, to make and to read deltas by. */
+const formerMax = 8
 
 /** Throws BAD_PACKET. */
 export function compileEncoded(encoded: Buffer): TableView {
@@ -33,6 +37,10 @@ class Keeper implements TableKeeper {
   readonly #options: TableKeeperOptions
   readonly #listeners: ((view: TableView) => void)[] = []
   #view = emptyTableView
+  /** Newest last. */
+  readonly #former: TableView[] = []
+  /** Former epoch → update to the present table. */
+  readonly #updates = new Map<number, Buffer>()
 
   constructor(options: TableKeeperOptions) {
     this.#options = options
@@ -46,7 +54,22 @@ class Keeper implements TableKeeper {
     this.#listeners.push(listener)
   }
 
-  adopt(encoded: Buffer): Adoption {
+  updateFrom(epoch: number): Buffer {
+    const { encoded, table } = this.#view
+    const base = this.#former.find(view => view.epoch === epoch)
+    if (base === undefined || table === undefined) return encoded
+    let update = this.#updates.get(epoch)
+    if (update === undefined) {
+      const delta = makeDelta(base, { encoded, epoch: table.epoch, clusterId: table.clusterId })
+      update = delta.length < encoded.length ? delta : encoded
+      this.#updates.set(epoch, update)
+    }
+    return update
+  }
+
+  adopt(bytes: Buffer): Adoption {
+    const encoded = isDelta(bytes) ? this.#expanded(bytes) : bytes
+    if (typeof encoded === 'string') return encoded
     const label = unlessMalformed(() => peekTable(encoded))
     if (label === undefined) return 'malformed'
     const clusterId = this.#options.expectedClusterId ?? this.#view.table?.clusterId
@@ -68,7 +91,25 @@ class Keeper implements TableKeeper {
     return 'adopted'
   }
 
+  /** The table that a delta stands for, or why it is not needed or of no use. */
+  #expanded(delta: Buffer): Buffer | Adoption {
+    const label = unlessMalformed(() => peekDelta(delta))
+    if (label === undefined) return 'malformed'
+    const { table, epoch } = this.#view
+    if (table === undefined) return 'gap'
+    if (label.clusterId !== Number.parseInt(table.clusterId, 16)) return 'foreign'
+    if (label.epoch < epoch) return 'older'
+    const base = [this.#view, ...this.#former].find(view => view.epoch === label.baseEpoch)
+    if (base === undefined) return 'gap'
+    const next = unlessMalformed(() => ({ bytes: applyDelta(base.encoded, delta) }))
+    if (next === undefined) return 'malformed'
+    return next.bytes ?? 'gap'
+  }
+
   #adopt(view: TableView): void {
+    if (this.#view.epoch > 0) this.#former.push(this.#view)
+    if (this.#former.length > formerMax) this.#former.shift()
+    this.#updates.clear()
     this.#view = view
     for (const listener of this.#listeners) {
       // A listener adopted a yet newer table and everybody has seen that one: nobody may see this

@@ -24,6 +24,10 @@ export class FakeTableKeeper implements TableKeeper {
     return this.#view
   }
 
+  updateFrom(): Buffer {
+    return this.#view.encoded
+  }
+
   adopt(encoded: Buffer): Adoption {
     const adoption = this.#judge(encoded)
     this.adoptions.push(adoption)

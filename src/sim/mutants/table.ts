@@ -2,6 +2,7 @@ import { ArbiterMachine, tableRow } from '../../arbiter/arbiter-machine.ts'
 import type { ReplicaApi } from '../../raft/replica-api.ts'
 import { createTableKeeper } from '../../table/create-table-keeper.ts'
 import { decodeTable, encodeTable, peekTable } from '../../table/table-codec.ts'
+import { isDelta } from '../../table/table-delta.ts'
 import type { TableKeeper } from '../../table/table-keeper.ts'
 import type { TableView } from '../../table/table-view.ts'
 import type { SimProcess } from '../sim-process.ts'
@@ -71,7 +72,9 @@ function takesOlder(keeper: TableKeeper): TableKeeper {
   return {
     view: () => current.view(),
     onAdopted: listener => listeners.push(listener),
+    updateFrom: epoch => current.updateFrom(epoch),
     adopt: encoded => {
+      if (isDelta(encoded)) return current.adopt(encoded)
       if (peekTable(encoded).epoch < current.view().epoch) {
         current = createTableKeeper()
         current.onAdopted(tell)
