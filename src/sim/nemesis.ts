@@ -56,6 +56,7 @@ export class Nemesis {
   /** Ends all faults: everything is mended, everybody runs, or everybody but a minority of each group. */
   stop(): void {
     this.#stopped = true
+    this.#world.stepKiller?.stop()
     const { nodes, devices, network, swarm, seed } = this.#world
     const random = new Prng(seed, 'lasting')
     const dead = swarm.lasting ? expendable(this.#world, random) : []

@@ -345,6 +345,7 @@ export class SimProcess {
 
   #adopted(view: TableView): void {
     this.#sawTable(view)
+    this.world.stepKiller?.table(view)
     const { encoded } = view
     this.after(tableWriteMs, () => {
       this.#tableFile = encoded

@@ -2,6 +2,7 @@ import type { SlotState } from '../router/ownership.ts'
 import type { RouterMachine } from '../router/router-machine.ts'
 import { SimFailure } from './invariants.ts'
 import type { Site } from './mutants/mutant.ts'
+import type { MoveStep } from './step-killer.ts'
 import type { World } from './world.ts'
 
 interface Change {
@@ -43,6 +44,8 @@ export class SlotWatch {
     this.#states.set(slot, states)
     const before = states.get(group)
     states.set(group, change)
+    const step = stepOf(before?.state, state)
+    if (step !== undefined) this.#world.stepKiller?.step(step, slot)
     if (state === 'owned' && before?.state === 'sealed') marks.hit('slot unsealed')
     if (state === 'gone' && before?.state !== 'sealed') marks.hit('arrival of a slot called off')
     if (state !== 'owned') return
@@ -57,4 +60,14 @@ export class SlotWatch {
     }
     this.#newestEpoch.set(slot, slotEpoch)
   }
+}
+
+function stepOf(before: SlotState | undefined, state: SlotState): MoveStep | undefined {
+  if (state === 'importing') return 'import'
+  if (state === 'sealed') return 'seal'
+  if (state === 'imported') return 'imported'
+  if (before === 'imported' && state === 'owned') return 'take'
+  if (before === 'sealed' && state === 'gone') return 'leave'
+  if (before === 'gone' && state === 'none') return 'forget'
+  return before === 'owned' && state === 'owned' ? 'settle' : undefined
 }

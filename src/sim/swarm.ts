@@ -1,5 +1,6 @@
 import type { Random } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
+import type { StepKill } from './step-killer.ts'
 import type { ClusterShape } from './topology.ts'
 
 /**
@@ -85,6 +86,8 @@ export interface Swarm extends ClusterShape {
   readonly repeats: number
   /** Of each group a minority that dies when the faults end never comes back. */
   readonly lasting: boolean
+  /** Never drawn: a leader dies whenever a slot has taken this step of its way. */
+  readonly stepKill?: StepKill
   /** Faults that happen in this seed, and the mean time between two of a kind. */
   readonly faults: readonly { readonly kind: FaultKind; readonly everyMs: number }[]
 }

@@ -19,6 +19,7 @@ import { SimNetwork } from './sim-network.ts'
 import { type HostedReplica, SimProcess } from './sim-process.ts'
 import { buildRoles } from './sim-roles.ts'
 import { SlotWatch } from './slot-watch.ts'
+import { StepKiller } from './step-killer.ts'
 import { defaultShape, drawSwarm, type Swarm } from './swarm.ts'
 import { Topology } from './topology.ts'
 import type { Trace } from './trace.ts'
@@ -38,6 +39,7 @@ export class World {
   readonly replicaWatch = new ReplicaWatch(this)
   readonly trafficWatch = new TrafficWatch(this)
   readonly slotWatch = new SlotWatch(this)
+  readonly stepKiller: StepKiller | undefined
   readonly history: SimHistory
   readonly network: SimNetwork
   readonly gates: SimGates
@@ -61,6 +63,8 @@ export class World {
     this.trace = trace
     const broken = mutant && { ...defaultShape, ...mutant.world }
     this.swarm = { ...drawSwarm(seed), ...broken, ...fixed }
+    const { stepKill } = this.swarm
+    this.stepKiller = stepKill && new StepKiller(this, stepKill)
     this.topology = new Topology(this.swarm)
     this.tampering = mutant?.tamper(this) ?? {}
     this.history = new SimHistory(() => this.kernel.nowMs())
