@@ -1,4 +1,6 @@
 import type { Prng } from '../base/prng.ts'
+import type { MemoryDisk } from '../storage/memory-store.ts'
+import { Transfer } from '../transfer/transfer.ts'
 import { isMember, isQuorum } from './member-watch.ts'
 import { changeMembers, handOver } from './operations.ts'
 import type { SimProcess } from './sim-process.ts'
@@ -78,20 +80,73 @@ export class Fault {
         this.#crashInstall(node)
         break
       case 'changeMembers':
-        this.#changeMembers(forMs)
-        break
       case 'moveSlots':
-        moveSlots(this.#world, random)
-        break
       case 'abortMove':
-        abortMove(this.#world, random)
-        break
       case 'handOver':
-        handOver(this.#world, random)
+        this.#operate(kind, forMs)
+        break
+      case 'herd':
+      case 'burst':
+      case 'drain':
+      case 'oldDisk':
+        this.#press(kind, node, forMs)
         break
       default:
         this.#disturbNetwork(kind, node, forMs)
     }
+  }
+
+  #operate(kind: FaultKind, forMs: number): void {
+    const world = this.#world
+    const random = this.#random
+    if (kind === 'changeMembers') this.#changeMembers(forMs)
+    else if (kind === 'moveSlots') moveSlots(world, random)
+    else if (kind === 'abortMove') abortMove(world, random)
+    else handOver(world, random)
+  }
+
+  #press(kind: FaultKind, node: SimProcess, forMs: number): void {
+    const random = this.#random
+    const { devices, gates } = this.#world
+    switch (kind) {
+      case 'herd':
+        for (const device of devices) gates.reset(device)
+        break
+      case 'burst':
+        pick(random, devices).burst(20 + random.below(100), random)
+        break
+      case 'drain':
+        this.#drain(forMs)
+        break
+      case 'oldDisk': {
+        const copy = node.disk.copy()
+        // Of data that was sound when it was copied.
+        if (!node.drive.sound) return
+        const lateMs = exponential(random, 3_000)
+        this.#after(lateMs, () => this.#loseData(kind, node, forMs, copy))
+      }
+    }
+  }
+
+  #drain(forMs: number): void {
+    const random = this.#random
+    const gateways = this.#world.nodes.flatMap(node =>
+      [...node.roles].flatMap(([endpoint, role]) =>
+        role instanceof Transfer ? [{ node, endpoint, departure: role.departure }] : []
+      )
+    )
+    if (gateways.length === 0) return
+    const { node, endpoint, departure } = pick(random, gateways)
+    if (node.paused) return
+    const { life } = node
+    departure.drain(pick(random, [undefined, 0, 1_000]), random.below(4) === 0)
+    node.wake(endpoint)
+    this.#world.kernel.schedule(forMs, () => {
+      if (!node.alive || node.life !== life) return
+      if ((departure.moved ?? 0) > 0) this.#world.marks.hit('gateway drained')
+      departure.undrain()
+      node.wake(endpoint)
+    })
   }
 
   #disturbDisk(kind: FaultKind, node: SimProcess, forMs: number): void {
@@ -131,18 +186,20 @@ export class Fault {
   }
 
   /** Only where the others can go on without it and heal it, whatever becomes of a change of members under way. */
-  #loseData(kind: FaultKind, node: SimProcess, forMs: number): void {
+  #loseData(kind: FaultKind, node: SimProcess, forMs: number, copy?: MemoryDisk): void {
     const lost = node.replicas[0]
     if (lost === undefined || lost.group === arbiterGroup) return
     const { group, replicaId } = lost
     const { memberWatch } = this.#world
     const possible = memberWatch.possible(group)
     const members = this.#replicas(group).filter(({ id }) => possible.some(it => isMember(it, id)))
-    const sound = members.every(({ node: { alive, disk } }) => alive && disk.sound)
+    const sound = members.every(({ node: { alive, drive } }) => alive && drive.sound)
     const others = members.map(({ id }) => id).filter(id => id !== replicaId)
     if (!sound || !possible.every(membership => isQuorum(membership, others))) return
+    if (copy !== undefined && !memberWatch.noticed(group, replicaId, copy)) return
     node.crash('killed', 0)
-    if (kind === 'newDisk') node.replaceDisk()
+    if (copy !== undefined) node.drive.restore(copy)
+    else if (kind === 'newDisk') node.replaceDisk()
     else if (kind === 'logDamage') node.drive.damageLog(entries => this.#random.below(entries + 1))
     else node.drive.wipe()
     this.#startLater(node, forMs)

@@ -18,6 +18,7 @@ export const markNames = [
   'install interrupted by a crash',
   'install resumed',
   'quarantined replica healed',
+  'older copy of a replica noticed',
   // Members
   'joint change completed',
   'leader changed in joint state',
@@ -29,6 +30,7 @@ export const markNames = [
   'group went on with a majority',
   // Slots
   'slot sent on its way',
+  'slot pinned',
   'slot moved',
   'slot unsealed',
   'arrival of a slot called off',
@@ -39,6 +41,7 @@ export const markNames = [
   'channel resumed after both leaders changed',
   'sequence range given up',
   // Presence
+  'gateway drained',
   'transfer expired while it ran',
   'presence healed after transfer loss',
   'late register fenced',

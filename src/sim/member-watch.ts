@@ -4,6 +4,7 @@ import type { RaftStatus } from '../raft/raft-api.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
 import type { GroupStore } from '../raft/store.ts'
 import { type Entry, entryKinds, type Membership, type ReplicaId } from '../raft/types.ts'
+import type { MemoryDisk } from '../storage/memory-store.ts'
 import { SimFailure } from './invariants.ts'
 import type { Site } from './mutants/mutant.ts'
 import type { World } from './world.ts'
@@ -162,10 +163,30 @@ export class MemberWatch {
   /** Those with all their data, running or not: they have it when they run. */
   sound(group: string): ReplicaId[] {
     return this.#world.topology.replicasOf(group).flatMap(({ nodeId, replicaId }) => {
-      const image = this.#world.node(nodeId).disk.durable(group)
-      const sound = image?.standing?.member === true && image.quarantine === undefined
+      const { disk, drive } = this.#world.node(nodeId)
+      const image = disk.durable(group)
+      const sound =
+        drive.sound && image?.standing?.member === true && image.quarantine === undefined
       return sound ? [replicaId] : []
     })
+  }
+
+  /**
+   * Whether this copy of a replica's data is so old that no majority could take it for its present state: each replica tells the others only
+   * once a second how far it is, and nobody can know of what was never told.
+   */
+  noticed(group: string, replicaId: ReplicaId, copy: MemoryDisk): boolean {
+    const held = copy.durable(group)
+    if (held === undefined) return false
+    const { term } = held.hardState
+    const lastTerm = held.entries.at(-1)?.term ?? held.startTerm
+    const unaware = this.#world.topology.replicasOf(group).flatMap(({ nodeId, replicaId: id }) => {
+      const image = this.#world.node(nodeId).disk.durable(group)
+      const mark = image?.standing?.peers.find(peer => peer.id === replicaId)
+      const longer = mark && mark.lastTerm >= lastTerm && mark.lastIndex > held.lastIndex
+      return longer || (mark && mark.term > term) ? [] : [id]
+    })
+    return this.possible(group).every(membership => !isQuorum(membership, [replicaId, ...unaware]))
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Random } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
 import { AddressBook } from '../client/address-book.ts'
 import { ClientCore } from '../client/client-core.ts'
@@ -10,7 +11,7 @@ import type { TableKeeper } from '../table/table-keeper.ts'
 import { isFailure } from './history.ts'
 import { SimFailure } from './invariants.ts'
 import type { ClientEnd } from './sim-gates.ts'
-import { exponential } from './swarm.ts'
+import { exponential, pick } from './swarm.ts'
 import type { World } from './world.ts'
 
 const tickMs = 100
@@ -170,10 +171,18 @@ export class SimDevice implements ClientEnd {
     })
   }
 
-  #send(life: number): void {
+  /** Sends so many messages at once, all into one session. */
+  burst(count: number, random: Random): void {
+    if (this.#core === undefined || !this.sending) return
+    const session = pick(random, this.#sessions)
+    for (let i = 0; i < count && this.#unfinished < unfinishedMax; i++) {
+      this.#send(this.#life, session)
+    }
+  }
+
+  #send(life: number, session = pick(this.#random, this.#sessions)): void {
     const { history, kernel } = this.#world
     const { uid, deviceId } = this
-    const session = this.#sessions[this.#random.below(this.#sessions.length)]!
     const clientMsgId = this.#world.nextMessage(session)
     const process = `${this.name}#${clientMsgId}`
     history.add(process, 'invoke', 'send', session, { uid, deviceId, clientMsgId })

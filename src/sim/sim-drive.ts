@@ -7,6 +7,8 @@ export class SimDrive {
   disk = new MemoryDisk()
   /** How many times slower than usual. */
   factor = 1
+  /** It holds an earlier copy, and nobody has healed it yet, so far as is known. */
+  old = false
   /** In place of the end of a batch: the process dies of it. */
   fails: (() => void) | undefined
   readonly #process: SimProcess
@@ -58,6 +60,13 @@ export class SimDrive {
     this.disk = this.disk.crash(keepUnsynced)
   }
 
+  /** Whether what the others rely on is there. Of an earlier copy they have to say so first. */
+  get sound(): boolean {
+    const { alive, replicas } = this.#process
+    const trusted = alive && replicas.every(({ api }) => !api.status().quarantined)
+    return (!this.old || trusted) && this.disk.sound
+  }
+
   // What is left of the data, while the process is down
 
   /** The database is gone, and what stands beside it tells so. */
@@ -72,6 +81,14 @@ export class SimDrive {
     const process = this.#process
     process.world.note('logDamage', process, 0)
     this.disk.damage(lose, 'damaged by the simulation')
+  }
+
+  /** An earlier copy takes the place of what was there. */
+  restore(copy: MemoryDisk): void {
+    const process = this.#process
+    process.world.note('oldDisk', process, 0)
+    this.disk = copy
+    this.old = true
   }
 
   /** Everything is gone. */

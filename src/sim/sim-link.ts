@@ -24,6 +24,8 @@ export class Side {
   cut = false
   /** When the newest packet from here arrives. */
   arrivesAtMs = 0
+  /** The same of the urgent ones, where they have a lane of their own. */
+  urgentAtMs = 0
   /** Sent into a cut. */
   held: Envelope[] = []
   /** Sent while the connection was being made. */

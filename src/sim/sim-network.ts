@@ -2,7 +2,7 @@ import { ByteWriter } from '../base/bytes.ts'
 import { Prng } from '../base/prng.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import { decodeFrame, encodeFrame } from '../protocol/frame.ts'
-import { answer, type Packet, packet } from '../protocol/packet.ts'
+import { answer, isUrgent, type Packet, packet } from '../protocol/packet.ts'
 import { SimFailure } from './invariants.ts'
 import { type Envelope, Link, type Side } from './sim-link.ts'
 import type { SimProcess } from './sim-process.ts'
@@ -159,19 +159,26 @@ export class SimNetwork {
       return
     }
     const { connection } = side.link
-    this.#afterTravel(side, () => {
+    const overtakes = this.#world.swarm.lanes && isUrgent(envelope.packet)
+    const arrive = (): void => {
       if (side.link.connection !== connection || !side.other.open) return
       if (side.cut) side.held.push(envelope)
       else side.other.process.enqueue(() => this.#arrive(side.other, connection, envelope))
-    })
+    }
+    this.#afterTravel(side, arrive, overtakes)
   }
 
-  /** Behind everything sent earlier in this direction. */
-  #afterTravel(side: Side, event: () => void): void {
+  /** Behind everything sent earlier in this direction, or, on a lane of its own, behind nothing. */
+  #afterTravel(side: Side, event: () => void, overtakes = false): void {
     const { kernel, swarm } = this.#world
     const nowMs = kernel.nowMs()
     const { latencyMinMs, latencyMeanMs } = swarm
     const travelMs = latencyMinMs - latencyMeanMs * Math.log(1 - this.#random.float())
+    if (overtakes) {
+      side.urgentAtMs = Math.max(nowMs + travelMs, side.urgentAtMs + 1e-6)
+      kernel.schedule(side.urgentAtMs - nowMs, event)
+      return
+    }
     side.arrivesAtMs = Math.max(nowMs + travelMs, side.arrivesAtMs + 1e-6)
     kernel.schedule(side.arrivesAtMs - nowMs, event)
   }

@@ -273,6 +273,7 @@ export class SimProcess {
     const { world } = this
     const tell = (event: string, facts: object = {}): void => {
       world.counted(event)
+      if (event === 'replica_healed') this.drive.old = false
       world.replicaWatch.logged(event, facts, this)
       world.trace.tell(world.kernel.nowMs(), this.nodeId, () => `${event} ${JSON.stringify(facts)}`)
     }

@@ -50,7 +50,17 @@ const operationKinds = [
   'moveSlots',
   'abortMove'
 ] as const
-export type FaultKind = (typeof faultKinds)[number] | (typeof operationKinds)[number]
+
+/**
+ * `herd`: all devices lose their connection at once · `burst`: somebody sends dozens of messages into one session in one moment ·
+ * `drain`: a gateway sends its users to the others for a while · `oldDisk`: a process comes back with a copy of its data that was
+ * made before.
+ */
+const pressureKinds = ['herd', 'burst', 'drain', 'oldDisk'] as const
+export type FaultKind =
+  | (typeof faultKinds)[number]
+  | (typeof operationKinds)[number]
+  | (typeof pressureKinds)[number]
 
 /** What one seed's world is like: drawn at random, so that each seed stresses something else. */
 export interface Swarm extends ClusterShape {
@@ -86,6 +96,8 @@ export interface Swarm extends ClusterShape {
   readonly repeats: number
   /** Of each group a minority that dies when the faults end never comes back. */
   readonly lasting: boolean
+  /** What is urgent does not wait behind the rest of a link, as in the real one while its socket is full. */
+  readonly lanes: boolean
   /** Never drawn: a leader dies whenever a slot has taken this step of its way. */
   readonly stepKill?: StepKill
   /** Faults that happen in this seed, and the mean time between two of a kind. */
@@ -106,6 +118,8 @@ export function drawSwarm(seed: number): Swarm {
   const shape = new Prng(seed, 'shape')
   const operations = new Prng(seed, 'operations')
   const operated = operationKinds.filter(() => operations.below(5) < 2)
+  const pressure = new Prng(seed, 'pressure')
+  const pressed = pressureKinds.filter(() => pressure.below(4) === 0)
   return {
     sets: pick(shape, [1, 1, 1, 2, 2, 3]),
     routers: pick(shape, [3, 3, 3, 3, 3, 5]),
@@ -133,10 +147,12 @@ export function drawSwarm(seed: number): Swarm {
     carry: random.below(6) === 0 ? 'always' : 'stamp',
     faults: [
       ...chosen.map(kind => ({ kind, everyMs: pick(random, [600, 2_000, 6_000]) })),
-      ...operated.map(kind => ({ kind, everyMs: pick(operations, [200, 600, 2_000]) }))
+      ...operated.map(kind => ({ kind, everyMs: pick(operations, [200, 600, 2_000]) })),
+      ...pressed.map(kind => ({ kind, everyMs: pick(pressure, [500, 1_500, 4_000]) }))
     ],
     repeats: pick(random, [0, 0, 0.01, 0.1]),
-    lasting: operations.below(4) === 0
+    lasting: operations.below(4) === 0,
+    lanes: pressure.below(2) === 0
   }
 }
 
