@@ -149,6 +149,7 @@ const base: RoutingTable = {
   slotCount: 16,
   runs: [{ first: 0, count: 16, setId: 's1', slotEpoch: 1 }],
   moves: [],
+  grey: [],
   pins: [],
   arbiters: [],
   sets: [
@@ -212,6 +213,8 @@ const set = {
   users: 0,
   sessions: 0,
   appends: 0,
+  leaving: 0,
+  outboxes: [],
   router: group,
   logics: [],
   transfers: []

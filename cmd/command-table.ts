@@ -45,9 +45,24 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/transfer.ts')).configureTransfer
   },
   {
+    name: 'set',
+    summary: 'add a set to the cluster, or remove one',
+    load: async () => (await import('./commands/set.ts')).configureSet
+  },
+  {
     name: 'slot',
     summary: 'move slots from set to set',
     load: async () => (await import('./commands/slot.ts')).configureSlot
+  },
+  {
+    name: 'pin',
+    summary: 'hold the slot of a user in a set',
+    load: async () => (await import('./commands/pin.ts')).configurePin
+  },
+  {
+    name: 'grey',
+    summary: 'send some users to logics of another version',
+    load: async () => (await import('./commands/grey.ts')).configureGrey
   },
   {
     name: 'table',

@@ -32,6 +32,7 @@ function parts(table: RoutingTable): Map<string, Fields> {
   }
   for (const entry of table.arbiters) found.set(`arbiter ${entry.replicaId}`, { ...entry })
   for (const { slot, to, epoch } of table.moves) found.set(`move of slot ${slot}`, { to, epoch })
+  for (const { version, ...rule } of table.grey) found.set(`rule for ${version}`, rule)
   for (const { match, value, setId } of table.pins) found.set(`pin ${match} ${value}`, { setId })
   return found
 }

@@ -1,17 +1,37 @@
 import type { Command } from 'commander'
-import { Option } from 'commander'
-import type { ChaosReport } from '../../src/chaos/report.ts'
-import type { ChaosProgress } from '../../src/chaos/run.ts'
+import { InvalidArgumentError, Option } from 'commander'
+import { compareRuns, readRuns } from '../../src/chaos/compare.ts'
+import type { RollWork } from '../../src/chaos/operations.ts'
 import { runChaos } from '../../src/chaos/run.ts'
 import { findScenario, shippedScenarios } from '../../src/chaos/scenario.ts'
+import { runSuite } from '../../src/chaos/suite.ts'
+import { setsOn } from '../../src/chaos/targets.ts'
+import { Roll } from '../../src/roll/roll.ts'
+import {
+  contractOf,
+  eraseLine,
+  printComparison,
+  printReport,
+  printSuite,
+  showProgress
+} from '../chaos-output.ts'
 import { exitCodes } from '../failure.ts'
 import { type JsonOptions, seconds, wholeNumber, withExample, withJson } from '../options.ts'
-import { clean, grouped, note, paint, print, printJson, tableLines } from '../terminal.ts'
+import { StopSignals } from '../stop-signals.ts'
+import { note, print, printJson, tableLines } from '../terminal.ts'
 
-interface RunOptions extends JsonOptions {
+interface SeedOptions extends JsonOptions {
   readonly seed?: number
-  readonly duration?: number
   readonly report?: string
+}
+
+interface RunOptions extends SeedOptions {
+  readonly duration?: number
+}
+
+interface SuiteCommandOptions extends SeedOptions {
+  readonly minutes?: number
+  readonly only?: readonly string[]
 }
 
 const seedMax = 1_000_000_000
@@ -23,26 +43,80 @@ export function configureChaos(command: Command): void {
   const list = command.command('list').description('name the scenarios that come with the program')
   withExample(withJson(list), 'ringset chaos list')
   list.action(({ json }: JsonOptions) => listScenarios(json === true))
+  configureRun(command.command('run'))
+  configureSuite(command.command('suite'))
+  const compare = command
+    .command('compare')
+    .description(
+      'Puts two reports side by side and says what got worse. Exit code 1 when a scenario that passed in the first does not in the second.'
+    )
+    .argument('<before>', 'report folder of a drill or a suite, or its JSON file')
+    .argument('<after>', 'another one')
+  withExample(withJson(compare), 'ringset chaos compare ./yesterday ./today')
+  compare.action((before: string, after: string, { json }: JsonOptions) =>
+    compareReports(before, after, json === true)
+  )
+}
 
-  const run = command
-    .command('run')
+function configureRun(command: Command): void {
+  command
     .description(
       'Runs a scenario and judges it. The processes and their folder are gone afterwards, also when it is interrupted.'
     )
     .argument('<scenario>', 'a name of chaos list, or a YAML file')
-    .addOption(
-      new Option('--seed <n>', 'who is hit and who writes to whom; drawn when not given').argParser(
-        wholeNumber(0, seedMax)
-      )
-    )
+    .addOption(seedOption())
     .addOption(new Option('--duration <s>', 'seconds of load with faults').argParser(seconds))
     .option('--report <dir>', 'write report.html, report.json, history.jsonl and logs there')
   withExample(
-    withJson(run),
+    withJson(command),
     'ringset chaos run leader-kill',
     'ringset chaos run leader-kill --seed 7 --report ./report'
   )
-  run.action((scenario: string, options: RunOptions) => runScenario(scenario, options))
+  command.action((scenario: string, options: RunOptions) => runScenario(scenario, options))
+}
+
+function configureSuite(command: Command): void {
+  command
+    .description(
+      'Runs scenarios one after the other and prints one table. Exit code 0 only if all of them ran and passed.'
+    )
+    .addOption(
+      new Option(
+        '--minutes <m>',
+        'for all of them together; they are shortened to fit (default: each as long as it is written)'
+      ).argParser(minutes)
+    )
+    .addOption(
+      new Option('--only <names>', 'these only, with commas between them').argParser(names)
+    )
+    .addOption(seedOption())
+    .option(
+      '--report <dir>',
+      'write suite.json there, and the report of each in a folder of its own'
+    )
+  withExample(
+    withJson(command),
+    'ringset chaos suite --minutes 15 --report ./today',
+    'ringset chaos suite --only leader-kill,zone-down'
+  )
+  command.action(suite)
+}
+
+function seedOption(): Option {
+  const about = 'who is hit and who writes to whom; drawn when not given'
+  return new Option('--seed <n>', about).argParser(wholeNumber(0, seedMax))
+}
+
+function minutes(text: string): number {
+  const value = /^\d{1,5}(\.\d{1,2})?$/.test(text) ? Number(text) : Number.NaN
+  if (value > 0) return value
+  throw new InvalidArgumentError('It must be a number of minutes above 0.')
+}
+
+function names(text: string): string[] {
+  const found = text.split(',').map(name => name.trim())
+  if (found.every(name => name !== '')) return [...new Set(found)]
+  throw new InvalidArgumentError('It must be names with commas between them.')
 }
 
 function listScenarios(json: boolean): void {
@@ -54,117 +128,92 @@ function listScenarios(json: boolean): void {
   const rows = scenarios.map(({ name, seconds: length, proves }) => [name, `${length} s`, proves])
   for (const line of tableLines(['scenario', 'load', 'proves'], rows)) print(line)
   print()
-  print('Run one with: ringset chaos run NAME')
+  print('Run one with: ringset chaos run NAME, all of them with: ringset chaos suite')
 }
 
 async function runScenario(nameOrFile: string, options: RunOptions): Promise<void> {
   const scenario = findScenario(nameOrFile)
-  const { seed = Math.floor(Math.random() * seedMax), duration, report, json } = options
-  const stop = new AbortController()
-  const onSignal = (): void => {
-    eraseLine()
-    note('stopping: healing and cleaning up')
-    stop.abort()
-  }
-  process.once('SIGINT', onSignal)
-  process.once('SIGTERM', onSignal)
+  const { seed = drawnSeed(), duration, report, json } = options
   note(`${scenario.name}, seed ${seed}: ${scenario.proves}`)
-  const done = await runChaos({
-    scenario,
-    seed,
-    seconds: duration,
-    reportDirectory: report,
-    onProgress: show,
-    signal: stop.signal
-  }).finally(eraseLine)
-  process.off('SIGINT', onSignal)
-  process.off('SIGTERM', onSignal)
+  const done = await stoppable(signal =>
+    runChaos({
+      scenario,
+      seed,
+      seconds: duration,
+      reportDirectory: report,
+      onProgress: showProgress,
+      roll: rollNodes,
+      signal
+    })
+  )
   if (done.verdict !== 'pass') process.exitCode = exitCodes.refused
   if (json) printJson(contractOf(done))
   else printReport(done)
   if (report !== undefined) note(`report: ${report}/report.html`)
 }
 
-/** The fields that the command line promises, and the rest of the report but for its series. */
-function contractOf(report: ChaosReport): object {
-  const { scenario, seed, verdict, checks, messages, recoveryMs, faults, durationSeconds } = report
-  const { acked, lost, duplicated } = messages
-  return {
-    scenario,
-    seed,
-    verdict,
-    checks: checks.map(({ name, ok, detail }) => ({ name, ok, detail })),
-    acked,
-    lost,
-    duplicated,
-    recoveryMs,
-    faults: faults.length,
-    durationSeconds
-  }
-}
-
-function show(progress: ChaosProgress): void {
-  const { phase, secondsLeft, acked, delivered, ackedPerSecond, disturbed, event } = progress
-  if (event !== undefined) {
-    eraseLine()
-    note(`  ${clean(event)}`)
-  }
-  if (!process.stderr.isTTY) return
-  const words = [
-    phase === 'load' ? `${Math.ceil(secondsLeft)} s left` : phase,
-    `${grouped(acked)} acked`,
-    `${grouped(delivered)} delivered`,
-    `${grouped(ackedPerSecond)}/s`,
-    ...(disturbed.length === 0 ? [] : [`hit: ${disturbed.join(', ')}`])
-  ]
-  process.stderr.write(`\r\u001b[K${words.join(' · ')}`)
-}
-
-function eraseLine(): void {
-  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
-}
-
-function printReport(report: ChaosReport): void {
-  const { checks, messages, recoveryMs, verdict, seed, faults } = report
-  const wide = Math.max(...checks.map(({ name }) => name.length))
-  for (const { name, ok, detail, examples } of checks) {
-    const mark =
-      ok === true
-        ? paint('ok     ', 'green')
-        : ok === false
-          ? paint('FAILED ', 'red')
-          : paint('unknown', 'yellow')
-    print(`${mark}  ${name.padEnd(wide)}  ${detail}`)
-    for (const example of examples) print(`         ${paint(clean(example), 'dim')}`)
-  }
-  print()
-  const rows = Object.entries(recoveryMs).map(([action, { elected, firstAck, firstDelivery }]) => {
-    return [
-      action,
-      firstAck.count,
-      ...[elected, firstAck, firstDelivery].flatMap(({ count, p50Ms, p99Ms }) =>
-        count === 0 ? ['–', '–'] : [`${Math.round(p50Ms)} ms`, `${Math.round(p99Ms)} ms`]
-      )
-    ]
-  })
-  if (rows.length > 0) {
-    const head = [
-      'after',
-      'seen',
-      'leader p50',
-      'p99',
-      'first ack p50',
-      'p99',
-      'first delivery p50',
-      'p99'
-    ]
-    for (const line of tableLines(head, rows)) print(line)
-    print()
-  }
-  const { sent, acked, delivered, lost, duplicated, ack } = messages
-  print(
-    `${grouped(acked)} of ${grouped(sent)} messages acknowledged (p50 ${ack.p50Ms.toFixed(1)} ms, p99 ${ack.p99Ms.toFixed(1)} ms), ${grouped(delivered)} delivered, ${lost} lost, ${duplicated} duplicated`
+async function suite(options: SuiteCommandOptions): Promise<void> {
+  const { seed = drawnSeed(), minutes: budget, only, report, json } = options
+  const scenarios = only?.map(findScenario) ?? shippedScenarios()
+  const count = scenarios.length
+  const done = await stoppable(signal =>
+    runSuite({
+      scenarios,
+      seed,
+      budgetSeconds: budget === undefined ? undefined : budget * 60,
+      reportDirectory: report,
+      onScenario: ({ name, proves }, i) =>
+        note(`[${i + 1}/${count}] ${name}, seed ${seed}: ${proves}`),
+      onRow: ({ scenario, verdict, failures }) =>
+        note(`  ${scenario}: ${[verdict, ...failures].join(', ')}`),
+      onProgress: showProgress,
+      roll: rollNodes,
+      signal
+    })
   )
-  const colour = verdict === 'pass' ? 'green' : verdict === 'fail' ? 'red' : 'yellow'
-  print(`${paint(verdict, colour)}: ${faults.length} faults, seed ${seed}`)
+  if (done.verdict !== 'pass') process.exitCode = exitCodes.refused
+  if (json) printJson(done)
+  else printSuite(done)
+  if (report !== undefined) note(`report: ${report}/suite.json`)
+}
+
+function compareReports(before: string, after: string, json: boolean): void {
+  const comparison = compareRuns(readRuns(before), readRuns(after))
+  if (comparison.broken.length > 0) process.exitCode = exitCodes.refused
+  if (json) printJson(comparison)
+  else printComparison(comparison)
+}
+
+function drawnSeed(): number {
+  return Math.floor(Math.random() * seedMax)
+}
+
+/** Ctrl-C, however often, stops the work and lets it clean up after itself. */
+async function stoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const signals = new StopSignals()
+  signals.stop.addEventListener('abort', () => {
+    eraseLine()
+    note('stopping: healing and cleaning up')
+  })
+  try {
+    return await work(signals.stop)
+  } finally {
+    eraseLine()
+    signals.release()
+  }
+}
+
+/** The sets that have a role on the nodes, as `ringset roll --sets` does; with all nodes, everything. */
+const rollNodes: RollWork = async (cluster, nodes, signal) => {
+  const { config } = cluster
+  const sets = setsOn(nodes, config)
+  const all = nodes.length === config.nodes.length
+  const work = new Roll(cluster, {
+    sets: all ? undefined : sets,
+    signal,
+    onProgress: () => {},
+    onNode: () => {}
+  })
+  await work.check()
+  await work.run()
 }

@@ -63,7 +63,7 @@ function explain(field: string | undefined, { json, markdown }: ExplainOptions):
 }
 
 function printFields(docs: readonly FieldDoc[]): void {
-  const rows = docs.map(doc => [doc.field, String(doc.initial ?? 'required'), doc.unit, doc.about])
+  const rows = docs.map(doc => [doc.field, defaultOf(doc, 'required'), doc.unit, doc.about])
   for (const line of tableLines(['field', 'default', 'unit', 'what it is'], rows)) print(line)
 }
 
@@ -76,7 +76,11 @@ function found(field: string): readonly FieldDoc[] {
 
 function printField(doc: FieldDoc): void {
   print(`${paint(doc.field, 'bold')}: ${doc.about}`)
-  print(`unit ${doc.unit}, default ${doc.initial ?? 'none: it is required'}`)
+  print(`unit ${doc.unit}, default ${defaultOf(doc, 'none: it is required')}`)
   if (doc.allowed !== '') print(`allowed: ${doc.allowed}`)
   print(`trade-off: ${doc.tradeOff}`)
+}
+
+function defaultOf({ initial, optional }: FieldDoc, required: string): string {
+  return String(initial ?? (optional ? 'none' : required))
 }

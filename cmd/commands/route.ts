@@ -25,9 +25,12 @@ async function route(uid: string, options: RouteOptions): Promise<void> {
 }
 
 function describe(answer: RouteAnswer): void {
-  const { uid, slot, slotEpoch, set, why, leader, online, epoch } = answer
+  const { uid, slot, slotCount, slotEpoch, set, why, leader, online, epoch } = answer
   print(`${paint(uid, 'bold')} lives in set ${paint(set, 'bold')}: ${why}`)
-  print(`slot ${slot} (slot epoch ${slotEpoch}, table epoch ${epoch}), leader ${leader || 'none'}`)
+  print(
+    `slot ${slot} of ${slotCount} (slot epoch ${slotEpoch}, table epoch ${epoch}), leader ${leader || 'none'}`
+  )
+  print(servedText(answer))
   const rows = online.map(device => [
     device.deviceId,
     device.class,
@@ -37,4 +40,14 @@ function describe(answer: RouteAnswer): void {
   ])
   const head = ['device', 'class', 'transfer', 'connection', 'since']
   for (const line of rows.length === 0 ? ['offline'] : tableLines(head, rows)) print(line)
+}
+
+function servedText({ version, rule, logics, asRuled }: RouteAnswer): string {
+  const names = logics.map(logic => `${logic.id} (${logic.version})`).join(', ')
+  const served = `logics: ${names || 'none is up'}`
+  if (version !== '') {
+    const missing = asRuled ? '' : ', of which no logic is up'
+    return `${served}; a rule sends ${rule} to ${version}${missing}`
+  }
+  return asRuled ? served : `${served}; only logics that rules keep for others are up`
 }

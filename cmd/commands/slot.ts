@@ -14,11 +14,12 @@ import {
   withJson,
   withTarget
 } from '../options.ts'
+import { nothingToMove, planLines, progressText } from '../plan-lines.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { parseSlots, slotsText } from '../slot-list.ts'
 import { StopSignals } from '../stop-signals.ts'
 import { withControl } from '../target.ts'
-import { note, print, printJson, tableLines } from '../terminal.ts'
+import { note, print, printJson } from '../terminal.ts'
 
 type SlotOptions = TargetOptions & JsonOptions
 interface MoveOptions extends SlotOptions {
@@ -30,7 +31,6 @@ interface MoveOptions extends SlotOptions {
 /** So many slots of a rebalance are on their way at once: whoever stops it soon has a quiet cluster. */
 const rebalanceAtOnce = 64
 const hint = '`ringset status` shows them, `ringset slot abort` leaves them where they are'
-const nothing = 'nothing to move: every slot is where it should be'
 
 export function configureSlot(command: Command): void {
   withExample(command, 'ringset slot move 3..20 s2', 'ringset slot rebalance --dry-run')
@@ -92,10 +92,7 @@ async function carryPlan(
       .carry(plan, {
         ...how,
         signal: signals.stop,
-        onProgress: ({ moved, aborted, total }) => {
-          const stay = aborted === 0 ? '' : `, ${aborted} stay where they were`
-          line.show(`${moved} of ${total} slots moved${stay}`)
-        }
+        onProgress: progress => line.show(progressText(progress))
       })
       .finally(() => line.end())
     if (options.json) printJson(report)
@@ -110,7 +107,7 @@ async function carryPlan(
 
 function reportLines(plan: readonly PlannedMove[], report: MoveReport): string[] {
   const { moved, total, seconds, aborted } = report
-  if (total === 0) return [nothing]
+  if (total === 0) return [nothingToMove]
   const sets = [...new Set(plan.map(({ to }) => to))].join(', ')
   const lines = [`${moved} of ${total} slots moved to ${sets}, ${seconds.toFixed(1)} s`]
   if (aborted.length > 0) lines.push(`aborted, where they were: ${slotsText(aborted)}`)
@@ -120,22 +117,6 @@ function reportLines(plan: readonly PlannedMove[], report: MoveReport): string[]
 function showPlan(plan: readonly PlannedMove[], { json }: JsonOptions): void {
   if (json) printJson({ moves: plan })
   else for (const line of planLines(plan)) print(line)
-}
-
-function planLines(plan: readonly PlannedMove[]): string[] {
-  if (plan.length === 0) return [nothing]
-  const ways = new Map<string, PlannedMove[]>()
-  for (const move of plan) {
-    const way = `${move.from} ${move.to}`
-    ways.set(way, [...(ways.get(way) ?? []), move])
-  }
-  const rows = [...ways.values()].map(moves => [
-    moves[0]!.from,
-    moves[0]!.to,
-    moves.length,
-    slotsText(moves.map(({ slot }) => slot))
-  ])
-  return tableLines(['from', 'to', 'slots', 'which'], rows)
 }
 
 async function runAbort(slots: number[] | undefined, options: SlotOptions): Promise<void> {

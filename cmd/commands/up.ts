@@ -76,6 +76,7 @@ async function watch(cluster: RunningCluster, stop: AbortSignal, json: boolean):
   const view = process.stdout.isTTY && !json ? new LiveView(process.stdout) : undefined
   let picture: Picture | undefined
   while (!stop.aborted && cluster.processes().some(({ id }) => cluster.isRunning(id))) {
+    cluster.refresh()
     const former = picture
     picture = pictureOf(await cluster.control.sample(), former)
     if (view !== undefined) {

@@ -12,6 +12,7 @@ import {
   type ValueOf
 } from '../protocol/fields.ts'
 import { tableLimits } from '../table/table-rules.ts'
+import { type Order, readOrder, writeOrder } from './orders.ts'
 
 const { idBytes, nodeIdBytes, addressBytes, versionBytes, clientAddresses } = tableLimits
 const endpointBytes = 2 * idBytes
@@ -45,6 +46,23 @@ const startedMove = struct({ slot: uint(), to: text(idBytes) })
 /** The end of a move: `done` makes the slot its new set's. */
 const endedMove = struct({ slot: uint(), epoch: uint(), done: bool() })
 
+/**
+ * A change of the sets themselves; see sets.ts. `clean`: its routers found by the table of `epoch` that nothing is left in it. Zone,
+ * weight (in hundredths) and the voters of its router group count only for `add`.
+ */
+const setChange = struct({
+  step: oneOf(['add', 'drain', 'clean', 'remove']),
+  setId: text(idBytes),
+  epoch: uint(),
+  zone: text(tableLimits.zoneBytes),
+  weight: uint(),
+  routers: list(
+    struct({ replicaId: u8(), nodeId: text(nodeIdBytes), address: text(addressBytes) }),
+    255
+  )
+})
+export type SetChange = ValueOf<typeof setChange>
+
 const downFields = struct({ endpoint: text(endpointBytes), bootId: id48() })
 
 /**
@@ -58,6 +76,8 @@ export type ArbiterCommand =
   | { readonly type: 'place'; readonly router: PlacedRouter }
   | ({ readonly type: 'move' } & ValueOf<typeof startedMove>)
   | ({ readonly type: 'endMove' } & ValueOf<typeof endedMove>)
+  | { readonly type: 'set'; readonly change: SetChange }
+  | { readonly type: 'order'; readonly order: Order }
 
 /** First byte of every entry. */
 const formatVersion = 1
@@ -67,7 +87,9 @@ const commandNumbers = {
   down: 3,
   place: 4,
   move: 5,
-  endMove: 6
+  endMove: 6,
+  set: 7,
+  order: 10
 } as const
 
 /** One log entry holding `commands`. */
@@ -93,8 +115,14 @@ export function encodeCommands(commands: readonly ArbiterCommand[]): Buffer {
       case 'move':
         startedMove.write(writer, command)
         break
+      case 'set':
+        setChange.write(writer, command.change)
+        break
       case 'endMove':
         endedMove.write(writer, command)
+        break
+      case 'order':
+        writeOrder(writer, command.order)
     }
   }
   return writer.copy()
@@ -125,8 +153,12 @@ function readCommand(reader: ByteReader): ArbiterCommand {
       return { type: 'place', router: placedRouter.read(reader) }
     case commandNumbers.move:
       return { type: 'move', ...startedMove.read(reader) }
+    case commandNumbers.set:
+      return { type: 'set', change: setChange.read(reader) }
     case commandNumbers.endMove:
       return { type: 'endMove', ...endedMove.read(reader) }
+    case commandNumbers.order:
+      return { type: 'order', order: readOrder(reader) }
     default:
       assert(number === commandNumbers.down, 'an arbiter command is known', { number })
       return { type: 'down', ...downFields.read(reader) }

@@ -11,8 +11,10 @@ import {
   type PlacedRouter
 } from './arbiter-commands.ts'
 import { type MoveRefusal, withMove, withMoveEnded } from './moves.ts'
+import { type OrderRefusal, withOrder } from './orders.ts'
 import { type AnnounceRefusal, bootIdOf, endpointOf, withAnnounced, withDown } from './processes.ts'
 import { highestReplica, type PlaceRefusal, withPlaced } from './replicas.ts'
+import { applySet, type SetRefusal } from './sets.ts'
 
 /**
  * `done`: the table is now as the command says (it may have been before). `replaced`: a newer start
@@ -25,6 +27,8 @@ export type ArbiterResult =
   | AnnounceRefusal
   | PlaceRefusal
   | MoveRefusal
+  | SetRefusal
+  | OrderRefusal
 
 /** Row of the encoded routing table. */
 export const tableRow = 'table'
@@ -118,8 +122,10 @@ function applyCommand(
   if (table === undefined) return 'noTable'
   if (command.type === 'down') return withDown(table, command.endpoint, command.bootId)
   if (command.type === 'place') return applyPlace(table, command.router, rows)
+  if (command.type === 'set') return applySet(table, command.change, epoch, rows)
   if (command.type === 'move') return withMove(table, command.slot, command.to, epoch)
   if (command.type === 'endMove') return withMoveEnded(table, command, command.done, epoch)
+  if (command.type === 'order') return withOrder(table, command.order, epoch)
   const { process } = command
   const next = judgeAnnounce(table, process, key => rows.get(key))
   if (typeof next !== 'string' && next !== table) rememberBoot(table, process, rows)

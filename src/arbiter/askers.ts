@@ -40,7 +40,13 @@ export const codeOfRefusal = {
   lastReplica: 'LAST_VOTER',
   full: 'OVERLOADED',
   unknownSlot: 'SLOT_UNKNOWN',
-  moving: 'SLOT_MOVING'
+  moving: 'SLOT_MOVING',
+  drainingSet: 'SET_DRAINING',
+  usedSet: 'SET_USED',
+  lastSet: 'LAST_SET',
+  pinnedSet: 'SET_PINNED',
+  setNotEmpty: 'SET_NOT_EMPTY',
+  pinned: 'SLOT_PINNED'
 } as const satisfies Record<Exclude<ArbiterResult, 'done'>, ErrorCode>
 
 /** Tells askers what became of their change. */

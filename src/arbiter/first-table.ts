@@ -60,6 +60,7 @@ export function firstTable(
     runs,
     pins: [],
     moves: [],
+    grey: [],
     sets,
     arbiters: byReplica(arbiters)
   }

@@ -1,9 +1,16 @@
+import { pinnedSlots } from '../table/pins.ts'
 import { assignRuns, ownersOf } from '../table/runs.ts'
 import type { RoutingTable, SlotMove } from '../table/table.ts'
 import { tableLimits } from '../table/table-rules.ts'
 
 /** Why a slot cannot start on its way. */
-export type MoveRefusal = 'unknownSet' | 'unknownSlot' | 'moving' | 'full'
+export type MoveRefusal =
+  | 'drainingSet'
+  | 'unknownSet'
+  | 'unknownSlot'
+  | 'pinned'
+  | 'moving'
+  | 'full'
 
 /**
  * The table with a slot on its way to another set: the very same object when it is so already, or lives there.
@@ -15,11 +22,14 @@ export function withMove(
   to: string,
   epoch: number
 ): RoutingTable | MoveRefusal {
-  if (!table.sets.some(set => set.id === to)) return 'unknownSet'
+  const target = table.sets.find(set => set.id === to)
+  if (target === undefined) return 'unknownSet'
   if (slot >= table.slotCount) return 'unknownSlot'
+  if ((pinnedSlots(table).get(slot) ?? to) !== to) return 'pinned'
   const move = moveOf(table, slot)
   if (move !== undefined) return move.to === to ? table : 'moving'
   if (ownersOf(table.runs)[slot] === to) return table
+  if (target.state === 'draining') return 'drainingSet'
   if (table.moves.length >= tableLimits.moves) return 'full'
   const moves = [...table.moves, { slot, to, epoch }].sort((a, b) => a.slot - b.slot)
   return { ...table, moves }

@@ -3,7 +3,7 @@ import type { EndpointId } from '../protocol/endpoint.ts'
 import type { Packet } from '../protocol/packet.ts'
 import { ownersOf } from '../table/runs.ts'
 import type { RoutingTable, SlotMove } from '../table/table.ts'
-import type { PlacedRouter } from './arbiter-commands.ts'
+import type { PlacedRouter, SetChange } from './arbiter-commands.ts'
 import { type GetRow, judgePlace } from './arbiter-machine.ts'
 import {
   type Asker,
@@ -14,6 +14,8 @@ import {
   refused
 } from './askers.ts'
 import { moveOf, withMove } from './moves.ts'
+import { type Order, subjectOf, withOrder } from './orders.ts'
+import { judgeSet } from './sets.ts'
 
 interface ChangePorts {
   readonly askers: Askers
@@ -55,6 +57,21 @@ export class OperatorChanges {
     this.#answer(done, refusal)
   }
 
+  /** Pins, and rules of grey releases. */
+  order(order: Order, done: Done): void {
+    const refusal = this.#change(done, table => {
+      const next = withOrder(table, order, table.epoch + 1)
+      if (typeof next === 'string') return refused(codeOfRefusal[next])
+      if (next === table) return undefined
+      return {
+        endpoint: `order/${subjectOf(order)}`,
+        command: { type: 'order', order },
+        asker: done
+      }
+    })
+    this.#answer(done, refusal)
+  }
+
   /** Leaves a slot where it is, if it is not too late; the table tells. */
   abort(slot: number, done: Done): void {
     const refusal = this.#change(done, table => {
@@ -64,10 +81,21 @@ export class OperatorChanges {
     this.#answer(done, refusal)
   }
 
+  /** Adds a set, has it drain, or takes it out. */
+  changeSet(change: SetChange, done: Done): void {
+    this.#answer(done, this.#setChanged(change, done))
+  }
+
   /** What a router says of a slot on its way. Only the set that gets it may say that it is there, only the one that has it that it hangs. */
   onReport(from: EndpointId, request: Packet<'MOVE_REPORT'>): void {
     const asker: Asker = { from, request, ok: 'MOVE_REPORT_OK' }
     const { slot, epoch, outcome } = request.payload
+    if (outcome === 'clean') {
+      const setId = from.split('/')[1] ?? ''
+      const change = { step: outcome, setId, epoch, zone: '', weight: 0, routers: [] }
+      this.#answer(asker, this.#setChanged(change, asker))
+      return
+    }
     const refusal = this.#change(asker, table => {
       const move = moveOf(table, slot)
       if (move === undefined || move.epoch !== epoch) return undefined
@@ -77,6 +105,16 @@ export class OperatorChanges {
       return ended(move, done, asker)
     })
     this.#answer(asker, refusal)
+  }
+
+  #setChanged(change: SetChange, asker: Asker): Refused | undefined {
+    return this.#change(asker, table => {
+      const judged = judgeSet(table, change, table.epoch + 1, this.#ports.getRow)
+      if (typeof judged === 'string') return refused(codeOfRefusal[judged])
+      if (judged.table === table && judged.note === undefined) return undefined
+      const endpoint = `set/${change.setId}/${change.step}`
+      return { endpoint, command: { type: 'set', change }, asker }
+    })
   }
 
   #placed(router: PlacedRouter, asker: Asker): Refused | undefined {

@@ -79,12 +79,54 @@ export const operationErrors = {
     'The slot is on its way to another set.',
     'Wait for that move to end, or abort it with `ringset slot abort`.'
   ),
+  SLOT_PINNED: entry(
+    149,
+    'not-done',
+    false,
+    'The slot is pinned to another set.',
+    '`ringset pin list` shows by whom; `ringset pin remove UID` lets it go.'
+  ),
   SET_UNKNOWN: entry(
     111,
     'not-done',
     false,
     'The cluster has no set of that name.',
     '`ringset status` lists the sets.'
+  ),
+  SET_USED: entry(
+    155,
+    'not-done',
+    false,
+    'The cluster has, or once had, another set of that name.',
+    'Take another name: one that was used is never used again.'
+  ),
+  SET_NOT_EMPTY: entry(
+    156,
+    'not-done',
+    true,
+    'Something is left in the set: slots, moves, messages for other sets, or what slots left behind.',
+    '`ringset set remove` waits until nothing is; `ringset status` shows what there is.'
+  ),
+  LAST_SET: entry(
+    157,
+    'not-done',
+    false,
+    'No other set of the cluster takes slots.',
+    'Add a set first, or take another one back with `ringset set add`.'
+  ),
+  SET_PINNED: entry(
+    158,
+    'not-done',
+    false,
+    'Users are pinned to the set.',
+    'Remove the pins first; `ringset pin list` shows them.'
+  ),
+  SET_DRAINING: entry(
+    159,
+    'not-done',
+    false,
+    'The set is being removed and takes nothing in.',
+    'Choose another set, or take this one back with `ringset set add`.'
   ),
   HISTORY_INVALID: entry(
     120,

@@ -1,10 +1,13 @@
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { RingsetError } from '../base/errors.ts'
 import type { Prng } from '../base/prng.ts'
 import { dataFolder } from '../config/data-folder.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
-import type { FaultAction } from './scenario.ts'
+import type { ProcessAction } from './scenario.ts'
+
+/** The most that may be configured: any disk counts as nearly full below it. */
+const reserveBytes = 2 ** 40
 
 /** Does faults to the processes of a cluster and mends them again. */
 export class FaultHand {
@@ -12,6 +15,11 @@ export class FaultHand {
   readonly #random: Prng
   readonly #paused = new Set<string>()
   readonly #down = new Set<string>()
+  /** Nodes whose folder lies in the past as a copy. */
+  readonly #copied = new Set<string>()
+  readonly #full = new Set<string>()
+  /** Nodes read the configuration as they start: nobody else may while it is another one. */
+  #starts: Promise<unknown> = Promise.resolve()
 
   constructor(cluster: RunningCluster, random: Prng) {
     this.#cluster = cluster
@@ -24,13 +32,13 @@ export class FaultHand {
   }
 
   /** Whether nothing is done to the node yet. Data is destroyed at one node at a time: its peers are all that is left of it. */
-  free(action: FaultAction, node: string): boolean {
-    const destroys = action === 'wipe' || action === 'bitRot'
+  free(action: ProcessAction, node: string): boolean {
+    const destroys = action === 'wipe' || action === 'bitRot' || action === 'oldDirectory'
     if (destroys && this.#down.size > 0) return false
     return !this.#paused.has(node) && !this.#down.has(node)
   }
 
-  async do(action: FaultAction, nodes: readonly string[]): Promise<void> {
+  async do(action: ProcessAction, nodes: readonly string[]): Promise<void> {
     if (action === 'pause') {
       for (const id of nodes) {
         this.#paused.add(id)
@@ -42,8 +50,21 @@ export class FaultHand {
     const end = (id: string) =>
       action === 'terminate' ? this.#cluster.stopNode(id) : this.#cluster.killNode(id)
     await Promise.all(nodes.map(end))
-    if (action === 'wipe') for (const id of nodes) this.#wipe(id)
-    if (action === 'bitRot') for (const id of nodes) this.#turnBit(id)
+    for (const id of nodes) await this.#damage(action, id)
+  }
+
+  async #damage(action: ProcessAction, id: string): Promise<void> {
+    if (action === 'wipe') this.#wipe(id)
+    if (action === 'bitRot') this.#turnBit(id)
+    if (action === 'oldDirectory') {
+      this.#copied.add(id)
+      cpSync(this.#folder(id), this.#copyOf(id), { recursive: true, filter: isData })
+      await this.#start(id)
+    }
+    if (action === 'fullDisk') {
+      this.#full.add(id)
+      await this.#start(id)
+    }
   }
 
   async undo(nodes: readonly string[]): Promise<void> {
@@ -54,16 +75,48 @@ export class FaultHand {
     const down = nodes.filter(id => this.#down.has(id))
     await Promise.all(
       down.map(async id => {
-        if (!this.#cluster.isRunning(id)) await this.#cluster.startNode(id)
+        await this.#mend(id)
+        if (!this.#cluster.isRunning(id)) await this.#start(id)
         this.#down.delete(id)
       })
     )
+  }
+
+  async #mend(id: string): Promise<void> {
+    const ends = this.#full.delete(id) || this.#copied.has(id)
+    if (ends && this.#cluster.isRunning(id)) await this.#cluster.killNode(id)
+    if (!this.#copied.delete(id)) return
+    for (const name of readdirSync(this.#folder(id))) {
+      const path = join(this.#folder(id), name)
+      if (isData(path)) rmSync(path, { recursive: true, force: true })
+    }
+    cpSync(this.#copyOf(id), this.#folder(id), { recursive: true })
+    rmSync(this.#copyOf(id), { recursive: true, force: true })
   }
 
   /** Everything is mended: all nodes run, and the cluster is ready. */
   async undoAll(): Promise<void> {
     await this.undo(this.disturbed)
     await this.#cluster.waitReady()
+  }
+
+  #start(id: string): Promise<void> {
+    const start = async (): Promise<void> => {
+      if (!this.#full.has(id)) return this.#cluster.startNode(id)
+      const { configFile } = dataFolder(this.#cluster.dataDirectory)
+      const text = readFileSync(configFile, 'utf8')
+      const config = JSON.parse(text) as { storage?: object }
+      const storage = { ...config.storage, reserveBytes }
+      writeFileSync(configFile, JSON.stringify({ ...config, storage }))
+      try {
+        await this.#cluster.startNode(id)
+      } finally {
+        writeFileSync(configFile, text)
+      }
+    }
+    const started = this.#full.size === 0 ? start() : this.#starts.then(start)
+    this.#starts = Promise.allSettled([this.#starts, started])
+    return started
   }
 
   /** The database goes, the small file that tells of its loss stays: as a disk that was replaced. */
@@ -87,8 +140,20 @@ export class FaultHand {
     writeFileSync(path, bytes)
   }
 
-  #levelFolder(id: string): string {
-    const folder = dataFolder(this.#cluster.dataDirectory).nodeFolder(id)
-    return join(folder, 'db', 'level')
+  #folder(id: string): string {
+    return dataFolder(this.#cluster.dataDirectory).nodeFolder(id)
   }
+
+  #copyOf(id: string): string {
+    return join(this.#cluster.dataDirectory, 'copies', id)
+  }
+
+  #levelFolder(id: string): string {
+    return join(this.#folder(id), 'db', 'level')
+  }
+}
+
+/** All of a node's folder but its log, which tells the story of the drill. */
+function isData(path: string): boolean {
+  return basename(path) !== 'node.log'
 }

@@ -26,7 +26,7 @@ export interface Recovery {
   readonly firstAckMs: number | null
   /** One whose receiver lives in the set is delivered. */
   readonly firstDeliveryMs: number | null
-  /** The first half second in which as many messages were acknowledged as 95 % of the time before. */
+  /** The end of the first half second, from the first acknowledgement on, with at least 95 % of the acknowledgements of the time before. */
   readonly fullRateMs: number | null
 }
 
@@ -65,6 +65,7 @@ export function recoveries(
         return inside.length === 0 ? null : Math.min(...inside) - fault.atMs
       }
       const after = samples.filter(({ dueMs }) => dueMs > fault.atMs)
+      const firstAckMs = first(after.filter(one => one.homeSet === set).map(one => one.ackedMs))
       const changes = leaderChanges.filter(
         ({ group }) => group === set && fault.ledGroups.includes(set)
       )
@@ -72,11 +73,13 @@ export function recoveries(
         fault: index,
         set,
         electedMs: first(changes.map(({ atMs }) => atMs)),
-        firstAckMs: first(after.filter(one => one.homeSet === set).map(one => one.ackedMs)),
+        firstAckMs,
         firstDeliveryMs: first(
           after.filter(one => one.receiverSet === set).map(one => one.deliveredMs)
         ),
-        fullRateMs: fullRateAfter(fault.atMs, endMs, set, samples)
+        // What was acknowledged before that was under way when the fault came.
+        fullRateMs:
+          firstAckMs === null ? null : fullRateAfter(fault.atMs, firstAckMs, endMs, set, samples)
       })
     }
   }
@@ -85,6 +88,7 @@ export function recoveries(
 
 function fullRateAfter(
   atMs: number,
+  firstAckMs: number,
   untilMs: number,
   set: string,
   samples: readonly MessageSample[]
@@ -96,7 +100,11 @@ function fullRateAfter(
   const before = acks.filter(ack => ack > atMs - rateBeforeMs && ack <= atMs).length
   const wanted = fullRate * (before / rateBeforeMs) * rateWindowMs
   if (wanted === 0) return null
-  for (let fromMs = atMs; fromMs + rateWindowMs <= untilMs; fromMs += rateWindowMs / 5) {
+  for (
+    let fromMs = atMs + firstAckMs;
+    fromMs + rateWindowMs <= untilMs;
+    fromMs += rateWindowMs / 5
+  ) {
     const count = acks.filter(ack => ack > fromMs && ack <= fromMs + rateWindowMs).length
     if (count >= wanted) return fromMs + rateWindowMs - atMs
   }

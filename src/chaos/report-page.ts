@@ -19,7 +19,7 @@ const colours = [
 
 /** One page without anything from elsewhere: what was done, what people noticed of it, and whether everything held. */
 export function reportPage(report: ChaosReport): string {
-  const { scenario, proves, seed, verdict, messages, durationSeconds, operations } = report
+  const { scenario, proves, seed, verdict, messages, durationSeconds, historyLines } = report
   const facts = [
     ['seed', seed],
     ['length', `${durationSeconds.toFixed(0)} s`],
@@ -29,7 +29,7 @@ export function reportPage(report: ChaosReport): string {
     ['duplicated', messages.duplicated],
     ['acknowledged in', `p50 ${ms(messages.ack.p50Ms)}, p99 ${ms(messages.ack.p99Ms)}`],
     ['delivered in', `p50 ${ms(messages.delivery.p50Ms)}, p99 ${ms(messages.delivery.p99Ms)}`],
-    ['judged', `${count(operations)} lines of history`]
+    ['judged', `${count(historyLines)} lines of history`]
   ] as const
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

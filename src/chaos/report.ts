@@ -1,38 +1,15 @@
 import type { Judgement } from '../check/check.ts'
-import type { EpochChange, LeaderChange } from './cluster-watch.ts'
+import type { WrongOnline } from './presence-watch.ts'
 import {
   type FaultRecord,
   type Percentiles,
   percentiles,
   type Recovery,
-  recoveries,
-  untouched
+  recoveries
 } from './recovery.ts'
-import type { Scenario } from './scenario.ts'
+import { judgeChecks, ownChecks, type ReportCheck, type RunFacts } from './report-checks.ts'
+import type { OperationOutcome } from './strokes.ts'
 import type { MessageSample } from './workload.ts'
-
-/** What a run leaves behind to be judged. Times by `performance.now`. */
-export interface RunFacts {
-  readonly scenario: Scenario
-  readonly seed: number
-  readonly startMs: number
-  readonly endMs: number
-  readonly samples: readonly MessageSample[]
-  readonly errors: ReadonlyMap<string, number>
-  readonly faults: readonly FaultRecord[]
-  readonly leaderChanges: readonly LeaderChange[]
-  readonly epochChanges: readonly EpochChange[]
-  /** Devices that never got everything. */
-  readonly missing: readonly string[]
-  readonly judgement: Judgement
-}
-
-export interface ReportCheck {
-  readonly name: string
-  readonly ok: boolean | 'unknown'
-  readonly detail: string
-  readonly examples: readonly string[]
-}
 
 /** One second of the run. */
 export interface SecondRow {
@@ -47,7 +24,7 @@ export interface SecondRow {
 
 /** `report.json`. Times in seconds since the load began unless named otherwise. */
 export interface ChaosReport {
-  readonly format: 1
+  readonly format: 2
   readonly scenario: string
   readonly proves: string
   readonly seed: number
@@ -80,9 +57,14 @@ export interface ChaosReport {
         readonly elected: Percentiles
         readonly firstAck: Percentiles
         readonly firstDelivery: Percentiles
+        readonly fullRate: Percentiles
       }
     >
   >
+  /** For how long lookups named a gateway after its death. */
+  readonly wrongOnline: readonly WrongOnline[]
+  readonly wrongOnlineMs: Percentiles
+  readonly operations: readonly OperationOutcome[]
   readonly leaders: readonly {
     readonly at: number
     readonly group: string
@@ -92,10 +74,8 @@ export interface ChaosReport {
   readonly epochs: readonly { readonly at: number; readonly epoch: number }[]
   readonly seconds: readonly SecondRow[]
   readonly durationSeconds: number
-  readonly operations: number
+  readonly historyLines: number
 }
-
-const examplesMax = 5
 
 export function buildReport(facts: RunFacts): ChaosReport {
   const { scenario, seed, startMs, endMs, samples, faults, judgement } = facts
@@ -105,7 +85,7 @@ export function buildReport(facts: RunFacts): ChaosReport {
   const acked = samples.filter(({ ackedMs }) => ackedMs > 0)
   const delivered = samples.filter(({ deliveredMs }) => deliveredMs > 0)
   return {
-    format: 1,
+    format: 2,
     scenario: scenario.name,
     proves: scenario.proves,
     seed,
@@ -126,76 +106,17 @@ export function buildReport(facts: RunFacts): ChaosReport {
     }),
     recoveries: found,
     recoveryMs: recoveryTable(faults, found),
+    wrongOnline: facts.wrongOnline,
+    wrongOnlineMs: percentiles(facts.wrongOnline.map(one => one.ms)),
+    operations: facts.outcomes,
     leaders: facts.leaderChanges.map(({ atMs, group, node, term }) => {
       return { at: second(atMs), group, node, term }
     }),
     epochs: facts.epochChanges.map(({ atMs, epoch }) => ({ at: second(atMs), epoch })),
     seconds: secondRows(samples, startMs, endMs),
     durationSeconds: second(endMs),
-    operations: judgement.lines
+    historyLines: judgement.lines
   }
-}
-
-function judgeChecks({ checks }: Judgement): ReportCheck[] {
-  return checks
-    .filter(({ judged, ok }) => judged > 0 || ok !== true)
-    .map(({ name, ok, detail, examples }) => ({ name, ok, detail, examples }))
-}
-
-/** What the history alone does not say. */
-function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCheck[] {
-  const { scenario, missing, faults, samples } = facts
-  const { firstAckMs, untouchedTimes, errors } = scenario.expect
-  const checks: ReportCheck[] = [
-    {
-      name: 'settled',
-      ok: missing.length === 0,
-      detail:
-        missing.length === 0
-          ? 'every device got everything after the last fault'
-          : `${missing.length} conversations of devices lack messages after a minute`,
-      examples: missing.slice(0, examplesMax)
-    },
-    {
-      name: 'faults',
-      ok: faults.length > 0 || scenario.faults.length === 0,
-      detail: `${faults.length} faults happened`,
-      examples: []
-    }
-  ]
-  if (errors !== undefined) {
-    const seen = [...facts.errors.values()].reduce((sum, times) => sum + times, 0)
-    checks.push({
-      name: 'errors',
-      ok: seen <= errors,
-      detail: `${seen} operations ended in an error, at most ${errors} wanted`,
-      examples: [...facts.errors].map(([code, times]) => `${code} ${times} times`)
-    })
-  }
-  if (firstAckMs !== undefined) {
-    const times = found.flatMap(one => (one.firstAckMs === null ? [] : [one.firstAckMs]))
-    const { p99Ms, count } = percentiles(times)
-    checks.push({
-      name: 'first-ack',
-      ok: count === 0 ? 'unknown' : p99Ms <= firstAckMs,
-      detail: `p99 ${Math.round(p99Ms)} ms over ${count} faults and sets, at most ${firstAckMs} ms wanted`,
-      examples: []
-    })
-  }
-  if (untouchedTimes !== undefined) {
-    const compared = untouched(faults, samples)
-    const times = compared === null ? 0 : compared.during.p99Ms / compared.before.p99Ms
-    checks.push({
-      name: 'untouched',
-      ok: compared === null ? 'unknown' : times <= untouchedTimes,
-      detail:
-        compared === null
-          ? 'there was nothing to compare'
-          : `p99 ${compared.during.p99Ms.toFixed(1)} ms during faults, ${compared.before.p99Ms.toFixed(1)} ms before: ${times.toFixed(2)} times, at most ${untouchedTimes} wanted`,
-      examples: []
-    })
-  }
-  return checks
 }
 
 function verdictOf(checks: readonly ReportCheck[], { verdict }: Judgement): ChaosReport['verdict'] {
@@ -215,12 +136,14 @@ function recoveryTable(
   const table: Record<string, ChaosReport['recoveryMs'][string]> = {}
   for (const action of new Set(faults.map(fault => fault.action))) {
     const own = found.filter(({ fault }) => faults[fault]!.action === action)
-    const times = (field: 'electedMs' | 'firstAckMs' | 'firstDeliveryMs'): Percentiles =>
-      percentiles(own.flatMap(one => (one[field] === null ? [] : [one[field]])))
+    const times = (
+      field: 'electedMs' | 'firstAckMs' | 'firstDeliveryMs' | 'fullRateMs'
+    ): Percentiles => percentiles(own.flatMap(one => (one[field] === null ? [] : [one[field]])))
     table[action] = {
       elected: times('electedMs'),
       firstAck: times('firstAckMs'),
-      firstDelivery: times('firstDeliveryMs')
+      firstDelivery: times('firstDeliveryMs'),
+      fullRate: times('fullRateMs')
     }
   }
   return table

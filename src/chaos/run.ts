@@ -5,19 +5,22 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
 import { Prng } from '../base/prng.ts'
 import { dataFolder } from '../config/data-folder.ts'
+import type { ClusterConfig } from '../config/schema.ts'
 import { readSecrets } from '../config/secrets.ts'
 import { startCluster } from '../launch/launch.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
-import { wholeClusterConfig } from '../launch/whole-cluster.ts'
 import { compileTable } from '../table/compile-table.ts'
+import { clusterPlan } from './cluster-plan.ts'
 import { ClusterWatch } from './cluster-watch.ts'
-import { FaultHand } from './fault-hand.ts'
 import { HistoryRecorder } from './history-recorder.ts'
-import type { FaultRecord } from './recovery.ts'
-import { buildReport, type ChaosReport, type RunFacts } from './report.ts'
+import type { RollWork } from './operations.ts'
+import { PresenceWatch } from './presence-watch.ts'
+import { buildReport, type ChaosReport } from './report.ts'
+import type { RunFacts } from './report-checks.ts'
 import { reportPage } from './report-page.ts'
-import type { Scenario, ScenarioFault } from './scenario.ts'
-import { nodesOf, parseTarget, setsOn, type Target } from './targets.ts'
+import type { Scenario } from './scenario.ts'
+import { Strokes } from './strokes.ts'
+import { gatewaysOn } from './targets.ts'
 import { Workload } from './workload.ts'
 
 export interface ChaosOptions {
@@ -28,6 +31,8 @@ export interface ChaosOptions {
   /** Made if missing; gets report.html, report.json, history.jsonl and the nodes' logs. */
   readonly reportDirectory?: string | undefined
   readonly onProgress: (progress: ChaosProgress) => void
+  /** How nodes are rolled; the program's own way. */
+  readonly roll: RollWork
   /** Raised: heal, clean up and reject with CANCELLED. */
   readonly signal: AbortSignal
 }
@@ -38,7 +43,7 @@ export interface ChaosProgress {
   readonly acked: number
   readonly delivered: number
   readonly ackedPerSecond: number
-  /** Nodes under a fault. */
+  /** Nodes and links under a fault. */
   readonly disturbed: readonly string[]
   /** A fault that just began or ended, in words. */
   readonly event?: string
@@ -58,10 +63,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   let cluster: RunningCluster | undefined
   try {
     options.onProgress(idle('starting'))
-    const setIds = Array.from({ length: options.scenario.sets }, (_, i) => `s${i + 1}`)
-    const config = { ...(await wholeClusterConfig(setIds)), cluster: { name: 'chaos' } }
     cluster = await startCluster({
-      config,
+      config: await clusterPlan(options.scenario),
       dataDirectory: directory,
       signal: options.signal,
       onStarted: started => {
@@ -112,75 +115,95 @@ class ChaosRun {
   readonly #cluster: RunningCluster
   readonly #directory: string
   readonly #history = new HistoryRecorder()
-  readonly #random: Prng
-  readonly #hand: FaultHand
   readonly #watch: ClusterWatch
-  readonly #faults: FaultRecord[] = []
-  readonly #ended = new AbortController()
-  readonly #strokes = new Set<Promise<void>>()
-  #alone: Promise<void> = Promise.resolve()
+  readonly #strokes: Strokes
+  #presence: PresenceWatch | undefined
   #workload: Workload | undefined
   #phase: ChaosProgress['phase'] = 'connecting'
   #loadEndMs = 0
 
   constructor(options: ChaosOptions, cluster: RunningCluster, directory: string) {
+    const { scenario, seed, roll, signal } = options
     this.#options = options
     this.#cluster = cluster
     this.#directory = directory
-    this.#random = new Prng(options.seed, 'faults')
-    this.#hand = new FaultHand(cluster, this.#random)
     this.#watch = new ClusterWatch(cluster, this.#history)
+    this.#strokes = new Strokes({
+      cluster,
+      scenario,
+      random: new Prng(seed, 'faults'),
+      leaders: this.#watch.leaders,
+      roll,
+      signal,
+      onEvent: event => this.#tell(event)
+    })
   }
 
   async whole(): Promise<ChaosReport> {
-    const { scenario, seed } = this.#options
-    const targets = scenario.faults.map(({ target }) => parseTarget(target, this.#cluster.config))
-    const table = await this.#cluster.control.any(node => node.table())
+    const workload = await this.#connect()
+    this.#mustGoOn()
+    const startMs = await this.#load(workload)
+    this.#phase = 'healing'
+    this.#progress()
+    await workload.end()
+    this.#mustGoOn()
+    this.#phase = 'settling'
+    this.#progress()
+    const missing = [...(await workload.settle(settleMs)), ...(await this.#unmoved())]
+    this.#mustGoOn()
+    await this.#watch.end()
+    await this.#presence?.end()
+    this.#phase = 'judging'
+    this.#progress()
+    // Somebody who wants to stop is heard before the work that hears nobody.
+    await pause(0)
+    this.#mustGoOn()
+    return this.#report(startMs, missing)
+  }
+
+  async close(): Promise<void> {
+    // A node that is being started would be waited for.
+    if (this.#options.signal.aborted) await endNodes(this.#cluster)
+    await this.#strokes.abandon()
+    await this.#watch.end()
+    await this.#presence?.end()
+    await this.#workload?.close()
+  }
+
+  async #connect(): Promise<Workload> {
+    const { scenario, seed, signal } = this.#options
+    const { config, control } = this.#cluster
+    const { secret } = readSecrets(this.#directory)
     const workload = new Workload({
-      config: this.#cluster.config,
-      secret: readSecrets(this.#directory).secret,
-      table: compileTable(table),
+      config,
+      secret,
+      table: compileTable(await control.any(node => node.table())),
       history: this.#history,
       seed,
       plan: scenario.workload
     })
     this.#workload = workload
     await workload.connect(() => this.#mustGoOn())
-    this.#mustGoOn()
-    const startMs = await this.#load(workload, targets)
-    this.#phase = 'healing'
-    await workload.end()
-    this.#phase = 'settling'
-    const missing = await workload.settle(settleMs)
-    this.#mustGoOn()
-    await this.#watch.end()
-    this.#phase = 'judging'
-    return this.#report(startMs, missing)
+    if (!signal.aborted) {
+      this.#presence = new PresenceWatch(routersOf(config), secret, workload.usersBySet())
+      await this.#presence.start()
+    }
+    return workload
   }
 
-  async close(): Promise<void> {
-    this.#ended.abort()
-    // A node that is being started would be waited for.
-    if (this.#options.signal.aborted) await endNodes(this.#cluster)
-    await Promise.allSettled([...this.#strokes])
-    await this.#watch.end()
-    await this.#workload?.close()
-  }
-
-  async #load(workload: Workload, targets: readonly Target[]): Promise<number> {
+  async #load(workload: Workload): Promise<number> {
     const { scenario, seconds = scenario.seconds } = this.#options
     this.#phase = 'load'
     const startMs = performance.now()
     this.#loadEndMs = startMs + (quietSeconds + seconds) * 1_000
     workload.start()
-    const timers = scenario.faults.map((fault, i) => this.#timeline(fault, targets[i]!))
+    this.#strokes.start(quietSeconds)
     const ticker = setInterval(() => this.#progress(), progressMs)
     try {
       await this.#wait((quietSeconds + seconds) * 1_000)
-      this.#ended.abort()
-      await Promise.all(timers)
-      await Promise.all(this.#strokes)
-      await this.#hand.undoAll()
+      this.#phase = 'healing'
+      this.#progress()
+      await this.#strokes.end()
     } finally {
       clearInterval(ticker)
     }
@@ -188,56 +211,18 @@ class ChaosRun {
     return startMs
   }
 
-  /** One line of the scenario: its strokes, one after the other, until the load ends. */
-  async #timeline(fault: ScenarioFault, target: Target): Promise<void> {
-    const { at, every, times = every === undefined ? 1 : Number.POSITIVE_INFINITY } = fault
-    const { signal } = this.#ended
-    const wait = (s: number) => pause(s * 1_000, undefined, { signal }).catch(() => {})
-    await wait(quietSeconds + (at ?? every ?? 0))
-    for (let stroke = 0; stroke < times && !signal.aborted; stroke++) {
-      const work = fault.alone ? this.#strokeAlone(fault, target) : this.#stroke(fault, target)
-      this.#strokes.add(work)
-      void work.finally(() => this.#strokes.delete(work)).catch(() => {})
-      if (every === undefined) return
-      await wait(every)
+  /** Waits for the moves of slots that are still under way; returns those that do not end. */
+  async #unmoved(): Promise<string[]> {
+    const untilMs = performance.now() + settleMs
+    for (;;) {
+      const { moves } = await this.#cluster.control.any(node => node.table())
+      if (moves.length === 0) return []
+      this.#mustGoOn()
+      if (performance.now() > untilMs) {
+        return moves.map(({ slot, to }) => `slot ${slot} is still on its way to ${to}`)
+      }
+      await pause(progressMs)
     }
-  }
-
-  /** As an operator would: one after the other, each only once the one before is whole again. */
-  #strokeAlone(fault: ScenarioFault, target: Target): Promise<void> {
-    const mine = this.#alone.then(async () => {
-      if (this.#ended.signal.aborted) return
-      await this.#stroke(fault, target)
-      await this.#cluster.waitReady({ signal: this.#options.signal })
-    })
-    this.#alone = mine.catch(() => {})
-    return mine
-  }
-
-  async #stroke(fault: ScenarioFault, target: Target): Promise<void> {
-    const { config } = this.#cluster
-    const leaders = this.#watch.leaders
-    const free = (node: string): boolean => this.#hand.free(fault.do, node)
-    const nodes = nodesOf(target, config, leaders, this.#random, free)
-    if (nodes.length === 0) return
-    const record: FaultRecord = {
-      action: fault.do,
-      target: fault.target,
-      nodes,
-      sets: setsOn(nodes, config),
-      ledGroups: [...leaders].filter(([, node]) => nodes.includes(node)).map(([group]) => group),
-      atMs: performance.now(),
-      undoneMs: 0
-    }
-    this.#faults.push(record)
-    this.#tell(`${fault.do} ${nodes.join(', ')} (${fault.target})`)
-    await this.#hand.do(fault.do, nodes)
-    await pause(fault.seconds * 1_000, undefined, { signal: this.#ended.signal }).catch(() => {})
-    record.undoneMs = performance.now()
-    // The whole cluster is about to be ended.
-    if (this.#options.signal.aborted) return
-    this.#tell(`${fault.do} of ${nodes.join(', ')} is undone`)
-    await this.#hand.undo(nodes)
   }
 
   #tell(event: string): void {
@@ -255,7 +240,7 @@ class ChaosRun {
       acked: workload?.acked ?? 0,
       delivered: workload?.delivered ?? 0,
       ackedPerSecond: recent,
-      disturbed: this.#hand.disturbed,
+      disturbed: this.#strokes.disturbed,
       ...(event === undefined ? {} : { event })
     })
   }
@@ -271,6 +256,7 @@ class ChaosRun {
 
   #report(startMs: number, missing: readonly string[]): ChaosReport {
     const { scenario, seed, reportDirectory } = this.#options
+    const { faults, outcomes } = this.#strokes
     const workload = this.#workload!
     const facts: RunFacts = {
       scenario,
@@ -279,7 +265,9 @@ class ChaosRun {
       endMs: performance.now(),
       samples: workload.samples,
       errors: workload.errors,
-      faults: this.#faults,
+      faults,
+      outcomes,
+      wrongOnline: this.#presence!.after(faults, node => gatewaysOn(node, this.#cluster.config)),
       leaderChanges: this.#watch.leaderChanges,
       epochChanges: this.#watch.epochChanges,
       missing,
@@ -294,4 +282,10 @@ class ChaosRun {
     }
     return report
   }
+}
+
+function routersOf({ nodes }: ClusterConfig): string[] {
+  return nodes
+    .filter(({ roles }) => roles.some(({ role }) => role === 'router'))
+    .map(({ host, peerPort }) => `${host}:${peerPort}`)
 }

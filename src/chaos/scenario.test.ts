@@ -11,6 +11,7 @@ const config = parseConfig({
   nodes: ['s1', 's2'].flatMap((set, s) =>
     [1, 2, 3].map(replica => ({
       id: `${set}-${replica}`,
+      zone: 'abc'[replica - 1]!,
       peerPort: 7_000 + s * 100 + replica,
       controlPort: 7_050 + s * 100 + replica,
       roles: [
@@ -56,6 +57,22 @@ describe('scenarios', () => {
       'name: a\nproves: it does something\nfaults:\n  - { do: kill, target: everything }',
       /x\.yaml:4:\d+: faults\.0: needs `at`/
     ],
+    [
+      'name: a\nproves: it does something\nfaults:\n  - { do: kill, at: 1 }',
+      /x\.yaml:4:\d+: faults\.0: needs a `target`/
+    ],
+    [
+      'name: a\nproves: it does something\nfaults:\n  - { do: cut, at: 1 }',
+      /faults\.0: needs a `target` .*or `from`/
+    ],
+    [
+      'name: a\nproves: it does something\nfaults:\n  - { do: cut, target: zone a, to: zone b, at: 1 }',
+      /faults\.0: `to` needs `from`/
+    ],
+    [
+      'name: a\nproves: it does something\nfaults:\n  - { do: kill, target: zone a, from: zone b, at: 1 }',
+      /faults\.0: `from` and `to` are for faults of links/
+    ],
     ['[]', /x\.yaml:1:1: /],
     ['', /x\.yaml:1:1: /]
   ])('that are wrong are refused with file, line and rule: %j', (text, expected) => {
@@ -79,6 +96,12 @@ describe('targets', () => {
     expect(pick('leader of s2')).toEqual([])
     expect(pick('all of s2')).toEqual(['s2-1', 's2-2', 's2-3'])
     expect(pick('all of arbiter')).toEqual(['s1-1', 's1-2', 's1-3'])
+    expect(pick('followers of s1')).toEqual(['s1-1', 's1-3'])
+    expect(pick('followers of s2')).toEqual([])
+    expect(pick('minority of s1')).toEqual(['s1-2'])
+    expect(pick('majority of s1')).toEqual(['s1-1', 's1-3'])
+    expect(pick('zone b')).toEqual(['s1-2', 's2-2'])
+    expect(pick('clients')).toEqual([])
     expect(pick('transfer of s1')).toEqual(['s1-1'])
     expect(pick('logic of any', 3)[0]).toMatch(/^s[12]-1$/)
   })
@@ -103,7 +126,7 @@ describe('targets', () => {
     expect(setsOn([], config)).toEqual([])
   })
 
-  it.each(['leader', 'leader of s3', 'node x', 'king of s1', 'transfer of arbiter', ''])(
+  it.each(['leader', 'leader of s3', 'node x', 'zone x', 'king of s1', 'transfer of arbiter', ''])(
     'that mean nothing are refused: %j',
     text => {
       expect(() => parseTarget(text, config)).toThrow(

@@ -8,19 +8,58 @@ import { RingsetError } from '../base/errors.ts'
 /**
  * What is done to the nodes that a target names · `kill`: SIGKILL, started again afterwards · `terminate`: SIGTERM, so that they hand
  * over first, then started again · `pause`: SIGSTOP, then SIGCONT · `wipe`: killed, their database deleted, started again ·
- * `bitRot`: killed, one bit of their newest log file turned, started again.
+ * `bitRot`: killed, one bit of their newest log file turned, started again · `oldDirectory`: their folder is copied at the beginning,
+ * and put back at the end, after a SIGKILL · `fullDisk`: started again as nodes whose disk is nearly full.
  */
-export const faultActions = ['kill', 'terminate', 'pause', 'wipe', 'bitRot'] as const
-export type FaultAction = (typeof faultActions)[number]
+const processActions = [
+  'kill',
+  'terminate',
+  'pause',
+  'wipe',
+  'bitRot',
+  'oldDirectory',
+  'fullDisk'
+] as const
+/** What is done to the links between nodes, or between nodes and clients. */
+const linkActions = ['cut', 'cutOneWay', 'flap', 'delay', 'loss', 'bandwidth'] as const
+/** What an operator does. */
+const operations = ['handOver', 'moveSlots', 'drain', 'roll'] as const
+
+export type ProcessAction = (typeof processActions)[number]
+export type LinkAction = (typeof linkActions)[number]
+export type Operation = (typeof operations)[number]
+export type FaultAction = ProcessAction | LinkAction | Operation
+
+export const isLinkAction = (action: FaultAction): action is LinkAction =>
+  linkActions.some(known => known === action)
+export const isOperation = (action: FaultAction): action is Operation =>
+  operations.some(known => known === action)
 
 const seconds = z.number().min(0.05).max(86_400)
+const selection = z.string().min(1).max(80)
 const share = z.number().min(0).max(1)
 
 const fault = z
   .strictObject({
-    do: z.enum(faultActions),
-    /** See `parseTarget`. */
-    target: z.string().min(1).max(80),
+    do: z.enum([...processActions, ...linkActions, ...operations]),
+    /** See `parseTarget`; of links: those between it and all other nodes. */
+    target: selection.optional(),
+    /** Of links: between these … */
+    from: selection.optional(),
+    /** … and these. */
+    to: selection.optional(),
+    /** `delay`: so much later. */
+    delayMs: z.number().int().min(1).max(10_000).default(50),
+    /** `delay`: and up to so much more. */
+    jitterMs: z.number().int().min(0).max(10_000).default(10),
+    /** `loss`: of the segments. */
+    share: z.number().min(0.001).max(0.9).default(0.05),
+    /** `bandwidth`. */
+    bytesPerSecond: z.number().int().min(100).max(1e9).default(20_000),
+    /** `flap`: so long cut, so long healed. */
+    flapMs: z.number().int().min(10).max(60_000).default(500),
+    /** `moveSlots`: so many, drawn, each to another set. */
+    slots: z.number().int().min(1).max(1_024).default(8),
     at: z.number().min(0).max(86_400).optional(),
     every: seconds.optional(),
     /** How long until it is undone; for `kill` and its like, until the nodes are started again. */
@@ -33,6 +72,16 @@ const fault = z
   .refine(({ at, every }) => at !== undefined || every !== undefined, {
     message: 'needs `at` (seconds since the load began) or `every` (seconds between two)'
   })
+  .refine(one => one.do === 'moveSlots' || isLinkAction(one.do) || one.target !== undefined, {
+    message: 'needs a `target`'
+  })
+  .refine(one => !isLinkAction(one.do) || (one.target === undefined) !== (one.from === undefined), {
+    message: 'needs a `target` (its links to all other nodes) or `from` (and `to`)'
+  })
+  .refine(one => one.from !== undefined || one.to === undefined, { message: '`to` needs `from`' })
+  .refine(one => isLinkAction(one.do) || one.from === undefined, {
+    message: '`from` and `to` are for faults of links'
+  })
 
 const scenarioSchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{0,40}$/),
@@ -40,6 +89,8 @@ const scenarioSchema = z.strictObject({
   /** Of load; faults fall in it. */
   seconds: seconds.default(30),
   sets: z.number().int().min(1).max(8).default(2),
+  /** `together`: gateways and logics on the nodes of routers · `apart`: logics as processes of their own. */
+  layout: z.enum(['together', 'apart']).default('together'),
   workload: z
     .strictObject({
       users: z.number().int().min(2).max(5_000).default(40),
@@ -60,6 +111,8 @@ const scenarioSchema = z.strictObject({
       firstAckMs: z.number().min(1).optional(),
       /** Messages of sets that no fault touched: their p99 during faults, as a multiple of before, at most. */
       untouchedTimes: z.number().min(1).optional(),
+      /** How long after a gateway's death anybody is still told that users are connected to it, at most. */
+      wrongOnlineMs: z.number().min(1).optional(),
       /** Operations that end in an error at their caller, after all repetitions, at most. */
       errors: z.number().int().min(0).optional()
     })

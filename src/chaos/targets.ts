@@ -7,42 +7,59 @@ export type Leaders = ReadonlyMap<string, string>
 
 const roles = ['router', 'transfer', 'logic'] as const
 type RoleName = (typeof roles)[number]
+const groupParts = ['leader', 'follower', 'followers', 'minority', 'majority', 'all'] as const
+type GroupPart = (typeof groupParts)[number]
 
 /** The words of a target; `SET` is a set's id, or `any`, which is drawn anew for each stroke. */
 export type Target =
   | { readonly kind: 'everything' }
+  | { readonly kind: 'clients' }
   | { readonly kind: 'node'; readonly id: string }
-  | { readonly kind: 'leader' | 'follower' | 'all'; readonly group: string }
+  | { readonly kind: 'zone'; readonly zone: string }
+  | { readonly kind: GroupPart; readonly group: string }
   | { readonly kind: 'role'; readonly role: RoleName; readonly group: string }
 
 /**
- * `everything` · `node ID` · `leader of GROUP` · `follower of GROUP` · `all of GROUP` · `router|transfer|logic of SET`, where GROUP is a
- * set's id, `arbiter`, or `any`. Throws CONFIG_INVALID.
+ * `everything` · `node ID` · `zone ZONE` · `leader|follower|followers|minority|majority|all of GROUP` · `router|transfer|logic of SET` ·
+ * `clients`, where GROUP is a set's id, `arbiter`, or `any`. Throws CONFIG_INVALID.
  */
 export function parseTarget(text: string, config: ClusterConfig): Target {
   const wrong = (why: string): never => {
     throw new RingsetError('CONFIG_INVALID', `target "${text}": ${why}`, { target: text })
   }
-  if (text === 'everything') return { kind: 'everything' }
-  const [, node] = /^node (\S+)$/.exec(text) ?? []
-  if (node !== undefined) {
-    if (config.nodes.some(({ id }) => id === node)) return { kind: 'node', id: node }
+  if (text === 'everything' || text === 'clients') return { kind: text }
+  const [, kind, name] = /^(node|zone) (\S+)$/.exec(text) ?? []
+  if (kind === 'node') {
+    if (config.nodes.some(({ id }) => id === name)) return { kind, id: name! }
     return wrong(`there are the nodes ${config.nodes.map(({ id }) => id).join(', ')}`)
+  }
+  if (kind === 'zone') {
+    const zones = [...new Set(config.nodes.map(({ zone }) => zone))]
+    if (zones.includes(name!)) return { kind, zone: name! }
+    return wrong(`there are the zones ${zones.join(', ')}`)
   }
   const [, what, group] = /^(\w+) of (\S+)$/.exec(text) ?? []
   const groups = ['any', ...config.sets.map(({ id }) => id), 'arbiter']
   if (what === undefined || group === undefined) {
-    return wrong(
-      'write everything, node ID, or leader, follower, all, router, transfer or logic of GROUP'
-    )
+    const parts = [...groupParts, ...roles].join(', ')
+    return wrong(`write everything, clients, node ID, zone ZONE, or one of ${parts} of GROUP`)
   }
   if (!groups.includes(group)) return wrong(`there are the groups ${groups.join(', ')}`)
-  if (what === 'leader' || what === 'follower' || what === 'all') return { kind: what, group }
-  const role = roles.find(name => name === what)
-  if (role === undefined)
-    return wrong(`${what} is none of leader, follower, all, ${roles.join(', ')}`)
+  const part = groupParts.find(known => known === what)
+  if (part !== undefined) return { kind: part, group }
+  const role = roles.find(known => known === what)
+  if (role === undefined) {
+    return wrong(`${what} is none of ${[...groupParts, ...roles].join(', ')}`)
+  }
   if (group === 'arbiter') return wrong('the arbiter group has no such role')
   return { kind: 'role', role, group }
+}
+
+/** The same target with `any` drawn, so that two targets of one stroke mean the same set. */
+export function drawn(target: Target, config: ClusterConfig, random: Prng, group?: string): Target {
+  if (!('group' in target) || target.group !== 'any') return target
+  const chosen = group ?? config.sets[random.below(config.sets.length)]!.id
+  return { ...target, group: chosen }
 }
 
 /**
@@ -61,23 +78,44 @@ export function nodesOf(
     return fit.length === 0 ? [] : [fit[random.below(fit.length)]!]
   }
   switch (target.kind) {
+    case 'clients':
+      return []
     case 'everything':
       return config.nodes.map(({ id }) => id).filter(free)
     case 'node':
       return [target.id].filter(free)
+    case 'zone':
+      return config.nodes
+        .filter(({ zone }) => zone === target.zone)
+        .map(({ id }) => id)
+        .filter(free)
     case 'role': {
-      return one(holdersOf(config, drawn(target.group, config, random), target.role))
+      const { group } = drawn(target, config, random) as typeof target
+      return one(holdersOf(config, group, target.role))
     }
     default: {
-      const group = drawn(target.group, config, random)
-      const replicas =
-        group === 'arbiter' ? arbiterNodes(config) : holdersOf(config, group, 'router')
-      if (target.kind === 'all') return allOf(config, group, replicas).filter(free)
-      const leader = leaders.get(group)
-      if (target.kind === 'leader') return leader === undefined ? [] : [leader].filter(free)
-      return one(replicas.filter(id => id !== leader))
+      const { group } = drawn(target, config, random) as typeof target
+      return partOf(target.kind, config, group, leaders.get(group), one).filter(free)
     }
   }
+}
+
+function partOf(
+  part: GroupPart,
+  config: ClusterConfig,
+  group: string,
+  leader: string | undefined,
+  one: (nodes: readonly string[]) => string[]
+): string[] {
+  const replicas = group === 'arbiter' ? arbiterNodes(config) : holdersOf(config, group, 'router')
+  if (part === 'all') return allOf(config, group, replicas)
+  const others = replicas.filter(id => id !== leader)
+  if (part === 'follower') return one(others)
+  if (leader === undefined) return []
+  if (part === 'leader') return [leader]
+  if (part === 'followers') return others
+  const minority = [leader, ...others].slice(0, Math.max(1, Math.floor((replicas.length - 1) / 2)))
+  return part === 'minority' ? minority : replicas.filter(id => !minority.includes(id))
 }
 
 /** The sets whose users a loss of these nodes may touch: those with a role on them. */
@@ -90,8 +128,10 @@ export function setsOn(nodes: readonly string[], config: ClusterConfig): string[
   return [...sets]
 }
 
-function drawn(group: string, config: ClusterConfig, random: Prng): string {
-  return group === 'any' ? config.sets[random.below(config.sets.length)]!.id : group
+/** The gateways on a node. */
+export function gatewaysOn(node: string, config: ClusterConfig): string[] {
+  const held = config.nodes.find(({ id }) => id === node)?.roles ?? []
+  return held.flatMap(role => (role.role === 'transfer' ? [role.id] : []))
 }
 
 function holdersOf(config: ClusterConfig, set: string, role: RoleName): string[] {

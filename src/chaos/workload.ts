@@ -52,6 +52,7 @@ const connectAtOnce = 50
 const sendDeadlineMs = 60_000
 const backendDeadlineMs = 10_000
 const offlineMaxMs = 3_000
+const firstConnectMs = 60_000
 const dayMs = 86_400_000
 /** Everybody talks to the users so many places on. */
 const contactSteps = [1, 2, 7]
@@ -130,6 +131,16 @@ export class Workload {
     await Promise.all(this.#underWay)
   }
 
+  /** Users by the set that they live in. */
+  usersBySet(): string[][] {
+    const groups = new Map<string, string[]>()
+    for (const uid of this.#uids) {
+      const set = this.setOf(uid)
+      groups.set(set, [...(groups.get(set) ?? []), uid])
+    }
+    return [...groups.values()]
+  }
+
   /** Waits until every device holds all that was acknowledged to anybody; returns what is missing after `withinMs`. */
   async settle(withinMs: number): Promise<string[]> {
     const untilMs = performance.now() + withinMs
@@ -170,7 +181,13 @@ export class Workload {
     device.client.onMessage(message => this.#received(device, message))
   }
 
-  #client(uid: string, deviceId: string, store: MemoryStore): ImClient {
+  /** @param connectDeadlineMs a client that could not connect within it is closed for good. */
+  #client(
+    uid: string,
+    deviceId: string,
+    store: MemoryStore,
+    connectDeadlineMs = firstConnectMs
+  ): ImClient {
     const { config, secret } = this.#options
     return new ImClient({
       uid,
@@ -181,7 +198,8 @@ export class Workload {
       deviceId,
       class: deviceId === 'd1' ? 'mobile' : 'desktop',
       store,
-      sendDeadlineMs
+      sendDeadlineMs,
+      connectDeadlineMs
     })
   }
 
@@ -251,14 +269,13 @@ export class Workload {
     if (device === undefined || !device.online) return
     device.online = false
     await device.client.close()
-    await pause(this.#random.below(offlineMaxMs), undefined, { signal: this.#stop.signal }).catch(
-      () => {}
-    )
+    const { signal } = this.#stop
+    await pause(this.#random.below(offlineMaxMs), undefined, { signal }).catch(() => {})
     if (this.#closed) return
-    device.client = this.#client(device.uid, device.deviceId, device.store)
+    device.client = this.#client(device.uid, device.deviceId, device.store, dayMs)
     device.client.onMessage(message => this.#received(device, message))
-    // It goes on trying by itself after this.
-    await device.client.connect().catch(() => {})
+    // It may take as long as the cluster does not let it: whoever settles the run waits for it.
+    void device.client.connect().catch(() => {})
     device.online = true
   }
 

@@ -49,7 +49,8 @@ describe('a good file', () => {
       name: 'single',
       slotCount: 1024,
       carry: 'stamp',
-      allowPlaintext: false
+      allowPlaintext: false,
+      faultControl: false
     })
     expect(config.nodes[0]?.host).toBe('127.0.0.1')
     expect(config.raft.heartbeatMs).toBe(50)

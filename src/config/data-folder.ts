@@ -18,6 +18,8 @@ export interface DataFolder {
   readonly lockFile: string
   /** Held while the nodes are restarted one after the other. */
   readonly rollLockFile: string
+  /** The name of a set that `set add` has chosen and not brought to its end. */
+  readonly setAddFile: string
   /** The folder of cursor files and device names of command line clients. */
   readonly clientsFolder: string
   /** A node's own folder: database and log. */
@@ -37,6 +39,7 @@ export function dataFolder(directory: string): DataFolder {
     clusterFile: join(root, 'cluster.json'),
     lockFile: join(root, 'launch.lock'),
     rollLockFile: join(root, 'roll.lock'),
+    setAddFile: join(root, 'set-add'),
     clientsFolder: join(root, 'clients'),
     nodeFolder,
     nodeLogFile: nodeId => join(nodeFolder(nodeId), 'node.log')

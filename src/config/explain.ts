@@ -8,8 +8,10 @@ export interface FieldDoc {
   readonly field: string
   readonly about: string
   readonly unit: string
-  /** Undefined: the field must be given. */
+  /** Undefined: the field must be given, or `optional`. */
   readonly initial: string | number | boolean | undefined
+  /** It may be left out, and stands for something that is no constant then. */
+  readonly optional?: boolean
   /** `1 to 255`, `debug, info, warn or error`; empty when the unit says it all. */
   readonly allowed: string
   readonly tradeOff: string
@@ -27,6 +29,7 @@ interface JsonSchema {
   readonly description?: string
   readonly unit?: string
   readonly tradeOff?: string
+  readonly optional?: boolean
 }
 
 /** Every field, in the order of the schema. */
@@ -86,7 +89,8 @@ const tableHead = `| field | what it is | unit | default | allowed | trade-off |
 |---|---|---|---|---|---|`
 
 function row(doc: FieldDoc): string {
-  const initial = doc.initial === undefined ? 'required' : `\`${doc.initial}\``
+  const absent = doc.optional ? 'none' : 'required'
+  const initial = doc.initial === undefined ? absent : `\`${doc.initial}\``
   const cells = [`\`${doc.field}\``, doc.about, doc.unit, initial, doc.allowed, doc.tradeOff]
   return `| ${cells.join(' | ')} |`
 }
@@ -119,7 +123,8 @@ function fieldDoc(field: string, schema: JsonSchema): FieldDoc {
     unit: schema.unit ?? '',
     initial: schema.default,
     allowed: allowedOf(schema),
-    tradeOff: schema.tradeOff ?? ''
+    tradeOff: schema.tradeOff ?? '',
+    ...(schema.optional ? { optional: true } : {})
   }
 }
 

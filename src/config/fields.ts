@@ -51,6 +51,8 @@ export const port = (note: FieldNote) => z.int().min(1).max(65_535).meta(meta('p
 /** 1–255, as a replica id travels in one byte. */
 export const replicaNumber = (note: FieldNote) => z.int().min(1).max(255).meta(meta('count', note))
 
+const labelPattern = /^[A-Za-z0-9._:+-]+$/
+
 /** Ids become parts of endpoint names and of folder names. */
 export const id = (note: FieldNote) =>
   z
@@ -59,6 +61,15 @@ export const id = (note: FieldNote) =>
       error: 'must be 1 to 63 letters, digits, - or _, and start with a letter or digit'
     })
     .meta(meta('text', note))
+
+/** Text as `text` takes it, that may be left out. */
+export const label = (limit: number, note: FieldNote) =>
+  z
+    .string()
+    .max(limit)
+    .regex(labelPattern, { error: 'must be letters, digits and . _ : + -' })
+    .optional()
+    .meta({ ...meta('text', note), optional: true })
 
 /** Printable text of at most `limit` ASCII characters without spaces. */
 export const text = (initial: string, limit: number, note: FieldNote) =>

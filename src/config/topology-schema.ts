@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count, id, port, replicaNumber, text, word, yesOrNo } from './fields.ts'
+import { count, id, label, port, replicaNumber, text, word, yesOrNo } from './fields.ts'
 
 export const cluster = z.strictObject({
   name: id({
@@ -25,6 +25,12 @@ export const cluster = z.strictObject({
     about:
       'Lets nodes listen on addresses other than loopback although connections are not encrypted.',
     tradeOff: 'Needed for more than one machine; only in a network that nobody else can read.'
+  }),
+  faultControl: yesOrNo(false, {
+    about:
+      'Lets whoever has the credential of the control interface cut, delay and lose traffic of the nodes on purpose, for `ringset chaos`.',
+    tradeOff:
+      'Never in production: one call takes a node off the network. Off, the call is refused.'
   })
 })
 
@@ -131,6 +137,12 @@ export const node = z.strictObject({
   zone: text('default', 64, {
     about: 'Failure domain of the machine the node runs on.',
     tradeOff: 'Replicas of one group should not share a zone when there are several.'
+  }),
+  version: label(32, {
+    about:
+      'What the node calls its version; `ringset grey` sends users to logics by it. Default: the version of the program.',
+    tradeOff:
+      'Lets two builds of one version, or two configurations, be told apart. Whoever sets it has to change it with every release.'
   }),
   roles: z.array(role).min(1).meta({
     description: 'What the process does; any mix of roles for any mix of sets.',

@@ -35,13 +35,26 @@ interface ClusterControlOptions {
 /** The control clients of all nodes of a cluster. */
 export class ClusterControl {
   readonly #clients = new Map<string, ControlClient>()
+  readonly #connect: (address: string) => ControlClient
   #table: RoutingTable | undefined
 
   constructor({ nodes, credential, timeoutMs }: ClusterControlOptions) {
+    const bound = timeoutMs === undefined ? {} : { timeoutMs }
+    this.#connect = address => new ControlClient({ address, credential, ...bound })
+    this.setNodes(nodes)
+  }
+
+  /** The cluster has these nodes from now on. */
+  setNodes(nodes: readonly NodePlace[]): void {
+    const before = new Map(this.#clients)
+    this.#clients.clear()
     for (const { id, controlAddress } of nodes) {
-      const bound = timeoutMs === undefined ? {} : { timeoutMs }
-      this.#clients.set(id, new ControlClient({ address: controlAddress, credential, ...bound }))
+      const known = before.get(id)
+      const kept = known?.address === controlAddress ? known : undefined
+      if (kept !== undefined) before.delete(id)
+      this.#clients.set(id, kept ?? this.#connect(controlAddress))
     }
+    for (const client of before.values()) client.close()
   }
 
   /** Finds all nodes through one of them. */

@@ -13,6 +13,7 @@ const table: RoutingTable = {
     { first: 10, count: 6, setId: 's2', slotEpoch: 1 }
   ],
   moves: [],
+  grey: [],
   pins: [],
   arbiters: [{ replicaId: 1, nodeId: 'n1', address: '' }],
   sets: ['s1', 's2'].map(id => ({

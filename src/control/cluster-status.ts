@@ -51,6 +51,11 @@ export interface LogicView {
   readonly requests: number
 }
 
+export interface OutboxView {
+  readonly to: string
+  readonly waiting: number
+}
+
 export interface SetView {
   readonly id: string
   /** `active`, `draining`, or `unavailable` while its router group has no leader. */
@@ -59,6 +64,10 @@ export interface SetView {
   readonly users: number
   readonly sessions: number
   readonly appends: number
+  /** Slots that have left, and what they left behind is not deleted yet. */
+  readonly leaving: number
+  /** Other sets for which messages wait here, and how many. */
+  readonly outboxes: readonly OutboxView[]
   readonly router: GroupView
   readonly transfers: readonly TransferView[]
   readonly logics: readonly LogicView[]
@@ -156,6 +165,10 @@ function setView(
     users: leading?.own.users ?? 0,
     sessions: leading?.own.sessions ?? 0,
     appends: leading?.own.appends ?? 0,
+    leaving: leading?.own.leaving ?? 0,
+    outboxes: (leading?.own.channels ?? [])
+      .filter(({ waiting }) => waiting > 0)
+      .map(({ targetSet, waiting }) => ({ to: targetSet, waiting })),
     router,
     transfers: transferViews(
       entry,

@@ -5,13 +5,18 @@ import type { RoutingTable } from '../table/table.ts'
 import type {
   ChangedMembers,
   DrainOrder,
+  FaultOrder,
+  GreyOrder,
   HandedOver,
   IssuedToken,
   MemberChange,
   MoveOrder,
   NodeStatus,
+  Ordered,
+  PinOrder,
   Place,
   RouteAnswer,
+  SetOrder,
   Undrained
 } from './control-source.ts'
 import { fromGrpcError } from './grpc-errors.ts'
@@ -112,6 +117,32 @@ export class ControlClient {
   async abortMoves(slots: readonly number[]): Promise<number> {
     const request = { slots: [...slots] }
     return (await this.#call(this.#client.abortMoves, request, changeTimeoutMs)).epoch
+  }
+
+  addPin(order: PinOrder): Promise<Ordered> {
+    return this.#call(this.#client.addPin, order, changeTimeoutMs)
+  }
+
+  removePin(uid: string): Promise<Ordered> {
+    return this.#call(this.#client.removePin, { uid }, changeTimeoutMs)
+  }
+
+  setGrey(order: GreyOrder): Promise<Ordered> {
+    return this.#call(this.#client.setGrey, order, changeTimeoutMs)
+  }
+
+  /** @param version empty for every rule. */
+  undoGrey(version: string): Promise<Ordered> {
+    return this.#call(this.#client.undoGrey, { version }, changeTimeoutMs)
+  }
+
+  /** Returns the epoch of a table that is so. */
+  async changeSet(order: SetOrder): Promise<number> {
+    return (await this.#call(this.#client.changeSet, order, changeTimeoutMs)).epoch
+  }
+
+  async setLinkFaults(order: FaultOrder): Promise<void> {
+    await this.#call(this.#client.setLinkFaults, order)
   }
 
   close(): void {

@@ -8,7 +8,7 @@ import {
 import { RingsetError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
 import { type NodeControlServer, NodeControlService } from '../gen/ringset/control/v1/control.ts'
-import { type ControlSource, memberChanges } from './control-source.ts'
+import { type ControlSource, memberChanges, setChanges } from './control-source.ts'
 import { sameCredential } from './credential.ts'
 import { toGrpcError } from './grpc-errors.ts'
 
@@ -116,9 +116,24 @@ function handlers({ source, credential, log }: ControlServerOptions): NodeContro
       mustBeSlots(order.slots, 1)
       return { epoch: await source.moveSlots(order) }
     }),
+    changeSet: unary('ChangeSet', async order => {
+      if (!setChanges.some(name => name === order.change)) {
+        throw new RingsetError('USAGE', `a change is ${setChanges.join(', ')}`)
+      }
+      for (const { replica } of order.routers) mustBeReplica(replica)
+      return { epoch: await source.changeSet(order) }
+    }),
     abortMoves: unary('AbortMoves', async ({ slots }) => {
       mustBeSlots(slots, 0)
       return { epoch: await source.abortMoves(slots) }
+    }),
+    addPin: unary('AddPin', order => source.addPin(order)),
+    removePin: unary('RemovePin', ({ uid }) => source.removePin(uid)),
+    setGrey: unary('SetGrey', order => source.setGrey(order)),
+    undoGrey: unary('UndoGrey', ({ version }) => source.undoGrey(version)),
+    setLinkFaults: unary('SetLinkFaults', async order => {
+      await source.setLinkFaults(order)
+      return {}
     })
   }
 }

@@ -1,10 +1,15 @@
 import type {
+  AddPinRequest,
+  AddPinResponse,
   ChangeReplicaResponse,
+  ChangeSetRequest,
   DrainTransferRequest,
   IssueTokenResponse,
   MoveSlotsRequest,
   PlaceReplicaRequest,
   RouteResponse,
+  SetGreyRequest,
+  SetLinkFaultsRequest,
   StatusResponse,
   TransferLeadershipResponse,
   UndrainTransferResponse
@@ -18,9 +23,17 @@ export type ChangedMembers = ChangeReplicaResponse
 /** Of a router replica in the routing table. */
 export type Place = PlaceReplicaRequest
 
+export type FaultOrder = SetLinkFaultsRequest
 export type DrainOrder = DrainTransferRequest
 export type Undrained = UndrainTransferResponse
 export type MoveOrder = MoveSlotsRequest
+export type SetOrder = ChangeSetRequest
+export type PinOrder = AddPinRequest
+export type GreyOrder = SetGreyRequest
+/** `epoch` of a table that has the change; `changed` false when it was so before. */
+export type Ordered = AddPinResponse
+
+export const setChanges = ['add', 'drain', 'remove'] as const
 
 export const memberChanges = ['add', 'promote', 'remove'] as const
 export type MemberChange = (typeof memberChanges)[number]
@@ -57,4 +70,16 @@ export interface ControlSource {
   moveSlots(order: MoveOrder): Promise<number>
   /** @param slots empty for all. Resolves with the epoch of a table that lists none of them. NOT_LEADER as above; SLOT_UNKNOWN. */
   abortMoves(slots: readonly number[]): Promise<number>
+  /** Resolves with the epoch of a table that is so. NOT_LEADER as above; SET_UNKNOWN, SET_USED, SET_NOT_EMPTY, SET_PINNED, LAST_SET, OVERLOADED. */
+  changeSet(order: SetOrder): Promise<number>
+  /** NOT_LEADER when this node does not lead the arbiter group, as the following ones; SET_UNKNOWN, SLOT_PINNED, SLOT_MOVING, BAD_UID. */
+  addPin(order: PinOrder): Promise<Ordered>
+  /** BAD_UID. */
+  removePin(uid: string): Promise<Ordered>
+  /** USAGE for a rule out of bounds, OVERLOADED when there are too many. */
+  setGrey(order: GreyOrder): Promise<Ordered>
+  /** @param version empty for every rule. */
+  undoGrey(version: string): Promise<Ordered>
+  /** UNSUPPORTED unless the configuration allows it (`cluster.faultControl`). */
+  setLinkFaults(order: FaultOrder): Promise<void>
 }

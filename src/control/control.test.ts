@@ -59,6 +59,29 @@ async function started(overrides: Partial<ControlSource> = {}): Promise<ControlS
       calls.push(['abort', slots])
       return 13
     },
+    addPin: async order => {
+      calls.push(['pin', order])
+      return { epoch: 15, changed: true }
+    },
+    removePin: async uid => {
+      calls.push(['unpin', uid])
+      return { epoch: 16, changed: false }
+    },
+    setGrey: async order => {
+      calls.push(['grey', order])
+      return { epoch: 17, changed: true }
+    },
+    undoGrey: async version => {
+      calls.push(['ungrey', version])
+      return { epoch: 18, changed: true }
+    },
+    setLinkFaults: async order => {
+      calls.push(['faults', order])
+    },
+    changeSet: async order => {
+      calls.push(['set', order])
+      return 14
+    },
     ...overrides
   }
   const note = (event: string) => logged.push(event)
@@ -132,6 +155,22 @@ describe('control', () => {
     expect(await codeOf(node.moveSlots({ slots: [], to: 's2' }))).toBe('USAGE')
     expect(await codeOf(node.abortMoves([...most, 1_024]))).toBe('USAGE')
     expect(server.calls).toEqual(calls)
+  })
+
+  it('carries pins and rules of grey releases', async () => {
+    const server = await started()
+    const node = client(server.port)
+    const rule = { version: '0.2.0', hundredths: 5, uids: ['ann'], prefixes: ['vip-', 'é'] }
+    expect(await node.addPin({ uid: 'ann', set: 's2' })).toEqual({ epoch: 15, changed: true })
+    expect(await node.removePin('ann')).toEqual({ epoch: 16, changed: false })
+    expect(await node.setGrey(rule)).toEqual({ epoch: 17, changed: true })
+    expect(await node.undoGrey('')).toEqual({ epoch: 18, changed: true })
+    expect(server.calls).toEqual([
+      ['pin', { uid: 'ann', set: 's2' }],
+      ['unpin', 'ann'],
+      ['grey', rule],
+      ['ungrey', '']
+    ])
   })
 
   it('refuses every call without the right credential, before the source is asked', async () => {

@@ -3,7 +3,8 @@ import { RingsetError } from '../base/errors.ts'
 import { StatusResponse } from '../gen/ringset/control/v1/control.ts'
 import { targetOwners } from '../table/ring.ts'
 import { ownersOf, runsOf } from '../table/runs.ts'
-import type { RoutingTable, SlotMove } from '../table/table.ts'
+import { slotOfKey } from '../table/slot-of.ts'
+import type { Pin, RoutingTable, SlotMove } from '../table/table.ts'
 import type { ClusterSample } from './cluster-control.ts'
 import { type MoveProgress, type SlotCluster, SlotOperator } from './slot-operator.ts'
 
@@ -14,6 +15,7 @@ class FakeCluster implements SlotCluster {
   epoch = 1
   readonly owners = Array<string>(slotCount).fill('s1')
   moves: SlotMove[] = []
+  pins: Pin[] = []
   leader = 'n1'
   silent = false
   frozen = false
@@ -70,7 +72,8 @@ class FakeCluster implements SlotCluster {
       return { id, state: 'active', weight: 1, transfers: [], logics: [], routers: [] }
     })
     const moves = [...this.moves]
-    const table = { epoch: this.epoch, clusterId: 'c', slotCount, runs, moves, arbiters: [], sets }
+    const { epoch, pins } = this
+    const table = { epoch, clusterId: 'c', slotCount, runs, moves, pins, arbiters: [], sets }
     return table as unknown as RoutingTable
   }
 }
@@ -148,6 +151,34 @@ describe('moving slots from outside', () => {
     await cluster.node('n1').moveSlots({ slots: [9], to: 's2' })
     expect(await codeOf(operator.plan([9], 's1'))).toBe('SLOT_MOVING')
     expect(await operator.plan([9, 10], 's2')).toHaveLength(2)
+  })
+
+  it('leaves pinned slots where they are held, and brings those there that are not', async () => {
+    const cluster = new FakeCluster()
+    const operator = new SlotOperator(cluster)
+    const slotOf = (uid: string) => slotOfKey(uid, slotCount)
+    const ring = targetOwners(
+      slotCount,
+      ['s1', 's2'].map(id => ({ id, weight: 1 }))
+    )
+    const names = Array.from({ length: 50 }, (_, i) => `user-${i}`)
+    const ann = names.find(uid => ring[slotOf(uid)] === 's1')!
+    const bob = names.find(uid => ring[slotOf(uid)] === 's2')!
+    cluster.pins = [
+      { match: 'uid', value: ann, setId: 's2' },
+      { match: 'uid', value: bob, setId: 's1' }
+    ]
+    cluster.owners[slotOf(ann)] = 's2'
+    expect(await codeOf(operator.plan([slotOf(ann)], 's1'))).toBe('SLOT_PINNED')
+    expect(await operator.plan([slotOf(ann)], 's2')).toEqual([])
+    const slotsOf = async () =>
+      (await operator.planRebalance()).map(({ slot, to }) => `${slot} ${to}`)
+    expect(await slotsOf()).not.toContain(`${slotOf(ann)} s1`)
+    expect(await slotsOf()).not.toContain(`${slotOf(bob)} s2`)
+    cluster.owners[slotOf(ann)] = 's1'
+    cluster.owners[slotOf(bob)] = 's2'
+    const astray = [`${slotOf(ann)} s2`, `${slotOf(bob)} s1`]
+    expect(await slotsOf()).toEqual(expect.arrayContaining(astray))
   })
 
   it('calls moves off, and tells for which it was too late', async () => {

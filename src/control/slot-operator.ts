@@ -1,20 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
+import { pinnedSlots, pinnersOf } from '../table/pins.ts'
 import { targetOwners } from '../table/ring.ts'
 import { ownersOf } from '../table/runs.ts'
 import type { RoutingTable } from '../table/table.ts'
-import type { ClusterSample } from './cluster-control.ts'
-import { clusterStatus } from './cluster-status.ts'
+import { ArbiterCalls, patienceMs, pollMs, type TableCluster } from './arbiter-calls.ts'
 import type { ControlClient } from './control-client.ts'
-import { atLeader } from './leader-calls.ts'
+import { moveWaits } from './move-waits.ts'
 
 /** The part of a cluster's control that moves of slots need. */
-export interface SlotCluster {
-  sample(): Promise<ClusterSample>
-  /** Throws NODE_UNKNOWN. */
-  node(id: string): Pick<ControlClient, 'moveSlots' | 'abortMoves'>
-}
+export type SlotCluster = TableCluster<Pick<ControlClient, 'moveSlots' | 'abortMoves'>>
 
 /** A slot that is not where it should be. */
 export interface PlannedMove {
@@ -29,6 +24,8 @@ export interface MoveProgress {
   /** Slots that stay where they were. */
   readonly aborted: number
   readonly total: number
+  /** Why those on their way have to wait, in words. */
+  readonly waits: readonly string[]
 }
 
 export interface MoveReport {
@@ -61,50 +58,35 @@ export interface CarryOptions {
 
 /** In one command, and in one call. */
 export const slotsAtOnce = 1_024
-const patienceMs = 5_000
-const pollMs = 200
-/** What passes by itself, or may simply be asked again: a change of the table that is there already is none. */
-const passing: readonly ErrorCode[] = [
-  'NOT_LEADER',
-  'NO_LEADER',
-  'UNREACHABLE',
-  'TIMEOUT',
-  'CANCELLED',
-  'PROPOSAL_DROPPED',
-  'OVERLOADED'
-]
 
 /** Moves slots of a running cluster from set to set. The routing table alone tells what became of a move, so nothing here is lost when a command ends. */
 export class SlotOperator {
-  readonly #cluster: SlotCluster
-  readonly #patienceMs: number
+  readonly #arbiters: ArbiterCalls<ReturnType<SlotCluster['node']>>
 
   /** @param patience how long to look for a leader, and for a node that answers. */
   constructor(cluster: SlotCluster, patience = patienceMs) {
-    this.#cluster = cluster
-    this.#patienceMs = patience
+    this.#arbiters = new ArbiterCalls(cluster, patience)
   }
 
   /**
-   * What has to move for the slots to be in the set; those that are on their way there are part of it. Throws SET_UNKNOWN, SLOT_UNKNOWN, and
-   * SLOT_MOVING for one that goes elsewhere.
+   * What has to move for the slots to be in the set; those that are on their way there are part of it. Throws SET_UNKNOWN, SLOT_UNKNOWN,
+   * SLOT_PINNED, and SLOT_MOVING for one that goes elsewhere.
    */
   async plan(slots: readonly number[], to: string): Promise<PlannedMove[]> {
-    const table = await this.#table()
+    const table = await this.#arbiters.table()
     if (!table.sets.some(({ id }) => id === to)) {
       const known = table.sets.map(({ id }) => id).join(', ')
       throw new RingsetError('SET_UNKNOWN', `no set is called ${to}; there are ${known}`, { to })
     }
     mustHave(table, slots)
+    mustBeFree(table, slots, to)
     return planned(table, new Map(slots.map(slot => [slot, to])))
   }
 
-  /** What has to move for the sets to have their shares by weight. Throws SLOT_MOVING for a slot that goes elsewhere. */
+  /** What has to move for the sets to have their shares by weight, and pinned slots to be where they are held. Throws SLOT_MOVING for a slot that goes elsewhere. */
   async planRebalance(): Promise<PlannedMove[]> {
-    const table = await this.#table()
-    const sets = table.sets.filter(({ state }) => state === 'active')
-    const targets = targetOwners(table.slotCount, sets)
-    return planned(table, new Map(targets.map((to, slot) => [slot, to])))
+    const table = await this.#arbiters.table()
+    return planned(table, new Map(targetsOf(table).map((to, slot) => [slot, to])))
   }
 
   /** Begins the moves and waits until none is under way. Throws what the arbiters refuse with; what has begun by then goes on. */
@@ -116,16 +98,18 @@ export class SlotOperator {
     let moved = 0
     const aborted: number[] = []
     let epoch = 0
+    let waits: readonly string[] = []
     for (;;) {
       const room = Math.min(slotsAtOnce, atOnce - underWay.length)
       const next = signal?.aborted ? [] : waiting.splice(0, room)
       if (next.length > 0) epoch = Math.max(epoch, await this.#begin(next))
       underWay.push(...next)
-      onProgress?.({ moved, aborted: aborted.length, total: plan.length })
+      onProgress?.({ moved, aborted: aborted.length, total: plan.length, waits })
       const through = underWay.length === 0 || (!wait && waiting.length === 0)
       if (through || signal?.aborted) break
       await sleep(pollMs, undefined, { signal }).catch(() => {})
-      const table = await this.#table(epoch)
+      const { table, status } = await this.#arbiters.look(epoch)
+      waits = moveWaits(status)
       const owners = ownersOf(table.runs)
       const still = underWay.filter(move => isUnderWay(table, move))
       for (const { slot, to } of underWay.filter(move => !still.includes(move))) {
@@ -140,11 +124,11 @@ export class SlotOperator {
 
   /** Leaves slots that are on their way where they are. @param slots undefined for all. Throws SLOT_UNKNOWN, and what the arbiters refuse with. */
   async abort(slots?: readonly number[]): Promise<AbortReport> {
-    const before = await this.#table()
+    const before = await this.#arbiters.table()
     mustHave(before, slots ?? [])
     const moves = before.moves.filter(({ slot }) => slots?.includes(slot) ?? true)
-    const epoch = await this.#atArbiter(node => node.abortMoves(slots ?? []))
-    const owners = ownersOf((await this.#table(epoch)).runs)
+    const epoch = await this.#arbiters.ask(node => node.abortMoves(slots ?? []))
+    const owners = ownersOf((await this.#arbiters.table(epoch)).runs)
     const arrived = moves.filter(({ slot, to }) => owners[slot] === to)
     return {
       aborted: moves.filter(move => !arrived.includes(move)).map(({ slot }) => slot),
@@ -157,33 +141,9 @@ export class SlotOperator {
     let epoch = 0
     for (const to of new Set(moves.map(move => move.to))) {
       const slots = moves.filter(move => move.to === to).map(({ slot }) => slot)
-      epoch = await this.#atArbiter(node => node.moveSlots({ slots, to }))
+      epoch = await this.#arbiters.ask(node => node.moveSlots({ slots, to }))
     }
     return epoch
-  }
-
-  #atArbiter<T>(ask: (node: ReturnType<SlotCluster['node']>) => Promise<T>): Promise<T> {
-    const look = async () => clusterStatus(await this.#cluster.sample()).arbiter
-    return atLeader(
-      { look, group: 'the arbiter group', passing, patienceMs: this.#patienceMs },
-      leader => ask(this.#cluster.node(leader))
-    )
-  }
-
-  /** The newest table of any node, waited for. @param epoch at least. Throws UNREACHABLE, NO_TABLE. */
-  async #table(epoch = 1): Promise<RoutingTable> {
-    const endMs = performance.now() + this.#patienceMs
-    for (;;) {
-      const { nodes, table } = await this.#cluster.sample()
-      const silent = nodes.every(({ status }) => status === undefined)
-      if (!silent && table !== undefined && table.epoch >= epoch) return table
-      if (performance.now() > endMs) {
-        if (!silent) throw new RingsetError('NO_TABLE', `no node has the table of epoch ${epoch}`)
-        const code = nodes[0]?.error ?? 'UNREACHABLE'
-        throw new RingsetError(code, 'no node of the cluster answers')
-      }
-      await sleep(pollMs)
-    }
   }
 }
 
@@ -192,6 +152,22 @@ function mustHave({ slotCount }: RoutingTable, slots: readonly number[]): void {
   if (wrong === undefined) return
   const text = `the cluster has no slot ${wrong}, only 0 to ${slotCount - 1}`
   throw new RingsetError('SLOT_UNKNOWN', text, { slot: wrong })
+}
+
+function mustBeFree(table: RoutingTable, slots: readonly number[], to: string): void {
+  const pinned = pinnedSlots(table)
+  const held = slots.find(slot => (pinned.get(slot) ?? to) !== to)
+  if (held === undefined) return
+  const by = pinnersOf(table, held)[0]
+  const text = `slot ${held} is pinned to set ${pinned.get(held)} by "${by}"`
+  throw new RingsetError('SLOT_PINNED', text, { slot: held })
+}
+
+/** The set that each slot should be in: where it is pinned, else where the ring of the active sets has it. */
+export function targetsOf(table: RoutingTable): string[] {
+  const pinned = pinnedSlots(table)
+  const sets = table.sets.filter(({ state }) => state === 'active')
+  return targetOwners(table.slotCount, sets).map((to, slot) => pinned.get(slot) ?? to)
 }
 
 /** @param targets the set that each slot should be in. */

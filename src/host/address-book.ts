@@ -18,7 +18,8 @@ import type { TableView } from '../table/table-view.ts'
  */
 export class AddressBook {
   readonly #network: PeerNetwork
-  #routers = new Set<EndpointId>()
+  /** Of the newest table. */
+  #listed = new Set<EndpointId>()
 
   constructor(config: ClusterConfig, network: PeerNetwork, keeper: TableKeeper) {
     this.#network = network
@@ -29,28 +30,15 @@ export class AddressBook {
     keeper.onAdopted(view => this.#read(view))
   }
 
+  /** Who has left the table is not dialed any more. */
   #read({ table }: TableView): void {
-    for (const { replicaId, address } of table?.arbiters ?? []) {
-      this.#learn(arbiterEndpoint(replicaId), address)
-    }
-    for (const set of table?.sets ?? []) {
-      for (const { id, address } of set.transfers) this.#learn(transferEndpoint(id), address)
-      for (const { id, address } of set.logics) this.#learn(logicEndpoint(id), address)
-    }
-    if (table !== undefined) this.#readRouters(table)
-  }
-
-  /** Replicas that have left the table are not dialed any more. */
-  #readRouters({ sets }: RoutingTable): void {
-    const before = this.#routers
-    this.#routers = new Set()
-    for (const set of sets) {
-      for (const { replicaId, address } of set.routers) {
-        const endpoint = routerEndpoint(set.id, replicaId)
-        this.#learn(endpoint, address)
-        this.#routers.add(endpoint)
-        before.delete(endpoint)
-      }
+    if (table === undefined) return
+    const before = this.#listed
+    this.#listed = new Set()
+    for (const [endpoint, address] of placesOf(table)) {
+      this.#learn(endpoint, address)
+      this.#listed.add(endpoint)
+      before.delete(endpoint)
     }
     for (const endpoint of before) this.#network.forget(endpoint)
   }
@@ -58,4 +46,17 @@ export class AddressBook {
   #learn(endpoint: EndpointId, address: string): void {
     if (address !== '') this.#network.learn(endpoint, address)
   }
+}
+
+function placesOf({ arbiters, sets }: RoutingTable): [EndpointId, string][] {
+  const places: [EndpointId, string][] = []
+  for (const { replicaId, address } of arbiters) places.push([arbiterEndpoint(replicaId), address])
+  for (const { id: setId, transfers, logics, routers } of sets) {
+    for (const { id, address } of transfers) places.push([transferEndpoint(id), address])
+    for (const { id, address } of logics) places.push([logicEndpoint(id), address])
+    for (const { replicaId, address } of routers) {
+      places.push([routerEndpoint(setId, replicaId), address])
+    }
+  }
+  return places
 }

@@ -3,13 +3,18 @@ import type {
   ChangedMembers,
   ControlSource,
   DrainOrder,
+  FaultOrder,
+  GreyOrder,
   HandedOver,
   IssuedToken,
   MemberChange,
   MoveOrder,
   NodeStatus,
+  Ordered,
+  PinOrder,
   Place,
   RouteAnswer,
+  SetOrder,
   Undrained
 } from '../control/control-source.ts'
 import { createToken } from '../net/token.ts'
@@ -21,6 +26,7 @@ import { explainRoute } from '../table/explain-route.ts'
 import type { RoutingTable } from '../table/table.ts'
 import type { TableView } from '../table/table-view.ts'
 import { DrainDesk } from './drain-desk.ts'
+import { FaultDesk } from './fault-desk.ts'
 import { GroupOperator } from './group-operator.ts'
 import type { NodeParts } from './node-parts.ts'
 import type { NodeRoles } from './roles.ts'
@@ -46,6 +52,7 @@ export class NodeControlSource implements ControlSource {
   readonly #steering: Steering
   readonly #desk: RouteDesk
   readonly #drains: DrainDesk
+  readonly #disturber: FaultDesk
   readonly #changes: TableDesk
   readonly #startedMs: number
   /** The newest tables, oldest first. */
@@ -58,6 +65,7 @@ export class NodeControlSource implements ControlSource {
     this.#steering = steering
     this.#desk = new RouteDesk(parts)
     this.#drains = new DrainDesk(parts, roles.transfers)
+    this.#disturber = new FaultDesk(parts.faults, parts.log)
     this.#changes = new TableDesk(parts, roles.arbiters[0]?.role)
     this.#startedMs = parts.clock.nowMs()
     this.#keep(parts.keeper.view())
@@ -102,7 +110,7 @@ export class NodeControlSource implements ControlSource {
 
   #routers(): NodeStatus['routers'] {
     return this.#roles.routers.map(({ setId, replica, role, counts }) => {
-      const { slots, users, sessions, messages, outboxes } = role.status()
+      const { slots, leaving, users, sessions, messages, outboxes } = role.status()
       return {
         set: setId,
         raft: replicaStatus(replica, role.listed()),
@@ -111,6 +119,7 @@ export class NodeControlSource implements ControlSource {
         sessions,
         appends: messages,
         reads: counts.value('router_reads_total'),
+        leaving,
         channels: outboxes.map(({ targetSet, items }) => ({ targetSet, waiting: items }))
       }
     })
@@ -175,17 +184,26 @@ export class NodeControlSource implements ControlSource {
   async route(uid: string): Promise<RouteAnswer> {
     checkUid(uid)
     const view = this.#parts.keeper.view()
-    const { slot, slotEpoch, setId, why } = explainRoute(view, uid)
+    const route = explainRoute(view, uid)
+    const { setId } = route
     const routes = await this.#desk.lookup(uid)
     const leader = view
       .set(setId)
       ?.routers.find(({ replicaId }) => replicaId === this.#desk.leaderOf(setId))
     return {
       uid,
-      slot,
-      slotEpoch,
+      slot: route.slot,
+      slotCount: route.slotCount,
+      slotEpoch: route.slotEpoch,
       set: setId,
-      why,
+      why: route.why,
+      pinnedTo: route.pinnedTo ?? '',
+      pinnedBy: [...route.pinnedBy],
+      movingTo: route.movingTo ?? '',
+      version: route.grey?.version ?? '',
+      rule: route.grey?.by ?? '',
+      logics: route.logics.map(({ id, nodeId, version }) => ({ id, node: nodeId, version })),
+      asRuled: route.asRuled,
       leader: leader?.nodeId ?? '',
       epoch: view.epoch,
       online: routes.map(({ deviceId, class: deviceClass, transferId, connId, sinceMs }) => ({
@@ -228,12 +246,36 @@ export class NodeControlSource implements ControlSource {
     return this.#changes.abort(slots)
   }
 
+  async addPin(order: PinOrder): Promise<Ordered> {
+    return this.#changes.pins.pin(order)
+  }
+
+  async removePin(uid: string): Promise<Ordered> {
+    return this.#changes.pins.unpin(uid)
+  }
+
+  async setGrey(order: GreyOrder): Promise<Ordered> {
+    return this.#changes.pins.setGrey(order)
+  }
+
+  async undoGrey(version: string): Promise<Ordered> {
+    return this.#changes.pins.undoGrey(version)
+  }
+
+  async changeSet(order: SetOrder): Promise<number> {
+    return this.#changes.changeSet(order)
+  }
+
   async drainTransfer(order: DrainOrder): Promise<boolean> {
     return this.#drains.drain(order)
   }
 
   async undrainTransfer(transfer: string): Promise<Undrained> {
     return this.#drains.undrain(transfer)
+  }
+
+  async setLinkFaults(order: FaultOrder): Promise<void> {
+    this.#disturber.set(order)
   }
 
   /** @param set empty for the arbiter group. */

@@ -1,5 +1,6 @@
 import type { Clock, Log } from '../base/ports.ts'
 import type { ClusterConfig, NodeConfig } from '../config/schema.ts'
+import type { LinkFaults } from '../net/link-faults.ts'
 import type { PeerNetwork } from '../net/peer-network.ts'
 import type { MetricsRegistry } from '../observe/metrics.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
@@ -20,4 +21,6 @@ export interface NodeParts {
   readonly network: PeerNetwork
   readonly runner: RoleRunner
   readonly disk: DiskGuard
+  /** Only where the configuration lets links be disturbed. */
+  readonly faults: LinkFaults | undefined
 }

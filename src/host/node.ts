@@ -8,6 +8,7 @@ import { dataFolder } from '../config/data-folder.ts'
 import type { ClusterConfig } from '../config/schema.ts'
 import { ensureSecrets } from '../config/secrets.ts'
 import { type ControlServer, startControlServer } from '../control/control-server.ts'
+import { LinkFaults } from '../net/link-faults.ts'
 import { PeerNetwork } from '../net/peer-network.ts'
 import { createLog } from '../observe/log.ts'
 import { createMetrics } from '../observe/metrics.ts'
@@ -108,6 +109,7 @@ class Node implements RunningNode {
       onLate: lateMs => this.#onLate(lateMs),
       onFatal: error => this.#fatal(error)
     })
+    const faults = config.cluster.faultControl ? createFaults(bootId) : undefined
     this.#network = new PeerNetwork({
       nodeId,
       bootId,
@@ -121,6 +123,7 @@ class Node implements RunningNode {
       metrics: this.#metrics,
       clock,
       random: new Prng(bootId, 'network'),
+      faults,
       hints: () => this.#roles?.hints() ?? [],
       onPacket: (to, from, packet) => this.#runner.packet(to, from, packet),
       onPeer: (endpoint, up, refused) => this.#runner.peer(endpoint, up, refused)
@@ -144,7 +147,8 @@ class Node implements RunningNode {
       keeper: this.#keeper,
       network: this.#network,
       runner: this.#runner,
-      disk: this.#diskGuard
+      disk: this.#diskGuard,
+      faults
     }
   }
 
@@ -220,6 +224,7 @@ class Node implements RunningNode {
   async #close(): Promise<void> {
     this.#diskGuard.stop()
     await this.#control?.close()
+    this.#parts.faults?.stop()
     await this.#roles?.close()
     this.#runner.stop()
     await this.#network.close()
@@ -234,4 +239,16 @@ class Node implements RunningNode {
     this.#runner.stop()
     this.#settle.reject(error)
   }
+}
+
+function createFaults(bootId: number): LinkFaults {
+  const random = new Prng(bootId, 'faults')
+  return new LinkFaults({
+    nowMs: () => performance.now(),
+    random: () => random.float(),
+    after: (ms, run) => {
+      const timer = setTimeout(run, ms)
+      return () => clearTimeout(timer)
+    }
+  })
 }

@@ -190,7 +190,7 @@ class RoleBuilder implements NodeRoles {
   }
 
   transfer(config: RoleConfigOf<'transfer'>): void {
-    const { node, secret, clock, keeper, log, metrics, runner } = this.#parts
+    const { node, secret, clock, keeper, log, metrics, runner, faults } = this.#parts
     const { cluster, limits, presence, arbiter } = this.#parts.config
     const endpoint = transferEndpoint(config.id)
     const counts = new RoleMetrics(metrics)
@@ -200,6 +200,7 @@ class RoleBuilder implements NodeRoles {
       log,
       metrics,
       clock,
+      faults,
       limits: {
         frameBytes: limits.frameBytes,
         connections: limits.connectionsPerTransfer,
@@ -268,9 +269,9 @@ class RoleBuilder implements NodeRoles {
   }
 
   #identity(): { nodeId: string; address: string; version: string; arbiters: EndpointId[] } {
-    const { id, host, peerPort } = this.#parts.node
+    const { id, host, peerPort, version: label } = this.#parts.node
     const arbiters = this.#arbiterPeers().map(({ replicaId }) => arbiterEndpoint(replicaId))
-    return { nodeId: id, address: `${host}:${peerPort}`, version, arbiters }
+    return { nodeId: id, address: `${host}:${peerPort}`, version: label ?? version, arbiters }
   }
 
   #env(self: EndpointId, metrics: Metrics = this.#parts.metrics): RoleEnv {

@@ -1,9 +1,10 @@
 import type { Arbiter } from '../arbiter/arbiter.ts'
-import type { PlacedRouter } from '../arbiter/arbiter-commands.ts'
+import type { PlacedRouter, SetChange } from '../arbiter/arbiter-commands.ts'
 import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
-import type { MoveOrder, Place } from '../control/control-source.ts'
+import { type MoveOrder, type Place, type SetOrder, setChanges } from '../control/control-source.ts'
 import type { NodeParts } from './node-parts.ts'
+import { PinDesk, pinnedText } from './pin-desk.ts'
 
 const changeMs = 5_000
 
@@ -13,11 +14,17 @@ type Done = (refusal: ErrorCode | undefined) => void
 export class TableDesk {
   readonly #parts: NodeParts
   readonly #arbiter: Arbiter | undefined
+  /** Pins and rules of grey releases. */
+  readonly pins: PinDesk
 
   /** @param arbiter of this node, if it has one. */
   constructor(parts: NodeParts, arbiter: Arbiter | undefined) {
     this.#parts = parts
     this.#arbiter = arbiter
+    this.pins = new PinDesk(parts.keeper.view.bind(parts.keeper), (order, textOf) => {
+      const { changes } = this.#leading()
+      return this.#changed([order], (one, done) => changes.order(one, done), textOf)
+    })
   }
 
   async place({ set, replica, role, node, address }: Place): Promise<void> {
@@ -38,7 +45,7 @@ export class TableDesk {
     await this.#changed(
       [...new Set(slots)],
       (slot, done) => changes.move(slot, to, done),
-      (refusal, slot) => moveText(refusal, slot, to)
+      (refusal, slot) => this.#moveText(refusal, slot, to)
     )
     return this.#parts.keeper.view().epoch
   }
@@ -56,6 +63,35 @@ export class TableDesk {
       named.length === 0 ? [0] : [...new Set(named)],
       (slot, done) => changes.abort(slot, done),
       () => undefined
+    )
+    return this.#parts.keeper.view().epoch
+  }
+
+  #moveText(refusal: ErrorCode, slot: number, to: string): string | undefined {
+    const { table } = this.#parts.keeper.view()
+    if (refusal === 'SLOT_PINNED' && table !== undefined) return pinnedText(table, slot)
+    return moveText(refusal, slot, to)
+  }
+
+  /** Returns the epoch of a table that is so. */
+  async changeSet(order: SetOrder): Promise<number> {
+    const { changes } = this.#leading()
+    const step = setChanges.find(name => name === order.change)
+    if (step === undefined) throw new RingsetError('USAGE', 'a change is add, drain or remove')
+    const change: SetChange = {
+      step,
+      setId: order.set,
+      epoch: 0,
+      zone: order.zone,
+      weight: order.weightHundredths,
+      routers: order.routers.map(({ replica, node, address }) => {
+        return { replicaId: replica, nodeId: node, address }
+      })
+    }
+    await this.#changed(
+      [change],
+      (one, done) => changes.changeSet(one, done),
+      refusal => setText(refusal, order.set)
     )
     return this.#parts.keeper.view().epoch
   }
@@ -99,10 +135,21 @@ function placeText(refusal: ErrorCode, { setId, replicaId }: PlacedRouter): stri
   return undefined
 }
 
+function setText(refusal: ErrorCode, setId: string): string | undefined {
+  if (refusal === 'SET_UNKNOWN') return `no set is called ${setId}`
+  if (refusal === 'SET_USED') return `there is, or was, another set called ${setId}`
+  if (refusal === 'BAD_PACKET') return `set ${setId} is malformed: its id, weight, zone or routers`
+  if (refusal === 'LAST_SET') return `${setId} is the last set that takes slots`
+  if (refusal === 'SET_PINNED') return `users are pinned to set ${setId}`
+  if (refusal === 'SET_NOT_EMPTY') return `something is left in set ${setId}`
+  return undefined
+}
+
 function moveText(refusal: ErrorCode, slot: number, to: string): string | undefined {
   if (refusal === 'SET_UNKNOWN') return `no set is called ${to}`
   if (refusal === 'SLOT_UNKNOWN') return slotUnknown(slot).message
   if (refusal === 'SLOT_MOVING') return `slot ${slot} is on its way to another set than ${to}`
+  if (refusal === 'SET_DRAINING') return `set ${to} is being removed`
   return undefined
 }
 

@@ -9,6 +9,7 @@ import { StatusResponse } from '../gen/ringset/control/v1/control.ts'
 import type { RoutingTable } from '../table/table.ts'
 import { readRecord, removeRecord, writeRecord } from './cluster-record.ts'
 import { programArguments } from './entry.ts'
+import { startCluster } from './launch.ts'
 import { tryLock, withLaunchLock } from './launch-lock.ts'
 import { isRunning, logTail } from './node-process.ts'
 import { readiness } from './readiness.ts'
@@ -70,6 +71,7 @@ function sampleOf(scene: Scene): ClusterSample {
     slotCount: 1024,
     runs: [],
     moves: [],
+    grey: [],
     pins: [],
     arbiters: [],
     sets: [
@@ -194,5 +196,31 @@ describe('node processes', () => {
     writeFileSync(folder.nodeLogFile('n1'), 'one\n\ntwo\nthree\n')
     expect(logTail('n1', folder)).toEqual(['one', 'two', 'three'])
     expect(logTail('n1', folder, 9)).toEqual(['wo', 'three'])
+  })
+})
+
+describe('a cluster that is started with another file', () => {
+  it('must not forget a set that has data', async () => {
+    const folder = fresh()
+    const text = (ids: string[]) => {
+      const nodes = ids.map((id, i) => ({
+        id: `${id}-a`,
+        peerPort: 10 * i + 1,
+        controlPort: 10 * i + 2,
+        roles: [
+          { role: 'arbiter' as const, replica: i + 1 },
+          { role: 'router' as const, set: id, replica: 1 },
+          { role: 'transfer' as const, id: `${id}-t`, set: id, tcpPort: 10 * i + 3 },
+          { role: 'logic' as const, id: `${id}-l`, set: id }
+        ]
+      }))
+      return { cluster: { name: 'c' }, sets: ids.map(id => ({ id })), nodes }
+    }
+    writeFileSync(folder.configFile, JSON.stringify(text(['s1', 's2'])))
+    mkdirSync(folder.nodeFolder('s2-a'), { recursive: true })
+    const started = startCluster({ config: text(['s1']), dataDirectory: folder.root })
+    await expect(started).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    await expect(started).rejects.toThrow('lacks set s2')
+    expect(readdirSync(folder.root).sort()).toEqual(['config.yaml', 'nodes'])
   })
 })

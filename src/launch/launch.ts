@@ -1,6 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { RingsetError } from '../base/errors.ts'
-import { loadConfig, parseConfig, readConfig } from '../config/config.ts'
+import { checkConfigText, loadConfig, parseConfig, readConfig } from '../config/config.ts'
 import { type DataFolder, dataFolder, defaultDataDirectory } from '../config/data-folder.ts'
 import type { ClusterConfigInput } from '../config/schema.ts'
 import { ensureSecrets } from '../config/secrets.ts'
@@ -8,6 +8,7 @@ import { readRecord, removeRecord } from './cluster-record.ts'
 import { withLaunchLock } from './launch-lock.ts'
 import { isRunning } from './node-process.ts'
 import { RunningCluster, type WaitOptions } from './running-cluster.ts'
+import { nodesOf } from './set-change.ts'
 
 export interface StartOptions extends WaitOptions {
   /** A file, or the configuration itself. Either is copied into the data folder. */
@@ -31,6 +32,7 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
   mkdirSync(folder.root, { recursive: true, mode: 0o700 })
   const cluster = await withLaunchLock(folder, async () => {
     refuseIfRunning(folder)
+    refuseToForget(folder, text)
     ensureSecrets(folder.root)
     writeFileSync(folder.configFile, text)
     removeRecord(folder)
@@ -68,6 +70,22 @@ function refuseIfRunning(folder: DataFolder): void {
   if (living.length === 0) return
   const text = `${living.length} nodes run from ${folder.root}: ${living.join(', ')}`
   throw new RingsetError('ALREADY_RUNNING', text, { folder: folder.root })
+}
+
+/** A set that was added since stands in the folder's own copy alone, and may hold all that its users have. */
+function refuseToForget(folder: DataFolder, text: string): void {
+  if (!existsSync(folder.configFile)) return
+  const before = checkConfigText(readConfig(folder.configFile)).config
+  const after = checkConfigText(text).config
+  if (before === undefined || before.cluster.name !== after?.cluster.name) return
+  const lost = before.sets.find(({ id }) => {
+    const kept = after.sets.some(set => set.id === id)
+    return !kept && nodesOf(before, id).some(node => existsSync(folder.nodeFolder(node.id)))
+  })
+  if (lost === undefined) return
+  const own = folder.configFile
+  const known = `which ${own} has with data: leave out -c, or bring your file up to date from that one`
+  throw new RingsetError('CONFIG_INVALID', `the configuration lacks set ${lost.id}, ${known}`)
 }
 
 /** The nodes read a copy in the data folder, so that all of them, and whoever stops them, see the same. */

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
-import { loadConfig } from '../config/config.ts'
+import { checkConfigText, loadConfig, readConfig } from '../config/config.ts'
 import { type DataFolder, dataFolder } from '../config/data-folder.ts'
 import type { ClusterConfig, NodeConfig } from '../config/schema.ts'
 import { readSecrets } from '../config/secrets.ts'
-import { ClusterControl } from '../control/cluster-control.ts'
+import { ClusterControl, type NodePlace } from '../control/cluster-control.ts'
 import { type ClusterStatus, clusterStatus } from '../control/cluster-status.ts'
 import type { ControlClient } from '../control/control-client.ts'
 import { type ClusterRecord, readRecord, removeRecord, writeRecord } from './cluster-record.ts'
@@ -53,7 +53,8 @@ const pollMs = 100
 
 /** A cluster that was started from a data folder: its processes, and the way to them. All state is on disk, so several may look at one. */
 export class RunningCluster {
-  readonly config: ClusterConfig
+  #config: ClusterConfig
+  #configText: string
   readonly control: ClusterControl
   readonly #folder: DataFolder
   readonly #program: readonly string[]
@@ -64,13 +65,27 @@ export class RunningCluster {
   constructor(dataDirectory: string, program: readonly string[] = programArguments()) {
     this.#program = program
     this.#folder = dataFolder(dataDirectory)
-    this.config = loadConfig(this.#folder.configFile)
+    this.#configText = readConfig(this.#folder.configFile)
+    this.#config = loadConfig(this.#folder.configFile)
     const { credential } = readSecrets(dataDirectory)
-    const nodes = this.config.nodes.map(node => ({
-      id: node.id,
-      controlAddress: `${node.host}:${node.controlPort}`
-    }))
+    const nodes = placesOf(this.#config)
     this.control = new ClusterControl({ nodes, credential, timeoutMs: 2000 })
+  }
+
+  /** As of the last `refresh`. */
+  get config(): ClusterConfig {
+    return this.#config
+  }
+
+  /** Reads the configuration anew: sets may have been added or removed. One that somebody has only half edited is not taken. */
+  refresh(): void {
+    const text = readConfig(this.#folder.configFile)
+    if (text === this.#configText) return
+    const { config } = checkConfigText(text)
+    if (config === undefined) return
+    this.#config = config
+    this.#configText = text
+    this.control.setNodes(placesOf(this.#config))
   }
 
   get dataDirectory(): string {
@@ -141,6 +156,20 @@ export class RunningCluster {
     }
   }
 
+  /** Stops nodes that do not come back, and forgets them. */
+  async retireNodes(ids: readonly string[]): Promise<StopReport[]> {
+    return withLaunchLock(this.#folder, async () => {
+      const due = this.#record().nodes.filter(({ id }) => ids.includes(id))
+      const reports = await Promise.all(due.map(node => this.#end(node, stopTimeoutMs)))
+      const record = this.#record()
+      writeRecord(this.#folder, {
+        ...record,
+        nodes: record.nodes.filter(({ id }) => !ids.includes(id))
+      })
+      return reports
+    })
+  }
+
   /** SIGTERM, and SIGKILL when that does not help in time. */
   async stopNode(id: string, timeoutMs = stopTimeoutMs): Promise<StopReport> {
     return this.#end(this.#alive(id), timeoutMs)
@@ -168,6 +197,7 @@ export class RunningCluster {
     const { timeoutMs = stopTimeoutMs, onStopped, hurry } = options
     const reports: StopReport[] = []
     await withLaunchLock(this.#folder, async () => {
+      this.refresh()
       const running = this.#record().nodes
       for (const phase of [0, 1, 2]) {
         const due = running.filter(({ id }) => this.#phase(id) === phase)
@@ -257,4 +287,11 @@ export class RunningCluster {
     const last = logTail(id, this.#folder).at(-1)?.slice(0, 300) ?? 'its log is empty'
     throw new RingsetError('NODE_FAILED', `node ${id} has ended${how}: ${last}`, { id })
   }
+}
+
+function placesOf({ nodes }: ClusterConfig): NodePlace[] {
+  return nodes.map(({ id, host, controlPort }) => ({
+    id,
+    controlAddress: `${host}:${controlPort}`
+  }))
 }

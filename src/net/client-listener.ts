@@ -12,6 +12,7 @@ import type { ClientEvents, ClientLinks } from '../transfer/client-links.ts'
 import { type HostPort, listenOn } from './address.ts'
 import { type ClientLimits, defaultClientLimits } from './client-limits.ts'
 import { ClientLink, type ClientLinkHost } from './client-link.ts'
+import { clientPeer, type LinkFaults } from './link-faults.ts'
 import { WriteTurn } from './packet-stream.ts'
 
 export interface ClientListenerOptions {
@@ -21,6 +22,8 @@ export interface ClientListenerOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly clock: Clock
+  /** Disturbs connections on purpose. */
+  readonly faults?: LinkFaults | undefined
 }
 
 const sweepMs = 250
@@ -138,8 +141,7 @@ export class ClientListener implements ClientLinks, ClientLinkHost {
   setReading(connId: number, reading: boolean): void {
     const link = this.#links.get(connId)
     if (link === undefined || link.state === 'closing') return
-    if (reading) link.stream.socket.resume()
-    else link.stream.socket.pause()
+    link.stream.setReading(reading)
   }
 
   /** Writes what was sent so far; otherwise that happens by itself once per event-loop turn. */
@@ -188,6 +190,7 @@ export class ClientListener implements ClientLinks, ClientLinkHost {
       return
     }
     this.#links.set(connId, link)
+    this.#options.faults?.watch(link.stream, '', clientPeer)
     this.#greeting.add(link)
     this.#events!.onClientOpen(connId, `${socket.remoteAddress}:${socket.remotePort}`)
   }
@@ -231,6 +234,7 @@ export class ClientListener implements ClientLinks, ClientLinkHost {
     this.#greeting.delete(link)
     this.#closing.delete(link)
     this.#slow.delete(link)
+    this.#options.faults?.forget(link.stream)
     link.state = 'closing'
     if (this.#links.delete(link.connId)) this.#events!.onClientClosed(link.connId)
   }
@@ -252,7 +256,7 @@ export class ClientListener implements ClientLinks, ClientLinkHost {
     }
     for (const link of this.#closing) {
       if (nowMs - link.sinceMs <= closingMs) break
-      link.stream.socket.destroy()
+      link.stream.destroy()
     }
     for (const [link, sinceMs] of this.#slow) {
       if (link.stream.backlogBytes <= softBacklogBytes) this.#slow.delete(link)

@@ -6,6 +6,7 @@ import { decodeFrame, encodeFrame, type Frame, FrameReader } from '../protocol/f
 import { isUrgent, type Packet } from '../protocol/packet.ts'
 import type { TableView } from '../table/table-view.ts'
 import { HeldFrames, type Lane, pieceBytes, type WriterPool } from './lane.ts'
+import type { LinkGate } from './link-gate.ts'
 
 /** A writer that held more than this is not kept for the next turn. */
 const keptWriterBytes = 2 * pieceBytes
@@ -73,10 +74,15 @@ export class PacketStream {
   readonly socket: Socket
   readonly owner: StreamOwner
   deaf = false
+  /** Only while the link is disturbed on purpose. */
+  gate: LinkGate | undefined
   readonly #turn: WriteTurn
   readonly #reader: FrameReader
   #writer: ByteWriter | undefined
   #held: HeldFrames | undefined
+  #reading = true
+  /** The socket has closed while nothing could be heard of it. */
+  #closedUnheard = false
 
   /** @param limitBytes largest frame accepted, to begin with. */
   constructor(socket: Socket, owner: StreamOwner, turn: WriteTurn, limitBytes: number) {
@@ -100,7 +106,19 @@ export class PacketStream {
   get backlogBytes(): number {
     const held = this.#held
     const heldBytes = held === undefined ? 0 : held.urgent.bytes + held.bulk.bytes
-    return (this.#writer?.length ?? 0) + heldBytes + this.socket.writableLength
+    const delayedBytes = this.gate?.pendingBytes ?? 0
+    return (this.#writer?.length ?? 0) + heldBytes + delayedBytes + this.socket.writableLength
+  }
+
+  /** So many have come from the other end. */
+  get bytesRead(): number {
+    return this.gate?.heardBytes ?? this.socket.bytesRead
+  }
+
+  /** Nobody listens at the other end's address. */
+  get refused(): boolean {
+    const cause = this.socket.errored as NodeJS.ErrnoException | null
+    return cause?.code === 'ECONNREFUSED' && !this.#closedUnheard
   }
 
   /** What of it is urgent and held back. */
@@ -161,6 +179,7 @@ export class PacketStream {
 
   /** The socket has more than it takes at once; it will say when it has got rid of all. */
   #busy(): boolean {
+    if (this.gate?.full) return true
     return this.socket.writableLength > 0 && this.socket.writableNeedDrain
   }
 
@@ -176,6 +195,11 @@ export class PacketStream {
       this.#turn.giveWriter(writer)
       return
     }
+    if (this.gate !== undefined) {
+      this.gate.write(writer.finish())
+      this.#turn.giveWriter(writer)
+      return
+    }
     this.socket.write(writer.finish())
     // Nothing left in the socket means that the kernel has copied the bytes; otherwise they belong to the socket until sent.
     if (this.socket.writableLength === 0) this.#turn.giveWriter(writer)
@@ -188,7 +212,7 @@ export class PacketStream {
   /** The socket is empty again. */
   drained(): void {
     const held = this.#held
-    if (held === undefined) return
+    if (held === undefined || this.gate?.full) return
     do {
       this.#writeAll(held.urgent)
       const piece = held.bulk.take()
@@ -210,7 +234,44 @@ export class PacketStream {
       this.#held = undefined
     }
     this.socket.resume()
-    this.socket.end()
+    if (this.gate === undefined) this.socket.end()
+    else this.gate.end()
+  }
+
+  /** Closes at once; the owner is told as ever. */
+  destroy(): void {
+    this.deaf = true
+    this.gate?.stop()
+    this.gate = undefined
+    if (this.#closedUnheard) this.closed()
+    else this.socket.destroy()
+  }
+
+  /** The socket has closed: the owner is told now, or when it can be heard. */
+  closed(): void {
+    this.#closedUnheard = this.gate?.silent ?? false
+    if (this.#closedUnheard) return
+    this.deaf = true
+    this.gate?.stop()
+    this.gate = undefined
+    this.owner.onClosed()
+  }
+
+  /** Stops and resumes reading: backpressure. */
+  setReading(reading: boolean): void {
+    this.#reading = reading
+    this.flow()
+  }
+
+  /** Reads from the socket if owner and gate let it; a gate that is not needed any more goes. */
+  flow(): void {
+    if (this.#closedUnheard && this.gate?.silent === false) {
+      this.closed()
+      return
+    }
+    if (this.deaf || (this.#reading && !this.gate?.deaf)) this.socket.resume()
+    else this.socket.pause()
+    if (this.gate?.idle) this.gate = undefined
   }
 
   received(chunk: Buffer): void {
@@ -256,7 +317,9 @@ type OwnedSocket = Socket & { [streamOf]: PacketStream }
 
 // One function each for all sockets: a closure per connection costs memory.
 function onData(this: Socket, chunk: Buffer): void {
-  ;(this as OwnedSocket)[streamOf].received(chunk)
+  const stream = (this as OwnedSocket)[streamOf]
+  if (stream.gate === undefined) stream.received(chunk)
+  else stream.gate.received(chunk)
 }
 
 function onDrain(this: Socket): void {
@@ -267,7 +330,5 @@ function onDrain(this: Socket): void {
 function onError(): void {}
 
 function onClose(this: Socket): void {
-  const stream = (this as OwnedSocket)[streamOf]
-  stream.deaf = true
-  stream.owner.onClosed()
+  ;(this as OwnedSocket)[streamOf].closed()
 }

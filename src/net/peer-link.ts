@@ -6,6 +6,7 @@ import type { LeaderHint, PayloadOf } from '../protocol/kinds.ts'
 import { type Packet, packet } from '../protocol/packet.ts'
 import type { TableView } from '../table/table-view.ts'
 import { helloMac, logicClientSecret, macsEqual, makeNonce, welcomeMac } from './handshake.ts'
+import { clientPeer, type LinkFaults } from './link-faults.ts'
 import { PacketStream, type StreamOwner, type WriteTurn } from './packet-stream.ts'
 import type { PeerLimits } from './peer-limits.ts'
 import type { PeerProcess, ProcessLink } from './peer-process.ts'
@@ -25,6 +26,7 @@ export interface LinkHost {
   readonly secret: Buffer
   readonly purpose: LinkPurpose
   readonly limits: PeerLimits
+  readonly faults: LinkFaults | undefined
   nowMs(): number
   view(): TableView
   announced(): AnnouncedEndpoint[]
@@ -72,7 +74,9 @@ export class PeerLink implements StreamOwner, ProcessLink {
   #sentAtMs: number
   #suspectedAtMs = 0
 
-  constructor(host: LinkHost, socket: Socket, turn: WriteTurn, dialed: boolean) {
+  /** @param dialedAddress undefined when the other end has made it. */
+  constructor(host: LinkHost, socket: Socket, turn: WriteTurn, dialedAddress: string | undefined) {
+    const dialed = dialedAddress !== undefined
     this.#host = host
     this.dialed = dialed
     this.#sinceMs = host.nowMs()
@@ -80,6 +84,7 @@ export class PeerLink implements StreamOwner, ProcessLink {
     this.#sentAtMs = this.#sinceMs
     const limitBytes = dialed ? welcomeLimitBytes : helloLimitBytes
     this.stream = new PacketStream(socket, this, turn, limitBytes)
+    host.faults?.watch(this.stream, dialedAddress)
     if (!dialed) this.sendBare(packet('CHALLENGE', { nonce: this.#nonce }))
   }
 
@@ -118,15 +123,14 @@ export class PeerLink implements StreamOwner, ProcessLink {
 
   destroy(): void {
     this.#state = 'closing'
-    this.stream.deaf = true
-    this.stream.socket.destroy()
+    this.stream.destroy()
   }
 
   /** Another link to the same process came up: this one must prove within half a second that it still works. */
   suspect(): void {
     this.#suspectedAtMs = this.#host.nowMs()
     // Only what comes from now on is a sign of life.
-    this.#bytesRead = this.stream.socket.bytesRead
+    this.#bytesRead = this.stream.bytesRead
     this.sendBare(packet('LINK_PING', {}))
   }
 
@@ -136,8 +140,9 @@ export class PeerLink implements StreamOwner, ProcessLink {
     const socket = this.stream.socket
     this.#sinceMs += graceMs
     this.#heardAtMs += graceMs
-    if (socket.bytesRead !== this.#bytesRead) {
-      this.#bytesRead = socket.bytesRead
+    const { bytesRead } = this.stream
+    if (bytesRead !== this.#bytesRead) {
+      this.#bytesRead = bytesRead
       this.#heardAtMs = nowMs
       this.#suspectedAtMs = 0
     }
@@ -216,6 +221,7 @@ export class PeerLink implements StreamOwner, ProcessLink {
       this.fail('ALREADY_RUNNING', 'a process dialed itself')
       return
     }
+    host.faults?.named(this.stream, hello.purpose === 'node' ? hello.nodeId : clientPeer)
     const endpoints = host.announced()
     const { nodeId, bootId } = host
     const welcome = { nodeId, bootId, endpoints, mac: hello.mac, hints: host.hints() }
@@ -236,8 +242,12 @@ export class PeerLink implements StreamOwner, ProcessLink {
 
   #onWelcome(welcome: PayloadOf<'WELCOME'>): void {
     const mac = welcomeMac(this.#host.secret, this.#peerNonce!, this.#nonce, welcome)
-    if (!macsEqual(welcome.mac, mac)) this.fail('UNAUTHENTICATED')
-    else this.#opened(welcome.nodeId, welcome.bootId, welcome.endpoints, welcome.hints)
+    if (!macsEqual(welcome.mac, mac)) {
+      this.fail('UNAUTHENTICATED')
+      return
+    }
+    this.#host.faults?.named(this.stream, welcome.nodeId)
+    this.#opened(welcome.nodeId, welcome.bootId, welcome.endpoints, welcome.hints)
   }
 
   #opened(
@@ -265,6 +275,7 @@ export class PeerLink implements StreamOwner, ProcessLink {
 
   onClosed(): void {
     this.#state = 'closing'
+    this.#host.faults?.forget(this.stream)
     this.#host.onLinkClosed(this)
   }
 }

@@ -12,6 +12,7 @@ import type { TableView } from '../table/table-view.ts'
 import { type HostPort, listenOn, parseAddress } from './address.ts'
 import { type Dialer, DialerBook, type Endpoint } from './dialer.ts'
 import { EndpointTable } from './endpoint-table.ts'
+import type { LinkFaults } from './link-faults.ts'
 import { LocalQueue } from './local-queue.ts'
 import { WriteTurn } from './packet-stream.ts'
 import { defaultPeerLimits, type PeerLimits } from './peer-limits.ts'
@@ -35,6 +36,8 @@ export interface PeerNetworkOptions {
   readonly metrics: Metrics
   readonly clock: Clock
   readonly random: Random
+  /** Disturbs links on purpose. */
+  readonly faults?: LinkFaults | undefined
   /** Leader hints to greet a dialing process with; at most 1,000 are sent. */
   hints?(): readonly LeaderHint[]
   onHints?(hints: readonly LeaderHint[]): void
@@ -62,6 +65,7 @@ export class PeerNetwork implements LinkHost {
   readonly keeper: TableKeeper
   readonly metrics: Metrics
   readonly carry: CarryMode
+  readonly faults: LinkFaults | undefined
   readonly #options: PeerNetworkOptions
   readonly #log: Log
   readonly #turn = new WriteTurn()
@@ -90,6 +94,7 @@ export class PeerNetwork implements LinkHost {
     this.keeper = options.keeper
     this.metrics = options.metrics
     this.carry = options.carry
+    this.faults = options.faults
     this.limits = { ...defaultPeerLimits, ...options.limits }
     this.#log = options.log
     this.#endpoints = new EndpointTable((id, up, refused) => options.onPeer(id, up, refused))
@@ -315,8 +320,7 @@ export class PeerNetwork implements LinkHost {
     }
     if (process !== undefined) this.#leave(process, link)
     if (dialer === undefined) return
-    const cause = link.stream.socket.errored as NodeJS.ErrnoException | null
-    if (cause?.code === 'ECONNREFUSED') {
+    if (link.stream.refused) {
       for (const endpoint of [...dialer.endpoints]) {
         if (endpoint.process === undefined) this.#endpoints.down(endpoint, true)
       }
@@ -380,7 +384,7 @@ export class PeerNetwork implements LinkHost {
   }
 
   #openLink(socket: Socket, dialer: Dialer | undefined): PeerLink {
-    const link = new PeerLink(this, socket, this.#turn, dialer !== undefined)
+    const link = new PeerLink(this, socket, this.#turn, dialer?.address)
     this.#links.set(link, dialer)
     return link
   }

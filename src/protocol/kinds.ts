@@ -289,10 +289,13 @@ export const kinds = {
     })
   ),
   ANNOUNCE_OK: kind(113, empty),
-  /** `imported`: the new set has all that there is. `stuck`: the old one has been sealed for too long. */
+  /**
+   * `imported`: the new set has all that there is. `stuck`: the old one has been sealed for too long. `clean`: of no slot, nothing is left
+   * in the reporter's set, by the table of `epoch`, in which it drains.
+   */
   MOVE_REPORT: kind(
     114,
-    struct({ slot: uint(), epoch: uint(), outcome: oneOf(['imported', 'stuck']) })
+    struct({ slot: uint(), epoch: uint(), outcome: oneOf(['imported', 'stuck', 'clean']) })
   ),
   MOVE_REPORT_OK: kind(115, empty)
 } as const satisfies Record<string, Kind<never> | Kind<unknown>>

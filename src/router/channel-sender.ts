@@ -136,6 +136,10 @@ export class ChannelSender {
       const nowMs = env.nowMs()
       const batch = channel.nextBatch(nowMs)
       if (batch === undefined || this.#redirect(channel, batch)) return
+      if (this.#targetGone(channel)) {
+        this.#settle(channel, batch, nowMs)
+        continue
+      }
       const sequence = this.#nextSequence()
       const header = { bootId: env.bootId, sequence, deadlineMs: answerMs }
       const to = hints.endpoint(env.table(), targetSet)
@@ -149,6 +153,22 @@ export class ChannelSender {
       channel.launched(sequence, to, batch.items.length, nowMs)
       this.#flights.set(sequence, targetSet)
     }
+  }
+
+  /** The cluster has no such set any more, nor will it have one: its name is not used again. */
+  #targetGone({ targetSet }: OutgoingChannel): boolean {
+    const { table } = this.#parts.env.table()
+    return table !== undefined && !table.sets.some(({ id }) => id === targetSet)
+  }
+
+  /** What is left for a set that is gone has been sent after its members: nobody else can acknowledge it. */
+  #settle(channel: OutgoingChannel, { firstPosition, items }: Batch, nowMs: number): void {
+    if (channel.flights.length > 0) {
+      channel.rewind(nowMs)
+      this.#dropStale(channel)
+      return
+    }
+    channel.answered(0, firstPosition + items.length - 1, nowMs)
   }
 
   /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { oneSetTable } from '../../test/support/router-table.ts'
+import { oneSetTable, routerTable } from '../../test/support/router-table.ts'
 import { RouterWorld } from '../../test/support/router-world.ts'
 import { packet } from '../protocol/packet.ts'
 import { encodeRaftMessage } from '../raft/codec.ts'
@@ -84,5 +84,15 @@ describe('a replica that the table does not list', () => {
     const before = replica.ticks
     world.pass(100)
     expect(replica.ticks).toBe(before + 10)
+  })
+
+  it('keeps still also while the table does not list its whole set', () => {
+    const world = new RouterWorld(oneSetTable(1), ['s1'])
+    const { router, replica } = world.node('s1', 3)
+    const runs = [{ first: 0, count: 64, setId: 's2', slotEpoch: 1 }]
+    world.adopt(routerTable(2, runs, ['s2']))
+    const before = replica.ticks
+    world.pass(1_000)
+    expect([router.listed(), replica.ticks]).toEqual([false, before])
   })
 })

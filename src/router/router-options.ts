@@ -45,6 +45,8 @@ export interface RouterStatus {
   readonly applied: number
   readonly quarantined: boolean
   readonly slots: number
+  /** Slots that have left, and what they left behind is not deleted yet. */
+  readonly leaving: number
   readonly users: number
   readonly sessions: number
   /** Messages this process has seen enter timelines since it started. */

@@ -224,8 +224,10 @@ export class Router implements Role {
   /** Whether the routing table has this replica; true while no table is known. */
   listed(): boolean {
     const { setId, replicaId } = this.#options
+    const { table } = this.#env.table()
+    if (table === undefined) return true
     const set = this.#env.table().set(setId)
-    return set === undefined || set.routers.some(router => router.replicaId === replicaId)
+    return set?.routers.some(router => router.replicaId === replicaId) ?? false
   }
 
   /** Slots that are on their way, or whose move is not through here. */
@@ -256,6 +258,7 @@ export class Router implements Role {
       applied,
       quarantined,
       slots: this.#machine.ownership.count(rows, 'owned'),
+      leaving: this.#machine.ownership.count(rows, 'gone'),
       users,
       sessions,
       messages: this.#messages,

@@ -1,6 +1,7 @@
 import { crc32, crc32OfString } from '../base/crc32.ts'
 import type { RaftStatus } from '../raft/raft-api.ts'
 import type { Rows, StateMachine } from '../raft/state-machine.ts'
+import { pinnedSlots } from '../table/pins.ts'
 import type { TableView } from '../table/table-view.ts'
 
 /** A rule was broken. The first one ends the run. */
@@ -150,7 +151,7 @@ export class Invariants {
     return undefined
   }
 
-  /** I-6: one epoch, one content; never back within a process. */
+  /** I-6: one epoch, one content; never back within a process. And no slot moves away from where it is pinned. */
   table(process: string, life: LifeMarks, view: TableView): void {
     const { epoch, contentHash } = view
     if (epoch <= life.epoch) {
@@ -158,11 +159,25 @@ export class Invariants {
     }
     life.epoch = epoch
     const known = this.#tables.get(epoch)
-    if (known === undefined) this.#tables.set(epoch, { hash: contentHash, by: process })
-    else if (known.hash !== contentHash) {
+    if (known === undefined) {
+      this.#tables.set(epoch, { hash: contentHash, by: process })
+      judgePins(view)
+    }
+    if (known !== undefined && known.hash !== contentHash) {
       throw new SimFailure('epochs', `epoch ${epoch} differs at ${process} and ${known.by}`)
     }
     this.judged++
+  }
+}
+
+function judgePins({ table, epoch }: TableView): void {
+  if (table === undefined || table.pins.length === 0) return
+  const pinned = pinnedSlots(table)
+  for (const { slot, to } of table.moves) {
+    const held = pinned.get(slot) ?? to
+    if (held === to) continue
+    const text = `slot ${slot} is pinned to ${held} and goes to ${to} in epoch ${epoch}`
+    throw new SimFailure('pins', text)
   }
 }
 

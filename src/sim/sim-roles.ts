@@ -40,7 +40,8 @@ const announceMs = 500
 const downAfterMs = 3_000
 const slotCount = 64
 const trailingBytes = 64 * 1024 * 1024
-const version = 'sim'
+/** What every process says it is. */
+export const simVersion = 'sim'
 const tinyLimits = {
   entryCommands: 2,
   pendingCommands: 40,
@@ -70,7 +71,7 @@ export function buildRoles(process: SimProcess, { id, address, roles }: NodePlan
   const arbiters = topology
     .replicasOf(arbiterGroup)
     .map(({ replicaId }) => arbiterEndpoint(replicaId))
-  const identity = { nodeId: id, address, version, arbiters }
+  const identity = { nodeId: id, address, version: simVersion, arbiters }
   for (const plan of roles) {
     if (plan.role === 'router') addRouter(process, plan, identity)
     else if (plan.role === 'arbiter') addArbiter(process, plan)

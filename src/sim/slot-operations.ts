@@ -4,6 +4,7 @@ import { routerEndpoint } from '../protocol/endpoint.ts'
 import { parseSession, routingKey } from '../protocol/session.ts'
 import { Router } from '../router/router.ts'
 import type { SimProcess } from './sim-process.ts'
+import { simVersion } from './sim-roles.ts'
 import { pick } from './swarm.ts'
 import { arbiterGroup } from './topology.ts'
 import type { World } from './world.ts'
@@ -20,6 +21,27 @@ export function moveSlots(world: World, random: Prng): void {
         if (refusal === undefined) world.marks.hit('slot sent on its way')
       })
     }
+  })
+  if (random.below(3) === 0) pinSlot(world, random)
+}
+
+/** Pins the slot of somebody who writes, or lets it go again; now and then rules of a grey release come and go with it. */
+function pinSlot(world: World, random: Prng): void {
+  const { uid } = pick(random, world.devices)
+  const setId = pick(random, world.topology.setIds)
+  const percent = random.below(101)
+  const choice = random.below(6)
+  atArbiter(world, ({ changes }) => {
+    const none = (): void => {}
+    if (choice < 3) {
+      changes.order({ type: 'pin', uid, setId }, refusal => {
+        if (refusal === undefined) world.marks.hit('slot pinned')
+      })
+    } else if (choice === 3) changes.order({ type: 'unpin', uid }, none)
+    else if (choice === 4) {
+      const rule = { version: simVersion, percent, uids: [uid], prefixes: [] }
+      changes.order({ type: 'grey', rule }, none)
+    } else changes.order({ type: 'ungrey', version: '' }, none)
   })
 }
 

@@ -1,5 +1,5 @@
-import { crc32OfString } from '../base/crc32.ts'
 import { RingsetError } from '../base/errors.ts'
+import { slotOfKey } from './slot-of.ts'
 import type { RoutingTable, SetEntry, SlotMove } from './table.ts'
 import { encodeTable, peekTable } from './table-codec.ts'
 import type { SlotOwner, TableView } from './table-view.ts'
@@ -23,7 +23,6 @@ class CompiledTable implements TableView {
   readonly clusterTag: number
   readonly contentHash: number
   readonly encoded: Buffer
-  readonly #slotMask: number
   /** Number of the run a slot belongs to. */
   readonly #runOf: Uint16Array
   readonly #sets: ReadonlyMap<string, SetEntry>
@@ -35,7 +34,6 @@ class CompiledTable implements TableView {
     this.clusterTag = clusterTagOf(table.clusterId)
     this.contentHash = peekTable(encoded).contentHash
     this.encoded = encoded
-    this.#slotMask = table.slotCount - 1
     this.#runOf = new Uint16Array(table.slotCount)
     for (const [number, run] of table.runs.entries()) {
       this.#runOf.fill(number, run.first, run.first + run.count)
@@ -45,7 +43,7 @@ class CompiledTable implements TableView {
   }
 
   slotOf(key: string): number {
-    return crc32OfString(key) & this.#slotMask
+    return slotOfKey(key, this.table.slotCount)
   }
 
   owner(slot: number): SlotOwner | undefined {

@@ -12,6 +12,7 @@ function tableOf(epoch: number, zone = 'default', clusterId = '0a0000000001'): R
     slotCount: 16,
     runs: [{ first: 0, count: 16, setId: 's1', slotEpoch: 1 }],
     moves: [],
+    grey: [],
     pins: [],
     sets: [{ ...set, transfers: [], logics: [], routers: [] }],
     arbiters: []

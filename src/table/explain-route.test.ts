@@ -1,44 +1,106 @@
 import { describe, expect, it } from 'vitest'
 import { compileTable, emptyTableView } from './compile-table.ts'
 import { explainRoute } from './explain-route.ts'
+import type { GreyRule, Pin, ProcessEntry, SlotMove } from './table.ts'
 
-const set = (id: string) => ({
+const logic = (id: string, version: string, state: ProcessEntry['state'] = 'up'): ProcessEntry => ({
   id,
-  zone: '',
-  state: 'active' as const,
-  weight: 1,
-  transfers: [],
-  logics: [],
-  routers: []
+  nodeId: `node-${id}`,
+  bootId: 1,
+  address: '127.0.0.1:1',
+  state,
+  version,
+  weight: 1
 })
 
-const view = compileTable({
-  clusterId: '0a0000000001',
-  epoch: 3,
-  slotCount: 4,
-  runs: [{ first: 0, count: 4, setId: 's1', slotEpoch: 2 }],
-  moves: [],
-  pins: [
-    { match: 'prefix', value: 'vip-', setId: 's2' },
-    { match: 'prefix', value: 'vip-a', setId: 's3' },
-    { match: 'tenant', value: 'acme', setId: 's4' },
-    { match: 'uid', value: 'vip-alice', setId: 's5' }
-  ],
-  sets: ['s1', 's2', 's3', 's4', 's5'].map(set),
-  arbiters: []
+interface Change {
+  readonly pins?: readonly Pin[]
+  readonly moves?: readonly SlotMove[]
+  readonly grey?: readonly GreyRule[]
+  readonly logics?: readonly ProcessEntry[]
+}
+
+const viewWith = ({ pins = [], moves = [], grey = [], logics = [] }: Change) =>
+  compileTable({
+    clusterId: '0a0000000001',
+    epoch: 3,
+    slotCount: 4,
+    runs: [{ first: 0, count: 4, setId: 's1', slotEpoch: 2 }],
+    moves,
+    grey,
+    pins,
+    sets: ['s1', 's2'].map(id => ({
+      id,
+      zone: '',
+      state: 'active' as const,
+      weight: 1,
+      transfers: [],
+      logics: id === 's1' ? logics : [],
+      routers: []
+    })),
+    arbiters: []
+  })
+
+const rule = (version: string, change: Partial<GreyRule> = {}): GreyRule => ({
+  version,
+  percent: 0,
+  uids: [],
+  prefixes: [],
+  ...change
 })
 
 describe('explainRoute', () => {
-  it.each([
-    ['bob', undefined, 's1', 'belongs to set s1 since epoch 2'],
-    ['bob', 'acme', 's4', 'tenant "acme"'],
-    ['vip-bob', 'acme', 's2', 'prefix "vip-"'],
-    ['vip-anna', 'acme', 's3', 'prefix "vip-a"'],
-    ['vip-alice', 'acme', 's5', 'uid "vip-alice"']
-  ])('sends %s of tenant %s to %s', (uid, tenant, setId, why) => {
-    const route = explainRoute(view, uid, tenant)
-    expect(route).toMatchObject({ setId, slot: view.slotOf(uid), slotEpoch: 2 })
-    expect(route.why).toContain(why)
+  it('tells who owns the slot, and nothing that is not so', () => {
+    const route = explainRoute(viewWith({}), 'bob')
+    expect(route).toMatchObject({ setId: 's1', slotEpoch: 2, slotCount: 4, asRuled: true })
+    expect(route).toMatchObject({ pinnedBy: [], logics: [] })
+    expect([route.pinnedTo, route.movingTo, route.grey]).toEqual([undefined, undefined, undefined])
+    expect(route.why).toBe(`slot ${route.slot} belongs to set s1 since epoch 2`)
+  })
+
+  it('names the owner as the set, also when the slot is pinned elsewhere and on its way', () => {
+    const { slot } = explainRoute(viewWith({}), 'bob')
+    const pins: Pin[] = [{ match: 'uid', value: 'bob', setId: 's2' }]
+    const moves = [{ slot, to: 's2', epoch: 3 }]
+    const pinned = explainRoute(viewWith({ pins, moves }), 'bob')
+    expect(pinned).toMatchObject({ setId: 's1', pinnedTo: 's2', pinnedBy: ['bob'], movingTo: 's2' })
+    expect(pinned.why).toBe(
+      `slot ${slot} belongs to set s1 since epoch 2; it is pinned to set s2 by "bob"; it is on its way to set s2`
+    )
+    const names = Array.from({ length: 40 }, (_, i) => `user-${i}`)
+    const neighbour = names.find(uid => viewWith({}).slotOf(uid) === slot)!
+    expect(explainRoute(viewWith({ pins }), neighbour)).toMatchObject({ pinnedBy: ['bob'] })
+    const stranger = names.find(uid => viewWith({}).slotOf(uid) !== slot)!
+    expect(explainRoute(viewWith({ pins }), stranger)).toMatchObject({ pinnedBy: [] })
+  })
+
+  it('does not take a prefix or a tenant for a pin: a slot has no prefix', () => {
+    const pins: Pin[] = [
+      { match: 'prefix', value: 'bob', setId: 's2' },
+      { match: 'tenant', value: 'bob', setId: 's2' }
+    ]
+    expect(explainRoute(viewWith({ pins }), 'bob')).toMatchObject({
+      setId: 's1',
+      pinnedTo: undefined,
+      pinnedBy: []
+    })
+  })
+
+  it('names the logics that serve the user, by rule or for want of others', () => {
+    const logics = [logic('l1', '0.1.0'), logic('l2', '0.2.0'), logic('l3', '0.2.0', 'down')]
+    const grey = [rule('0.2.0', { uids: ['bob'], prefixes: ['vip-'] }), rule('0.3.0')]
+    const view = viewWith({ logics, grey })
+    const idsOf = (uid: string, table = view) => explainRoute(table, uid).logics.map(({ id }) => id)
+    expect(explainRoute(view, 'bob').grey).toEqual({ version: '0.2.0', by: 'users by name' })
+    expect(explainRoute(view, 'vip-ann').grey?.by).toBe('users "vip-…"')
+    expect([idsOf('bob'), idsOf('vip-ann'), idsOf('carl')]).toEqual([['l2'], ['l2'], ['l1']])
+    const old = viewWith({ logics: logics.slice(0, 1), grey })
+    expect(idsOf('bob', old)).toEqual(['l1'])
+    expect([explainRoute(old, 'bob').asRuled, explainRoute(old, 'carl').asRuled]).toEqual([
+      false,
+      true
+    ])
+    expect(idsOf('carl', viewWith({ logics }))).toEqual(['l1', 'l2'])
   })
 
   it('has no answer without a table', () => {

@@ -1,44 +1,65 @@
 import { RingsetError } from '../base/errors.ts'
-import type { Pin } from './table.ts'
+import { type GreyMatch, GreyRules } from './grey-rules.ts'
+import { pinnedSlots, pinnersOf } from './pins.ts'
+import type { ProcessEntry } from './table.ts'
 import type { TableView } from './table-view.ts'
 
 export interface RouteExplanation {
   readonly slot: number
+  readonly slotCount: number
   /** Ownership epoch of the slot. */
   readonly slotEpoch: number
+  /** The set that serves the slot now, pinned there or not. */
   readonly setId: string
-  /** One sentence for people. */
+  /** Where the slot is pinned to; undefined when it is not. */
+  readonly pinnedTo: string | undefined
+  /** The uids whose pins hold the slot. */
+  readonly pinnedBy: readonly string[]
+  /** Where the slot is on its way to; undefined while it stays. */
+  readonly movingTo: string | undefined
+  /** What a grey release says of the uid; undefined when no rule names it. */
+  readonly grey: GreyMatch | undefined
+  /** Logics of the set that are up and serve the uid. */
+  readonly logics: readonly ProcessEntry[]
+  /** False when no logic that the rules want is up, and others serve in their place. */
+  readonly asRuled: boolean
+  /** One or two sentences for people, without a full stop. */
   readonly why: string
 }
 
-/**
- * The set that serves a uid, and why: a pin of the uid beats one of its longest pinned prefix,
- * which beats one of its tenant, which beats the slot's owner. Throws NO_TABLE while none is known.
- * @param tenant the uid's `appKey`, if it has one.
- */
-export function explainRoute(view: TableView, uid: string, tenant?: string): RouteExplanation {
+/** The set and the logics that serve a uid, and why. Throws NO_TABLE while none is known. */
+export function explainRoute(view: TableView, uid: string): RouteExplanation {
   const slot = view.slotOf(uid)
   const owner = view.owner(slot)
-  if (view.table === undefined || owner === undefined) throw new RingsetError('NO_TABLE')
-  const { slotEpoch } = owner
-  const pin = pinOf(view.table.pins, uid, tenant)
-  if (pin !== undefined) {
-    const why = `the ${pin.match} "${pin.value}" is pinned to set ${pin.setId}`
-    return { slot, slotEpoch, setId: pin.setId, why }
+  const { table } = view
+  if (table === undefined || owner === undefined) throw new RingsetError('NO_TABLE')
+  const { setId, slotEpoch } = owner
+  const rules = new GreyRules(table.grey)
+  const grey = rules.of(uid)
+  const up = (view.set(setId)?.logics ?? []).filter(({ state }) => state === 'up')
+  const fitting = up.filter(({ version }) => rules.fits(version, grey))
+  const route = {
+    slot,
+    slotCount: table.slotCount,
+    slotEpoch,
+    setId,
+    pinnedTo: pinnedSlots(table).get(slot),
+    pinnedBy: pinnersOf(table, slot),
+    movingTo: view.move(slot)?.to,
+    grey,
+    logics: fitting.length > 0 ? fitting : up,
+    asRuled: rules.none || fitting.length > 0
   }
-  const why = `slot ${slot} belongs to set ${owner.setId} since epoch ${slotEpoch}`
-  return { slot, slotEpoch, setId: owner.setId, why }
+  return { ...route, why: whyOf(route) }
 }
 
-function pinOf(pins: readonly Pin[], uid: string, tenant: string | undefined): Pin | undefined {
-  let prefix: Pin | undefined
-  let ofTenant: Pin | undefined
-  for (const pin of pins) {
-    if (pin.match === 'uid' && pin.value === uid) return pin
-    if (pin.match === 'prefix' && uid.startsWith(pin.value)) {
-      if (prefix === undefined || pin.value.length > prefix.value.length) prefix = pin
-    }
-    if (pin.match === 'tenant' && pin.value === tenant) ofTenant = pin
+function whyOf(route: Omit<RouteExplanation, 'why'>): string {
+  const { slot, slotEpoch, setId, pinnedTo, pinnedBy, movingTo } = route
+  const parts = [`slot ${slot} belongs to set ${setId} since epoch ${slotEpoch}`]
+  if (pinnedTo !== undefined) {
+    const others = pinnedBy.length > 1 ? ` and ${pinnedBy.length - 1} more` : ''
+    parts.push(`it is pinned to set ${pinnedTo} by "${pinnedBy[0]}"${others}`)
   }
-  return prefix ?? ofTenant
+  if (movingTo !== undefined) parts.push(`it is on its way to set ${movingTo}`)
+  return parts.join('; ')
 }

@@ -2,9 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { arbitraryTable } from '../../test/support/arbitrary-table.ts'
 import { RingsetError } from '../base/errors.ts'
+import { contentHash } from './content-hash.ts'
 import { targetOwners } from './ring.ts'
 import { runsOf } from './runs.ts'
-import type { RoutingTable } from './table.ts'
+import type { GreyRule, RoutingTable } from './table.ts'
 import { decodeTable, encodeTable, peekTable } from './table-codec.ts'
 
 const smallTable: RoutingTable = {
@@ -16,6 +17,7 @@ const smallTable: RoutingTable = {
     { first: 5, count: 3, setId: 's2', slotEpoch: 7 }
   ],
   moves: [],
+  grey: [],
   pins: [{ match: 'uid', value: 'alice', setId: 's2' }],
   sets: ['s1', 's2'].map(id => ({
     id,
@@ -27,6 +29,10 @@ const smallTable: RoutingTable = {
     routers: []
   })),
   arbiters: []
+}
+
+const rule = (change: Partial<GreyRule> = {}): GreyRule => {
+  return { version: '0.2.0', percent: 5, uids: [], prefixes: [], ...change }
 }
 
 function codeOf(run: () => unknown): string {
@@ -58,6 +64,30 @@ describe('table codec', () => {
     expect(peekTable(encodeTable(other)).contentHash).not.toBe(
       peekTable(encodeTable(smallTable)).contentHash
     )
+  })
+
+  it('takes a newer format only while something in the table needs it', () => {
+    const moves = [{ slot: 1, to: 's2', epoch: 7 }]
+    const grey = [{ version: '0.2.0', percent: 0.05, uids: ['ann', 'bob'], prefixes: ['vip-'] }]
+    const formats = [{}, { moves }, { grey }, { moves, grey }].map(change => {
+      const encoded = encodeTable({ ...smallTable, ...change })
+      expect(decodeTable(encoded)).toEqual({ ...smallTable, ...change })
+      return encoded[0]
+    })
+    expect(formats).toEqual([1, 2, 3, 3])
+  })
+
+  it('refuses a format that the content does not need', () => {
+    const plain = encodeTable(smallTable)
+    const lists = [Buffer.of(0), Buffer.of(0, 0)]
+    for (const [i, empty] of lists.entries()) {
+      const body = Buffer.concat([Buffer.of(i + 2), plain.subarray(1, -8), empty])
+      const hash = contentHash(body)
+      const end = Buffer.alloc(8)
+      end.writeUInt32BE(Math.floor(hash / 2 ** 32))
+      end.writeUInt32BE(hash % 2 ** 32, 4)
+      expect(() => decodeTable(Buffer.concat([body, end]))).toThrow('canonical')
+    }
   })
 
   it('refuses any single changed byte, as the hash covers all of them', () => {
@@ -149,6 +179,13 @@ describe('table codec', () => {
     ['a set weight of 0', { sets: [{ ...setOne, weight: 0 }, setTwo] }],
     ['a pin to an unknown set', { pins: [{ match: 'uid', value: 'alice', setId: 's3' }] }],
     ['an empty pin', { pins: [{ match: 'uid', value: '', setId: 's1' }] }],
+    ['a rule for no version', { grey: [rule({ version: '' })] }],
+    ['two rules for a version', { grey: [rule(), rule()] }],
+    ['a share over 100', { grey: [rule({ percent: 100.5 })] }],
+    ['a share below 0', { grey: [rule({ percent: -1 })] }],
+    ['a share of thousandths', { grey: [rule({ percent: 0.005 })] }],
+    ['unsorted names', { grey: [rule({ uids: ['b', 'a'] })] }],
+    ['an empty prefix', { grey: [rule({ prefixes: [''] })] }],
     ['an arbiter numbered 0', { arbiters: [{ replicaId: 0, nodeId: 'n', address: '' }] }]
   ]
   it.each(unsound)('never encodes %s', (_, change) => {

@@ -3,15 +3,17 @@ import { assert, RingsetError } from '../base/errors.ts'
 import { contentHash } from './content-hash.ts'
 import { readSlots, writeSlots } from './slot-codec.ts'
 import { StringPoolReader, StringPoolWriter } from './string-pool.ts'
-import type { Pin, ProcessEntry, ReplicaEntry, RoutingTable, SetEntry } from './table.ts'
+import type { GreyRule, Pin, ProcessEntry, ReplicaEntry, RoutingTable, SetEntry } from './table.ts'
 import { tableFault, tableLimits } from './table-rules.ts'
 
 /**
- * First byte of every encoded table; another one is refused, not guessed at. Version 2 has the list of moves at its end and is
- * written only while there are any, so that processes which know version 1 alone stand aside no longer than a move takes.
+ * First byte of every encoded table; another one is refused, not guessed at. Version 2 has the list of moves at its end, version 3
+ * that list and the rules of grey releases behind it. Each is written only while it has to be, so that processes which know only
+ * earlier ones stand aside no longer than a move takes, or a rule is there.
  */
 const plainVersion = 1
 const movingVersion = 2
+const greyVersion = 3
 /** Second byte: the whole table. Deltas would take another number. */
 const fullForm = 0
 const headBytes = 2
@@ -47,7 +49,7 @@ export function encodeTable(table: RoutingTable): Buffer {
 export function decodeTable(encoded: Buffer): RoutingTable {
   peekTable(encoded)
   const reader = new ByteReader(encoded, headBytes, encoded.length - hashBytes)
-  const table = read(reader, encoded[0] === movingVersion)
+  const table = read(reader, encoded[0]!)
   reader.end()
   const fault = tableFault(table)
   if (fault !== undefined) throw new RingsetError('BAD_PACKET', `a bad routing table: ${fault}`)
@@ -70,7 +72,7 @@ export function peekTable(encoded: Buffer): TableLabel {
   const reader = new ByteReader(encoded)
   const version = reader.u8()
   const form = reader.u8()
-  if ((version !== plainVersion && version !== movingVersion) || form !== fullForm) {
+  if (version < plainVersion || version > greyVersion || form !== fullForm) {
     throw new RingsetError('BAD_PACKET', 'an unknown table format', { version, form })
   }
   const clusterId = readClusterId(reader)
@@ -86,7 +88,8 @@ function hashAt(encoded: Buffer, at: number): number {
 function write(table: RoutingTable): Buffer {
   const writer = new ByteWriter(4_096)
   const pool = new StringPoolWriter(writer)
-  writer.u8(table.moves.length === 0 ? plainVersion : movingVersion)
+  const version = versionOf(table)
+  writer.u8(version)
   writer.u8(fullForm)
   writer.u48(Number.parseInt(table.clusterId, 16))
   writer.varint(table.epoch)
@@ -98,7 +101,7 @@ function write(table: RoutingTable): Buffer {
   for (const pin of table.pins) writePin(writer, pool, pin)
   writer.varint(table.arbiters.length)
   for (const entry of table.arbiters) writeReplica(writer, pool, entry)
-  if (table.moves.length > 0) {
+  if (version >= movingVersion) {
     writer.varint(table.moves.length)
     for (const move of table.moves) {
       writer.varint(move.slot)
@@ -106,14 +109,22 @@ function write(table: RoutingTable): Buffer {
       writer.varint(move.epoch)
     }
   }
+  if (version >= greyVersion) {
+    writer.varint(table.grey.length)
+    for (const rule of table.grey) writeRule(writer, pool, rule)
+  }
   const hash = contentHash(writer.finish())
   writer.u32(Math.floor(hash / 0x1_0000_0000))
   writer.u32(hash % 0x1_0000_0000)
   return writer.copy()
 }
 
-/** @param moving whether the list of moves is there. */
-function read(reader: ByteReader, moving: boolean): RoutingTable {
+function versionOf({ moves, grey }: RoutingTable): number {
+  if (grey.length > 0) return greyVersion
+  return moves.length > 0 ? movingVersion : plainVersion
+}
+
+function read(reader: ByteReader, version: number): RoutingTable {
   const pool = new StringPoolReader(reader)
   const clusterId = readClusterId(reader)
   const epoch = reader.varint()
@@ -127,14 +138,19 @@ function read(reader: ByteReader, moving: boolean): RoutingTable {
   const runs = readSlots(reader, slotCount, setIds)
   const pins = readList(reader, tableLimits.pins, () => readPin(reader, pool))
   const arbiters = readList(reader, tableLimits.arbiters, () => readReplica(reader, pool))
-  const moves = moving
-    ? readList(reader, tableLimits.moves, () => ({
-        slot: reader.varint(),
-        to: pool.read(tableLimits.idBytes),
-        epoch: reader.varint()
-      }))
-    : []
-  return { clusterId, epoch, slotCount, runs, pins, moves, sets, arbiters }
+  const moves =
+    version >= movingVersion
+      ? readList(reader, tableLimits.moves, () => ({
+          slot: reader.varint(),
+          to: pool.read(tableLimits.idBytes),
+          epoch: reader.varint()
+        }))
+      : []
+  const grey =
+    version >= greyVersion
+      ? readList(reader, tableLimits.greyRules, () => readRule(reader, pool))
+      : []
+  return { clusterId, epoch, slotCount, runs, pins, moves, grey, sets, arbiters }
 }
 
 function readClusterId(reader: ByteReader): string {
@@ -231,6 +247,25 @@ function readPin(reader: ByteReader, pool: StringPoolReader): Pin {
     match: readWord(reader, pinMatches),
     value: pool.read(tableLimits.pinBytes),
     setId: pool.read(tableLimits.idBytes)
+  }
+}
+
+function writeRule(writer: ByteWriter, pool: StringPoolWriter, rule: GreyRule): void {
+  pool.write(rule.version)
+  writer.varint(Math.round(rule.percent * 100))
+  for (const names of [rule.uids, rule.prefixes]) {
+    writer.varint(names.length)
+    for (const name of names) pool.write(name)
+  }
+}
+
+function readRule(reader: ByteReader, pool: StringPoolReader): GreyRule {
+  const names = () => readList(reader, tableLimits.greyNames, () => pool.read(tableLimits.pinBytes))
+  return {
+    version: pool.read(tableLimits.versionBytes),
+    percent: reader.varint() / 100,
+    uids: names(),
+    prefixes: names()
   }
 }
 

@@ -1,5 +1,12 @@
 import { ownersOf } from './runs.ts'
-import type { ProcessEntry, ReplicaEntry, RoutingTable, SetEntry, TransferEntry } from './table.ts'
+import type {
+  GreyRule,
+  ProcessEntry,
+  ReplicaEntry,
+  RoutingTable,
+  SetEntry,
+  TransferEntry
+} from './table.ts'
 
 /** Hard bounds of a table (I-7). Strings are bounded by their UTF-8 bytes. */
 export const tableLimits = {
@@ -21,6 +28,10 @@ export const tableLimits = {
   pins: 10_000,
   /** Slots that move at once. */
   moves: 1_024,
+  /** Rules of grey releases. */
+  greyRules: 16,
+  /** Users and prefixes that one of them names, together. */
+  greyNames: 256,
   arbiters: 255,
   idBytes: 64,
   nodeIdBytes: 128,
@@ -68,7 +79,8 @@ export function tableFault(table: RoutingTable): string | undefined {
     runsFault(table) ??
     pinsFault(table) ??
     arbitersFault(table.arbiters) ??
-    movesFault(table)
+    movesFault(table) ??
+    greyFault(table)
   )
 }
 
@@ -144,7 +156,7 @@ function pinsFault(table: RoutingTable): string | undefined {
     return 'pins are not sorted by match and value'
   }
   for (const pin of table.pins) {
-    if (pin.value === '' || !validText(pin.value, tableLimits.pinBytes)) return 'a pin is malformed'
+    if (!validName(pin.value)) return 'a pin is malformed'
     if (!sets.has(pin.setId)) return 'a pin names an unknown set'
   }
   return undefined
@@ -163,6 +175,33 @@ function movesFault({ moves, sets, runs, slotCount, epoch }: RoutingTable): stri
     if (owners[move.slot] === move.to) return 'a slot moves to where it is'
   }
   return undefined
+}
+
+function greyFault({ grey }: RoutingTable): string | undefined {
+  if (grey.length > tableLimits.greyRules) return 'too many rules of grey releases'
+  if (!ascending(grey, rule => rule.version)) return 'rules are not sorted by version'
+  return grey.every(validGreyRule) ? undefined : 'a rule of a grey release is malformed'
+}
+
+/** Whether `name` may be that of a user, or the beginning of one. */
+export function validName(name: string): boolean {
+  return name !== '' && validText(name, tableLimits.pinBytes)
+}
+
+/** Whether each field of a rule is within its bounds. */
+export function validGreyRule({ version, percent, uids, prefixes }: GreyRule): boolean {
+  const names = [...uids, ...prefixes]
+  return (
+    version !== '' &&
+    validText(version, tableLimits.versionBytes) &&
+    percent >= 0 &&
+    percent <= 100 &&
+    Math.round(percent * 100) / 100 === percent &&
+    names.length <= tableLimits.greyNames &&
+    names.every(validName) &&
+    ascending(uids, uid => uid) &&
+    ascending(prefixes, prefix => prefix)
+  )
 }
 
 function arbitersFault(arbiters: readonly ReplicaEntry[]): string | undefined {

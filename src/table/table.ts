@@ -11,9 +11,12 @@ export interface RoutingTable {
   readonly slotCount: number
   /** Ascending, gap-free, covering 0 … slotCount − 1. */
   readonly runs: readonly SlotRun[]
+  /** Sorted by match and value. */
   readonly pins: readonly Pin[]
   /** Slots on their way to another set, ascending. Their owner is still the one that `runs` name. */
   readonly moves: readonly SlotMove[]
+  /** Whose requests go to logics of which version; sorted by version, which is unique. */
+  readonly grey: readonly GreyRule[]
   /** Sorted by id. */
   readonly sets: readonly SetEntry[]
   readonly arbiters: readonly ReplicaEntry[]
@@ -37,11 +40,26 @@ export interface SlotMove {
   readonly epoch: number
 }
 
-/** Overrides the ring for a uid, a uid prefix or a tenant. */
+/**
+ * Holds the slot of a uid in a set, whatever the ring says. The other two matches are of the format only: slots are made by a hash, so
+ * that no slot is that of a prefix or of a tenant.
+ */
 export interface Pin {
   readonly match: 'uid' | 'prefix' | 'tenant'
   readonly value: string
   readonly setId: string
+}
+
+/** Requests of some users go to logics of one version, those of all others do not. */
+export interface GreyRule {
+  /** As logics announce it, compared letter by letter. */
+  readonly version: string
+  /** 0 to 100 in whole hundredths: the share of all users, chosen by a hash of the uid that is not that of the slots. */
+  readonly percent: number
+  /** Users by name, ascending. */
+  readonly uids: readonly string[]
+  /** Users by the beginning of their name, ascending. */
+  readonly prefixes: readonly string[]
 }
 
 export interface SetEntry {

@@ -171,7 +171,8 @@ export class LogicCaller {
       this.#finish(call, new RingsetError(call.maybeDone ? 'TIMEOUT' : call.code))
       return
     }
-    const to = this.#picker.pick(call.avoid)
+    const { uid } = call.payload as PayloadOf<LogicRequest>
+    const to = this.#picker.pick(uid, call.avoid)
     const { attemptMs } = this.#options
     const patienceMs = Math.min(
       attemptMs * 2 ** Math.min(call.failures, 2),
@@ -185,11 +186,13 @@ export class LogicCaller {
       deadlineMs: Math.max(Math.floor(patienceMs), 1)
     })
     if (to === undefined || !this.#env.send(to, sent)) {
+      if (to !== undefined) this.#picker.failed(to)
       call.avoid = to ?? ''
       this.#backOff(call, 0)
       return
     }
     if (call.failures > 0) this.#env.metrics.count('transfer_logic_retries_total')
+    if (this.#picker.isStandIn(uid, to)) this.#env.metrics.count('transfer_grey_stand_ins_total')
     call.sentTo = to
     if (patienceMs === attemptMs) this.#calls.wakeFirst(call, now)
     else this.#wake(call, now + patienceMs)

@@ -1,27 +1,43 @@
 import type { Clock } from '../base/ports.ts'
 import { type EndpointId, logicEndpoint } from '../protocol/endpoint.ts'
+import { GreyRules } from '../table/grey-rules.ts'
+import type { GreyRule } from '../table/table.ts'
 import type { TableView } from '../table/table-view.ts'
 
-/** After an attempt without an answer a logic is passed over for this long. */
+/** After an attempt without an answer, or one that could not be sent, a logic is passed over for this long. */
 const suspectMs = 2_000
 
 interface Candidate {
   readonly endpoint: EndpointId
   readonly local: boolean
+  readonly version: string
   down: boolean
   suspectUntilMs: number
+  /** Number of the last pick of it: of those that are alike the one goes first that was picked longest ago. */
+  picked: number
 }
 
+const unknownBefore = { down: false, suspectUntilMs: 0, picked: 0 }
+const noRules: readonly GreyRule[] = []
+
 /**
- * Chooses a logic of the transfer's set: one in the same process first, then the others in turn;
- * suspects last.
+ * What speaks against a logic. The version that a rule wants weighs more than to go elsewhere after a refusal, and less than a sign that
+ * the logic is not there: a rule must never keep a user from being served.
+ */
+const penalties = { remote: 1, avoid: 2, version: 4, suspect: 8, down: 16 } as const
+
+/**
+ * Chooses a logic of the transfer's set: of the version that the table's rules want for the user; one in the same process first, then
+ * the others in turn; suspects last.
  */
 export class LogicPicker {
   readonly #env: Clock & { table(): TableView }
   readonly #setId: string
   readonly #nodeId: string
   #candidates: Candidate[] = []
-  #next = 0
+  #picks = 0
+  #ruled = noRules
+  #rules = new GreyRules(noRules)
 
   constructor(env: Clock & { table(): TableView }, setId: string, nodeId: string) {
     this.#env = env
@@ -31,21 +47,29 @@ export class LogicPicker {
   }
 
   onTable(): void {
+    const view = this.#env.table()
+    const { grey = noRules } = view.table ?? {}
+    if (grey !== this.#ruled) {
+      this.#ruled = grey
+      this.#rules = new GreyRules(grey)
+    }
     const known = new Map(this.#candidates.map(candidate => [candidate.endpoint, candidate]))
     this.#candidates = []
-    for (const { id, nodeId, state } of this.#env.table().set(this.#setId)?.logics ?? []) {
+    for (const { id, nodeId, state, version } of view.set(this.#setId)?.logics ?? []) {
       const local = nodeId === this.#nodeId
       // One in this process is there whatever the arbiter has heard of it so far.
       if (state !== 'up' && !(local && state === 'down')) continue
       const endpoint = logicEndpoint(id)
-      const { down, suspectUntilMs } = known.get(endpoint) ?? { down: false, suspectUntilMs: 0 }
-      this.#candidates.push({ endpoint, local, down, suspectUntilMs })
+      const { down, suspectUntilMs, picked } = known.get(endpoint) ?? unknownBefore
+      this.#candidates.push({ endpoint, local, version, down, suspectUntilMs, picked })
     }
   }
 
   onPeer(peer: EndpointId, up: boolean): void {
     for (const candidate of this.#candidates) {
-      if (candidate.endpoint === peer) candidate.down = !up
+      if (candidate.endpoint !== peer) continue
+      candidate.down = !up
+      if (up) candidate.suspectUntilMs = 0
     }
   }
 
@@ -64,23 +88,31 @@ export class LogicPicker {
   }
 
   /** @param avoid taken only when there is no other. */
-  pick(avoid: EndpointId): EndpointId | undefined {
+  pick(uid: string, avoid: EndpointId): EndpointId | undefined {
     const now = this.#env.nowMs()
-    const count = this.#candidates.length
-    const start = this.#next
+    const rules = this.#rules
+    const match = rules.of(uid)
     let best: Candidate | undefined
     let bestRank = Number.POSITIVE_INFINITY
-    for (let i = 0; i < count; i++) {
-      const candidate = this.#candidates[(start + i) % count]!
-      let rank = candidate.local ? 0 : 1
-      if (candidate.suspectUntilMs > now) rank += 2
-      if (candidate.endpoint === avoid) rank += 4
-      if (candidate.down) rank += 8
-      if (rank >= bestRank) continue
+    for (const candidate of this.#candidates) {
+      let rank = candidate.local ? 0 : penalties.remote
+      if (candidate.endpoint === avoid) rank += penalties.avoid
+      if (!rules.none && !rules.fits(candidate.version, match)) rank += penalties.version
+      if (candidate.suspectUntilMs > now) rank += penalties.suspect
+      if (candidate.down) rank += penalties.down
+      if (rank > bestRank || (rank === bestRank && candidate.picked >= best!.picked)) continue
       best = candidate
       bestRank = rank
     }
-    if (bestRank !== 0) this.#next = count === 0 ? 0 : (start + 1) % count
+    if (best !== undefined) best.picked = ++this.#picks
     return best?.endpoint
+  }
+
+  /** Whether that logic is of another version than the rules want for the user. */
+  isStandIn(uid: string, endpoint: EndpointId): boolean {
+    const rules = this.#rules
+    if (rules.none) return false
+    const logic = this.#candidates.find(candidate => candidate.endpoint === endpoint)
+    return logic !== undefined && !rules.fits(logic.version, rules.of(uid))
   }
 }

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { judge } from '../../src/check/check.ts'
 import { parseHistory } from '../../src/check/history.ts'
 import { builtProgram } from '../support/test-cluster.ts'
@@ -13,7 +14,19 @@ seconds: 6
 workload: { users: 12, messagesPerSecond: 40, backends: 1 }
 faults:
   - { do: kill, target: leader of s1, at: 1, seconds: 0.5 }
-  - { do: pause, target: follower of s2, at: 3, seconds: 1 }
+  - { do: cut, target: minority of s2, at: 1, seconds: 2 }
+  - { do: pause, target: follower of s1, at: 3, seconds: 1 }
+  - { do: delay, target: node a1, at: 3, seconds: 1 }
+  - { do: moveSlots, slots: 2, at: 4 }
+`
+/** Short, and something is broken until it is mended at the end. */
+const brief = `name: brief
+proves: A drill can be stopped at any moment.
+seconds: 1
+workload: { users: 4, messagesPerSecond: 20, backends: 1 }
+faults:
+  - { do: kill, target: follower of s1, at: 0.1, seconds: 9 }
+  - { do: cut, target: leader of s2, at: 0.1, seconds: 9 }
 `
 
 /** A drill whose temporary files are where the test can see them. */
@@ -27,9 +40,9 @@ class Drill {
   progress = ''
   #onProgress: () => void = () => {}
 
-  constructor() {
+  constructor(scenario: string) {
     mkdirSync(this.temporary)
-    const file = join(this.folder, 'short.yaml')
+    const file = join(this.folder, 'scenario.yaml')
     writeFileSync(file, scenario)
     const words = ['chaos', 'run', file, '--seed', '5', '--report', this.report, '--json']
     this.#child = spawn(process.execPath, [builtProgram, ...words], {
@@ -60,6 +73,14 @@ class Drill {
     this.#child.kill('SIGINT')
   }
 
+  /** Every port of the cluster, while its configuration is there. */
+  ports(): number[] {
+    const [cluster] = readdirSync(this.temporary)
+    if (cluster === undefined) return []
+    const text = readFileSync(join(this.temporary, cluster, 'config.yaml'), 'utf8')
+    return [...text.matchAll(/Port": (\d+)/g)].map(([, port]) => Number(port))
+  }
+
   /** Command lines of processes that work in the drill's folder. */
   processes(): string[] {
     return readdirSync('/proc')
@@ -75,14 +96,25 @@ class Drill {
   }
 }
 
+/** Those of the ports that somebody listens on. */
+async function taken(ports: readonly number[]): Promise<number[]> {
+  const tries = ports.map(
+    port =>
+      new Promise<number[]>(resolve => {
+        const server = createServer()
+        server.once('error', () => resolve([port]))
+        server.listen(port, '127.0.0.1', () => server.close(() => resolve([])))
+      })
+  )
+  return (await Promise.all(tries)).flat()
+}
+
 describe.skipIf(process.platform !== 'linux')('a chaos drill', () => {
   let drill: Drill
-  beforeEach(() => {
-    drill = new Drill()
-  })
   afterEach(() => rmSync(drill.folder, { recursive: true, force: true }))
 
   it('loads a cluster, hurts it, judges it, and leaves nothing but its report', async () => {
+    drill = new Drill(scenario)
     const exit = await drill.ended
     const verdict = JSON.parse(drill.output)
     expect(exit, drill.output + drill.progress).toBe(0)
@@ -92,10 +124,12 @@ describe.skipIf(process.platform !== 'linux')('a chaos drill', () => {
       verdict: 'pass',
       lost: 0,
       duplicated: 0,
-      faults: 2
+      faults: 5
     })
     expect(verdict.acked).toBeGreaterThan(200)
     expect(verdict.recoveryMs.kill.firstAck.count).toBeGreaterThan(0)
+    expect(verdict.recoveryMs.cut.elected.count).toBe(1)
+    expect(verdict.operations).toMatchObject([{ action: 'moveSlots', ok: true }])
     expect(readdirSync(drill.report).sort()).toEqual([
       'history.jsonl',
       'logs',
@@ -111,14 +145,25 @@ describe.skipIf(process.platform !== 'linux')('a chaos drill', () => {
   })
 
   it.each([
-    ['while the cluster starts', 'short, seed 5'],
-    ['while a leader is dead', 'kill ']
+    ['while the cluster starts', '  starting\n'],
+    ['in the quiet before the faults', '  load\n'],
+    ['while a node is dead and another cut off', 'cut '],
+    ['while everything is mended', '  healing\n'],
+    ['at the judgement', '  judging\n']
   ])('leaves nothing behind when it is interrupted %s', async (_when, text) => {
+    drill = new Drill(brief)
     await drill.said(text)
+    const ports = text.includes('starting') ? [] : drill.ports()
     drill.interrupt()
-    expect(await drill.ended).not.toBe(0)
-    expect(drill.progress).toContain('CANCELLED')
+    const exit = await drill.ended
+    // Once it judges, it may be through before it hears of the interruption.
+    if (!text.includes('judging')) {
+      expect(exit).not.toBe(0)
+      expect(drill.progress).toContain('CANCELLED')
+      expect(ports.length).toBe(text.includes('starting') ? 0 : 22)
+    }
     expect(readdirSync(drill.temporary)).toEqual([])
     expect(drill.processes()).toEqual([])
+    expect(await taken(ports)).toEqual([])
   })
 })

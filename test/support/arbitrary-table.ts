@@ -78,8 +78,23 @@ function pinsOf(setIds: readonly string[]): fc.Arbitrary<Pin[]> {
   return fc.uniqueArray(pin, { maxLength: 5, selector: key }).map(entries => sortedBy(entries, key))
 }
 
+const names = fc.subarray(['alice', 'b'.repeat(128), 'vip-', '用户'])
+
+const rulesOfGrey = fc.subarray(['0.1.0', '0.2.0', '1.0.0-rc.1', 'v'.repeat(32)]).chain(versions =>
+  fc.tuple(
+    ...versions.map(version =>
+      fc.record({
+        version: fc.constant(version),
+        percent: fc.constantFrom(0, 0.01, 5, 33.33, 100),
+        uids: names,
+        prefixes: names
+      })
+    )
+  )
+)
+
 /**
- * Sound tables of every shape: few and many sets, calm and scattered slots, with and without pins.
+ * Sound tables of every shape: few and many sets, calm and scattered slots, with and without pins, moves and rules.
  */
 export const arbitraryTable: fc.Arbitrary<RoutingTable> = fc
   .tuple(
@@ -117,6 +132,7 @@ export const arbitraryTable: fc.Arbitrary<RoutingTable> = fc
           )
         ),
       pins: pinsOf(setIds),
+      grey: fc.oneof(fc.constant([]), rulesOfGrey),
       sets: fc.tuple(...setIds.map(setAt)),
       arbiters: fc.constantFrom(
         [],

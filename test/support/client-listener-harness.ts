@@ -1,6 +1,7 @@
 import { noMetrics, silentLog } from '../../src/base/ports.ts'
 import type { ClientLimits } from '../../src/net/client-limits.ts'
 import { ClientListener } from '../../src/net/client-listener.ts'
+import type { LinkFaults } from '../../src/net/link-faults.ts'
 import type { CarryMode } from '../../src/protocol/carrier.ts'
 import type { Packet } from '../../src/protocol/packet.ts'
 import { FakeTableKeeper } from './fake-table-keeper.ts'
@@ -22,6 +23,7 @@ export interface ListenerTestOptions {
   readonly limits?: Partial<ClientLimits>
   readonly table?: Buffer
   readonly carry?: CarryMode
+  readonly faults?: LinkFaults
   /** False: `received` stays empty. */
   readonly records?: boolean
   /** Comes after `authenticated`, which every CONNECT leads to. */
@@ -37,6 +39,7 @@ export async function startListener(options: ListenerTestOptions = {}): Promise<
   const listener = new ClientListener({
     carry: options.carry ?? 'stamp',
     limits: options.limits,
+    faults: options.faults,
     keeper,
     log: silentLog,
     metrics: {

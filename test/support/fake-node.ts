@@ -43,7 +43,13 @@ const server = await startControlServer({
     drainTransfer: unsupported,
     undrainTransfer: unsupported,
     moveSlots: unsupported,
-    abortMoves: unsupported
+    abortMoves: unsupported,
+    changeSet: unsupported,
+    addPin: unsupported,
+    removePin: unsupported,
+    setGrey: unsupported,
+    undoGrey: unsupported,
+    setLinkFaults: unsupported
   }
 })
 process.on('SIGTERM', () => {
@@ -104,6 +110,7 @@ function table({ sets, nodes }: ClusterConfig) {
     epoch: epoch(),
     runs: [],
     moves: [],
+    grey: [],
     arbiters: [],
     sets: sets.map(({ id: set }) => ({
       id: set,

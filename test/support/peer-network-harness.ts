@@ -1,6 +1,7 @@
 import type { Clock } from '../../src/base/ports.ts'
 import { noMetrics, silentLog } from '../../src/base/ports.ts'
 import { Prng } from '../../src/base/prng.ts'
+import type { LinkFaults } from '../../src/net/link-faults.ts'
 import type { PeerLimits } from '../../src/net/peer-limits.ts'
 import type { LinkPurpose } from '../../src/net/peer-link.ts'
 import { PeerNetwork } from '../../src/net/peer-network.ts'
@@ -46,6 +47,7 @@ export interface NetworkTestOptions {
   readonly table?: Buffer
   readonly greetWith?: readonly LeaderHint[]
   readonly endpoints?: readonly string[]
+  readonly faults?: LinkFaults
   /** False: `received` stays empty. */
   readonly records?: boolean
   onPacket?(to: string, from: string, packet: Packet): void
@@ -73,6 +75,7 @@ export async function startNetwork(options: NetworkTestOptions): Promise<Network
     listen: options.listens === false ? undefined : { host: '127.0.0.1', port: options.port ?? 0 },
     carry: options.carry ?? 'stamp',
     limits: options.limits,
+    faults: options.faults,
     keeper,
     log: {
       ...silentLog,

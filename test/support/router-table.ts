@@ -16,6 +16,7 @@ export function routerTable(
     slotCount,
     runs,
     moves: [],
+    grey: [],
     pins: [],
     sets: setIds.map(id => ({
       id,

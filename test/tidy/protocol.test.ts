@@ -68,6 +68,7 @@ const table: RoutingTable = {
   slotCount: 16,
   runs: [{ first: 0, count: 16, setId: 's1', slotEpoch: 1 }],
   moves: [],
+  grey: [],
   pins: [],
   sets: [
     {

@@ -54,6 +54,8 @@ export class SlotArrival {
   #asked: Asked | undefined
   #proposing = false
   #restUntilMs = 0
+  /** When the old set was heard to have sealed the slot; undefined before. */
+  sealedAtMs: number | undefined
   #sealed = false
   #passes = 0
   #copied = 0
@@ -162,6 +164,7 @@ export class SlotArrival {
   #seal(): void {
     this.#ask('seal', '', [], ({ sealed }) => {
       this.#sealed = sealed
+      if (sealed) this.sealedAtMs = this.#ports.parts.env.nowMs()
       this.#then(() => (sealed ? this.#sessions('') : this.#seal()))
     })
   }

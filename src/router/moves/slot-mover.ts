@@ -5,6 +5,7 @@ import type { TableView } from '../../table/table-view.ts'
 import type { HolePuller } from '../hole-puller.ts'
 import { writeSlotStep } from '../move-commands.ts'
 import type { SlotStep } from '../ownership.ts'
+import { SetFarewell } from './set-farewell.ts'
 import { type ArrivalPorts, SlotArrival } from './slot-arrival.ts'
 import { SlotCleaner } from './slot-cleaner.ts'
 import { SlotSettler } from './slot-settler.ts'
@@ -32,10 +33,13 @@ export class SlotMover {
   readonly #arrivals = new Map<number, SlotArrival>()
   readonly #settlers = new Map<number, SlotSettler>()
   readonly #cleaners = new Map<number, SlotCleaner>()
+  #farewell: SetFarewell
   readonly #stepping = new Set<number>()
   readonly #reportedMs = new Map<number, number>()
   readonly #sealedMs = new Map<number, number>()
   readonly #reports = new Map<number, number>()
+  /** Slots that have all that there is, by when their old set was heard to have sealed them. */
+  readonly #waitingSinceMs = new Map<number, number>()
   #arbiter = 0
   #pulledMs = Number.NEGATIVE_INFINITY
 
@@ -44,9 +48,11 @@ export class SlotMover {
     this.source = new SlotSource(ports)
     this.#puller = puller
     this.#arbiters = arbiters
+    this.#farewell = this.#newFarewell()
   }
 
   onLeadership(): void {
+    this.#farewell = this.#newFarewell()
     this.#arrivals.clear()
     this.#settlers.clear()
     this.#cleaners.clear()
@@ -54,6 +60,7 @@ export class SlotMover {
     this.#reportedMs.clear()
     this.#sealedMs.clear()
     this.#reports.clear()
+    this.#waitingSinceMs.clear()
   }
 
   tick(): void {
@@ -71,6 +78,7 @@ export class SlotMover {
     for (const arrival of this.#arrivals.values()) arrival.tick()
     for (const settler of this.#settlers.values()) settler.tick()
     for (const cleaner of this.#cleaners.values()) cleaner.tick()
+    this.#farewell.tick(view)
   }
 
   /** True when the packet answers something that was asked here. */
@@ -89,6 +97,10 @@ export class SlotMover {
       if (arrival.onAnswer(from, answer)) return true
     }
     return false
+  }
+
+  #newFarewell(): SetFarewell {
+    return new SetFarewell(this.#ports.parts, epoch => this.#report(0, epoch, 'clean'))
   }
 
   #work(view: TableView, slot: number): void {
@@ -153,8 +165,15 @@ export class SlotMover {
     const { machine, rows } = this.#ports.parts
     const state = (slot: number): string =>
       unsettled.has(slot) ? machine.ownership.state(rows, slot) : ''
-    for (const slot of this.#arrivals.keys()) {
-      if (state(slot) !== 'importing') this.#arrivals.delete(slot)
+    for (const [slot, { sealedAtMs }] of this.#arrivals) {
+      if (state(slot) === 'importing') continue
+      this.#arrivals.delete(slot)
+      if (sealedAtMs !== undefined) this.#waitingSinceMs.set(slot, sealedAtMs)
+    }
+    for (const [slot, sinceMs] of this.#waitingSinceMs) {
+      if (state(slot) === 'imported') continue
+      this.#waitingSinceMs.delete(slot)
+      if (state(slot) === 'owned') this.#logTaken(slot, sinceMs)
     }
     for (const slot of this.#settlers.keys()) {
       if (state(slot) !== 'owned') this.#settlers.delete(slot)
@@ -168,6 +187,14 @@ export class SlotMover {
     for (const slot of this.#reportedMs.keys()) {
       if (!unsettled.has(slot)) this.#reportedMs.delete(slot)
     }
+  }
+
+  /** How long the slot's users had to wait, but for the way of one packet. */
+  #logTaken(slot: number, sinceMs: number): void {
+    const { env } = this.#ports.parts
+    const sealedMs = Math.round((env.nowMs() - sinceMs) * 10) / 10
+    env.log.info('slot_taken', { slot, sealedMs })
+    env.metrics.observe('router_slot_sealed_ms', sealedMs)
   }
 
   #watch(slot: number, move: number): void {
@@ -189,7 +216,7 @@ export class SlotMover {
 
   // What the arbiters are told
 
-  #report(slot: number, move: number, outcome: 'imported' | 'stuck'): void {
+  #report(slot: number, move: number, outcome: 'imported' | 'stuck' | 'clean'): void {
     const { env } = this.#ports.parts
     const nowMs = env.nowMs()
     if (nowMs - (this.#reportedMs.get(slot) ?? Number.NEGATIVE_INFINITY) < reportMs) return

@@ -144,6 +144,8 @@ export interface RouterStatus {
   reads: number;
   /** Cross-set channels that go out from this group. */
   channels: ChannelStatus[];
+  /** Slots that have left the group, and what they left behind is not deleted yet. */
+  leaving: number;
 }
 
 /** One cross-set channel. */
@@ -280,6 +282,32 @@ export interface RouteResponse {
   online: OnlineDevice[];
   /** Epoch of the table the answer was read from. */
   epoch: number;
+  /** How many slots there are. */
+  slotCount: number;
+  /** Set that the slot is pinned to; empty when it is not pinned. */
+  pinnedTo: string;
+  /** Users whose pins hold the slot. */
+  pinnedBy: string[];
+  /** Set that the slot is on its way to; empty while it stays. */
+  movingTo: string;
+  /** Version of the logics that a grey release sends the user to; empty when no rule names the user. */
+  version: string;
+  /** Which part of the rule names the user, for people; empty when none does. */
+  rule: string;
+  /** Logics that serve the user: those that are up and that the rules allow. */
+  logics: ServingLogic[];
+  /** False when none that the rules allow is up, and others serve in their place. */
+  asRuled: boolean;
+}
+
+/** A logic that serves a user. */
+export interface ServingLogic {
+  /** Id of the service. */
+  id: string;
+  /** Its node. */
+  node: string;
+  /** The version it has announced. */
+  version: string;
 }
 
 /** A device that is online. */
@@ -434,10 +462,138 @@ export interface AbortMovesRequest {
   slots: number[];
 }
 
+/** Asks for a change of the sets. A repeated request changes nothing. */
+export interface ChangeSetRequest {
+  /** Id of the set. */
+  set: string;
+  /** `add` (without any slot; a set that drains stays after all), `drain` (no more slots come in) or `remove` (one that drains and is empty). */
+  change: string;
+  /** Its failure domain; only for a new set. */
+  zone: string;
+  /** Its share of the slots in hundredths, 100 is an ordinary set; only for a new set. */
+  weightHundredths: number;
+  /** The voters that found its router group; only for a new set. */
+  routers: SetRouter[];
+}
+
+/** A replica that founds the router group of a set. */
+export interface SetRouter {
+  /** Number of the replica. */
+  replica: number;
+  /** Node that it runs on. */
+  node: string;
+  /** `host:port` of that node's peer listener. */
+  address: string;
+}
+
+/** The table is as asked for. */
+export interface ChangeSetResponse {
+  /** Epoch of a table that is so. */
+  epoch: number;
+}
+
 /** None of the slots is on its way. */
 export interface AbortMovesResponse {
   /** Epoch of a table that knows how all of them ended. */
   epoch: number;
+}
+
+/** Asks for a pin. A repeated request changes nothing, unless the slot has stayed elsewhere: then it is sent on its way again. */
+export interface AddPinRequest {
+  /** The user whose slot is held. */
+  uid: string;
+  /** The set that holds it. */
+  set: string;
+}
+
+/** The slot is pinned. */
+export interface AddPinResponse {
+  /** Epoch of a table that has the pin. */
+  epoch: number;
+  /** False when it was so before. */
+  changed: boolean;
+}
+
+/** Asks for the end of a pin. A repeated request changes nothing. */
+export interface RemovePinRequest {
+  /** The user whose pin it is. */
+  uid: string;
+}
+
+/** The user has no pin. */
+export interface RemovePinResponse {
+  /** Epoch of a table without it. */
+  epoch: number;
+  /** False when there was none. */
+  changed: boolean;
+}
+
+/** Asks for a rule of a grey release. A repeated request changes nothing. */
+export interface SetGreyRequest {
+  /** The version, as logics announce it. */
+  version: string;
+  /** Share of all users in hundredths of a percent, 10,000 at the most. */
+  hundredths: number;
+  /** Users by name. */
+  uids: string[];
+  /** Users by the beginning of their name. */
+  prefixes: string[];
+}
+
+/** The rule is in force. */
+export interface SetGreyResponse {
+  /** Epoch of a table that has it. */
+  epoch: number;
+  /** False when it was so before. */
+  changed: boolean;
+}
+
+/** Asks for the end of a rule, or of all. A repeated request changes nothing. */
+export interface UndoGreyRequest {
+  /** The version; empty for every rule. */
+  version: string;
+}
+
+/** There is no such rule. */
+export interface UndoGreyResponse {
+  /** Epoch of a table without it. */
+  epoch: number;
+  /** False when there was none. */
+  changed: boolean;
+}
+
+/** All disturbances of the links of a node. */
+export interface SetLinkFaultsRequest {
+  /** None heals everything. */
+  faults: LinkFault[];
+  /** When they end by themselves unless they are set again, in milliseconds; at most 60,000. */
+  leaseMs: number;
+}
+
+/** One disturbance of all links to one peer. */
+export interface LinkFault {
+  /** Id of the other node; `clients` for everybody who is no node. */
+  peer: string;
+  /** `host:port` of its listener for other nodes; empty for `clients`. */
+  address: string;
+  /** What is disturbed, as this node sees it: `out`, `in` or `both`. */
+  direction: string;
+  /** Nothing passes, and nothing is told. */
+  cut: boolean;
+  /** With `cut`: so many milliseconds cut, so many healed, over and over; 0 means throughout. */
+  flapMs: number;
+  /** Everything arrives so much later, in milliseconds. */
+  delayMs: number;
+  /** And up to so much later still. */
+  jitterMs: number;
+  /** Share of the segments that have to be sent again, 0 to 1. */
+  lossShare: number;
+  /** Bytes a second at most; 0 means as fast as it goes. */
+  bytesPerSecond: number;
+}
+
+/** The links are as asked for. */
+export interface SetLinkFaultsResponse {
 }
 
 function createBaseStatusRequest(): StatusRequest {
@@ -1254,7 +1410,7 @@ export const PeerProgress: MessageFns<PeerProgress> = {
 };
 
 function createBaseRouterStatus(): RouterStatus {
-  return { set: "", raft: undefined, slots: 0, users: 0, sessions: 0, appends: 0, reads: 0, channels: [] };
+  return { set: "", raft: undefined, slots: 0, users: 0, sessions: 0, appends: 0, reads: 0, channels: [], leaving: 0 };
 }
 
 export const RouterStatus: MessageFns<RouterStatus> = {
@@ -1282,6 +1438,9 @@ export const RouterStatus: MessageFns<RouterStatus> = {
     }
     for (const v of message.channels) {
       ChannelStatus.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.leaving !== 0) {
+      writer.uint32(72).uint32(message.leaving);
     }
     return writer;
   },
@@ -1363,6 +1522,14 @@ export const RouterStatus: MessageFns<RouterStatus> = {
             message.channels.push(ChannelStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.leaving = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1390,6 +1557,7 @@ export const RouterStatus: MessageFns<RouterStatus> = {
     message.appends = object.appends ?? 0;
     message.reads = object.reads ?? 0;
     message.channels = object.channels?.map((e) => ChannelStatus.fromPartial(e)) || [];
+    message.leaving = object.leaving ?? 0;
     return message;
   },
 };
@@ -2255,7 +2423,24 @@ export const RouteRequest: MessageFns<RouteRequest> = {
 };
 
 function createBaseRouteResponse(): RouteResponse {
-  return { uid: "", slot: 0, slotEpoch: 0, set: "", why: "", leader: "", online: [], epoch: 0 };
+  return {
+    uid: "",
+    slot: 0,
+    slotEpoch: 0,
+    set: "",
+    why: "",
+    leader: "",
+    online: [],
+    epoch: 0,
+    slotCount: 0,
+    pinnedTo: "",
+    pinnedBy: [],
+    movingTo: "",
+    version: "",
+    rule: "",
+    logics: [],
+    asRuled: false,
+  };
 }
 
 export const RouteResponse: MessageFns<RouteResponse> = {
@@ -2283,6 +2468,30 @@ export const RouteResponse: MessageFns<RouteResponse> = {
     }
     if (message.epoch !== 0) {
       writer.uint32(64).uint64(message.epoch);
+    }
+    if (message.slotCount !== 0) {
+      writer.uint32(72).uint32(message.slotCount);
+    }
+    if (message.pinnedTo !== "") {
+      writer.uint32(82).string(message.pinnedTo);
+    }
+    for (const v of message.pinnedBy) {
+      writer.uint32(90).string(v!);
+    }
+    if (message.movingTo !== "") {
+      writer.uint32(98).string(message.movingTo);
+    }
+    if (message.version !== "") {
+      writer.uint32(106).string(message.version);
+    }
+    if (message.rule !== "") {
+      writer.uint32(114).string(message.rule);
+    }
+    for (const v of message.logics) {
+      ServingLogic.encode(v!, writer.uint32(122).fork()).join();
+    }
+    if (message.asRuled !== false) {
+      writer.uint32(128).bool(message.asRuled);
     }
     return writer;
   },
@@ -2364,6 +2573,70 @@ export const RouteResponse: MessageFns<RouteResponse> = {
             message.epoch = longToNumber(reader.uint64());
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.slotCount = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.pinnedTo = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.pinnedBy.push(reader.string());
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.movingTo = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.rule = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.logics.push(ServingLogic.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.asRuled = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2389,6 +2662,93 @@ export const RouteResponse: MessageFns<RouteResponse> = {
     message.leader = object.leader ?? "";
     message.online = object.online?.map((e) => OnlineDevice.fromPartial(e)) || [];
     message.epoch = object.epoch ?? 0;
+    message.slotCount = object.slotCount ?? 0;
+    message.pinnedTo = object.pinnedTo ?? "";
+    message.pinnedBy = object.pinnedBy?.map((e) => e) || [];
+    message.movingTo = object.movingTo ?? "";
+    message.version = object.version ?? "";
+    message.rule = object.rule ?? "";
+    message.logics = object.logics?.map((e) => ServingLogic.fromPartial(e)) || [];
+    message.asRuled = object.asRuled ?? false;
+    return message;
+  },
+};
+
+function createBaseServingLogic(): ServingLogic {
+  return { id: "", node: "", version: "" };
+}
+
+export const ServingLogic: MessageFns<ServingLogic> = {
+  encode(message: ServingLogic, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.node !== "") {
+      writer.uint32(18).string(message.node);
+    }
+    if (message.version !== "") {
+      writer.uint32(26).string(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ServingLogic {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseServingLogic();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ServingLogic>): ServingLogic {
+    return ServingLogic.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ServingLogic>): ServingLogic {
+    const message = createBaseServingLogic();
+    message.id = object.id ?? "";
+    message.node = object.node ?? "";
+    message.version = object.version ?? "";
     return message;
   },
 };
@@ -3691,6 +4051,243 @@ export const AbortMovesRequest: MessageFns<AbortMovesRequest> = {
   },
 };
 
+function createBaseChangeSetRequest(): ChangeSetRequest {
+  return { set: "", change: "", zone: "", weightHundredths: 0, routers: [] };
+}
+
+export const ChangeSetRequest: MessageFns<ChangeSetRequest> = {
+  encode(message: ChangeSetRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.set !== "") {
+      writer.uint32(10).string(message.set);
+    }
+    if (message.change !== "") {
+      writer.uint32(18).string(message.change);
+    }
+    if (message.zone !== "") {
+      writer.uint32(26).string(message.zone);
+    }
+    if (message.weightHundredths !== 0) {
+      writer.uint32(32).uint32(message.weightHundredths);
+    }
+    for (const v of message.routers) {
+      SetRouter.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeSetRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeSetRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.set = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.change = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.zone = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.weightHundredths = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.routers.push(SetRouter.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ChangeSetRequest>): ChangeSetRequest {
+    return ChangeSetRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ChangeSetRequest>): ChangeSetRequest {
+    const message = createBaseChangeSetRequest();
+    message.set = object.set ?? "";
+    message.change = object.change ?? "";
+    message.zone = object.zone ?? "";
+    message.weightHundredths = object.weightHundredths ?? 0;
+    message.routers = object.routers?.map((e) => SetRouter.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSetRouter(): SetRouter {
+  return { replica: 0, node: "", address: "" };
+}
+
+export const SetRouter: MessageFns<SetRouter> = {
+  encode(message: SetRouter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.replica !== 0) {
+      writer.uint32(8).uint32(message.replica);
+    }
+    if (message.node !== "") {
+      writer.uint32(18).string(message.node);
+    }
+    if (message.address !== "") {
+      writer.uint32(26).string(message.address);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetRouter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetRouter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.replica = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SetRouter>): SetRouter {
+    return SetRouter.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetRouter>): SetRouter {
+    const message = createBaseSetRouter();
+    message.replica = object.replica ?? 0;
+    message.node = object.node ?? "";
+    message.address = object.address ?? "";
+    return message;
+  },
+};
+
+function createBaseChangeSetResponse(): ChangeSetResponse {
+  return { epoch: 0 };
+}
+
+export const ChangeSetResponse: MessageFns<ChangeSetResponse> = {
+  encode(message: ChangeSetResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0) {
+      writer.uint32(8).uint64(message.epoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeSetResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeSetResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ChangeSetResponse>): ChangeSetResponse {
+    return ChangeSetResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ChangeSetResponse>): ChangeSetResponse {
+    const message = createBaseChangeSetResponse();
+    message.epoch = object.epoch ?? 0;
+    return message;
+  },
+};
+
 function createBaseAbortMovesResponse(): AbortMovesResponse {
   return { epoch: 0 };
 }
@@ -3742,6 +4339,813 @@ export const AbortMovesResponse: MessageFns<AbortMovesResponse> = {
   fromPartial(object: DeepPartial<AbortMovesResponse>): AbortMovesResponse {
     const message = createBaseAbortMovesResponse();
     message.epoch = object.epoch ?? 0;
+    return message;
+  },
+};
+
+function createBaseAddPinRequest(): AddPinRequest {
+  return { uid: "", set: "" };
+}
+
+export const AddPinRequest: MessageFns<AddPinRequest> = {
+  encode(message: AddPinRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uid !== "") {
+      writer.uint32(10).string(message.uid);
+    }
+    if (message.set !== "") {
+      writer.uint32(18).string(message.set);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddPinRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddPinRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.uid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.set = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AddPinRequest>): AddPinRequest {
+    return AddPinRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AddPinRequest>): AddPinRequest {
+    const message = createBaseAddPinRequest();
+    message.uid = object.uid ?? "";
+    message.set = object.set ?? "";
+    return message;
+  },
+};
+
+function createBaseAddPinResponse(): AddPinResponse {
+  return { epoch: 0, changed: false };
+}
+
+export const AddPinResponse: MessageFns<AddPinResponse> = {
+  encode(message: AddPinResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0) {
+      writer.uint32(8).uint64(message.epoch);
+    }
+    if (message.changed !== false) {
+      writer.uint32(16).bool(message.changed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddPinResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddPinResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AddPinResponse>): AddPinResponse {
+    return AddPinResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AddPinResponse>): AddPinResponse {
+    const message = createBaseAddPinResponse();
+    message.epoch = object.epoch ?? 0;
+    message.changed = object.changed ?? false;
+    return message;
+  },
+};
+
+function createBaseRemovePinRequest(): RemovePinRequest {
+  return { uid: "" };
+}
+
+export const RemovePinRequest: MessageFns<RemovePinRequest> = {
+  encode(message: RemovePinRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uid !== "") {
+      writer.uint32(10).string(message.uid);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemovePinRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemovePinRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.uid = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RemovePinRequest>): RemovePinRequest {
+    return RemovePinRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RemovePinRequest>): RemovePinRequest {
+    const message = createBaseRemovePinRequest();
+    message.uid = object.uid ?? "";
+    return message;
+  },
+};
+
+function createBaseRemovePinResponse(): RemovePinResponse {
+  return { epoch: 0, changed: false };
+}
+
+export const RemovePinResponse: MessageFns<RemovePinResponse> = {
+  encode(message: RemovePinResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0) {
+      writer.uint32(8).uint64(message.epoch);
+    }
+    if (message.changed !== false) {
+      writer.uint32(16).bool(message.changed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemovePinResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemovePinResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RemovePinResponse>): RemovePinResponse {
+    return RemovePinResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RemovePinResponse>): RemovePinResponse {
+    const message = createBaseRemovePinResponse();
+    message.epoch = object.epoch ?? 0;
+    message.changed = object.changed ?? false;
+    return message;
+  },
+};
+
+function createBaseSetGreyRequest(): SetGreyRequest {
+  return { version: "", hundredths: 0, uids: [], prefixes: [] };
+}
+
+export const SetGreyRequest: MessageFns<SetGreyRequest> = {
+  encode(message: SetGreyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== "") {
+      writer.uint32(10).string(message.version);
+    }
+    if (message.hundredths !== 0) {
+      writer.uint32(16).uint32(message.hundredths);
+    }
+    for (const v of message.uids) {
+      writer.uint32(26).string(v!);
+    }
+    for (const v of message.prefixes) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetGreyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetGreyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.hundredths = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.uids.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.prefixes.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SetGreyRequest>): SetGreyRequest {
+    return SetGreyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetGreyRequest>): SetGreyRequest {
+    const message = createBaseSetGreyRequest();
+    message.version = object.version ?? "";
+    message.hundredths = object.hundredths ?? 0;
+    message.uids = object.uids?.map((e) => e) || [];
+    message.prefixes = object.prefixes?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseSetGreyResponse(): SetGreyResponse {
+  return { epoch: 0, changed: false };
+}
+
+export const SetGreyResponse: MessageFns<SetGreyResponse> = {
+  encode(message: SetGreyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0) {
+      writer.uint32(8).uint64(message.epoch);
+    }
+    if (message.changed !== false) {
+      writer.uint32(16).bool(message.changed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetGreyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetGreyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SetGreyResponse>): SetGreyResponse {
+    return SetGreyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetGreyResponse>): SetGreyResponse {
+    const message = createBaseSetGreyResponse();
+    message.epoch = object.epoch ?? 0;
+    message.changed = object.changed ?? false;
+    return message;
+  },
+};
+
+function createBaseUndoGreyRequest(): UndoGreyRequest {
+  return { version: "" };
+}
+
+export const UndoGreyRequest: MessageFns<UndoGreyRequest> = {
+  encode(message: UndoGreyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== "") {
+      writer.uint32(10).string(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndoGreyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndoGreyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<UndoGreyRequest>): UndoGreyRequest {
+    return UndoGreyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UndoGreyRequest>): UndoGreyRequest {
+    const message = createBaseUndoGreyRequest();
+    message.version = object.version ?? "";
+    return message;
+  },
+};
+
+function createBaseUndoGreyResponse(): UndoGreyResponse {
+  return { epoch: 0, changed: false };
+}
+
+export const UndoGreyResponse: MessageFns<UndoGreyResponse> = {
+  encode(message: UndoGreyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0) {
+      writer.uint32(8).uint64(message.epoch);
+    }
+    if (message.changed !== false) {
+      writer.uint32(16).bool(message.changed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndoGreyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndoGreyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<UndoGreyResponse>): UndoGreyResponse {
+    return UndoGreyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UndoGreyResponse>): UndoGreyResponse {
+    const message = createBaseUndoGreyResponse();
+    message.epoch = object.epoch ?? 0;
+    message.changed = object.changed ?? false;
+    return message;
+  },
+};
+
+function createBaseSetLinkFaultsRequest(): SetLinkFaultsRequest {
+  return { faults: [], leaseMs: 0 };
+}
+
+export const SetLinkFaultsRequest: MessageFns<SetLinkFaultsRequest> = {
+  encode(message: SetLinkFaultsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.faults) {
+      LinkFault.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.leaseMs !== 0) {
+      writer.uint32(16).uint32(message.leaseMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetLinkFaultsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetLinkFaultsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.faults.push(LinkFault.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.leaseMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SetLinkFaultsRequest>): SetLinkFaultsRequest {
+    return SetLinkFaultsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetLinkFaultsRequest>): SetLinkFaultsRequest {
+    const message = createBaseSetLinkFaultsRequest();
+    message.faults = object.faults?.map((e) => LinkFault.fromPartial(e)) || [];
+    message.leaseMs = object.leaseMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseLinkFault(): LinkFault {
+  return {
+    peer: "",
+    address: "",
+    direction: "",
+    cut: false,
+    flapMs: 0,
+    delayMs: 0,
+    jitterMs: 0,
+    lossShare: 0,
+    bytesPerSecond: 0,
+  };
+}
+
+export const LinkFault: MessageFns<LinkFault> = {
+  encode(message: LinkFault, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peer !== "") {
+      writer.uint32(10).string(message.peer);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.direction !== "") {
+      writer.uint32(26).string(message.direction);
+    }
+    if (message.cut !== false) {
+      writer.uint32(32).bool(message.cut);
+    }
+    if (message.flapMs !== 0) {
+      writer.uint32(40).uint32(message.flapMs);
+    }
+    if (message.delayMs !== 0) {
+      writer.uint32(48).uint32(message.delayMs);
+    }
+    if (message.jitterMs !== 0) {
+      writer.uint32(56).uint32(message.jitterMs);
+    }
+    if (message.lossShare !== 0) {
+      writer.uint32(65).double(message.lossShare);
+    }
+    if (message.bytesPerSecond !== 0) {
+      writer.uint32(72).uint32(message.bytesPerSecond);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LinkFault {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLinkFault();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peer = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.direction = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.cut = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.flapMs = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.delayMs = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.jitterMs = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.lossShare = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.bytesPerSecond = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LinkFault>): LinkFault {
+    return LinkFault.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LinkFault>): LinkFault {
+    const message = createBaseLinkFault();
+    message.peer = object.peer ?? "";
+    message.address = object.address ?? "";
+    message.direction = object.direction ?? "";
+    message.cut = object.cut ?? false;
+    message.flapMs = object.flapMs ?? 0;
+    message.delayMs = object.delayMs ?? 0;
+    message.jitterMs = object.jitterMs ?? 0;
+    message.lossShare = object.lossShare ?? 0;
+    message.bytesPerSecond = object.bytesPerSecond ?? 0;
+    return message;
+  },
+};
+
+function createBaseSetLinkFaultsResponse(): SetLinkFaultsResponse {
+  return {};
+}
+
+export const SetLinkFaultsResponse: MessageFns<SetLinkFaultsResponse> = {
+  encode(_: SetLinkFaultsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetLinkFaultsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetLinkFaultsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SetLinkFaultsResponse>): SetLinkFaultsResponse {
+    return SetLinkFaultsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<SetLinkFaultsResponse>): SetLinkFaultsResponse {
+    const message = createBaseSetLinkFaultsResponse();
     return message;
   },
 };
@@ -3888,6 +5292,70 @@ export const NodeControlService = {
     responseSerialize: (value: AbortMovesResponse): Buffer => Buffer.from(AbortMovesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AbortMovesResponse => AbortMovesResponse.decode(value),
   },
+  /** Adds a set to the routing table, has one drain, or takes one out, at the node that leads the arbiter group. Answered when the table is so. */
+  changeSet: {
+    path: "/ringset.control.v1.NodeControl/ChangeSet" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ChangeSetRequest): Buffer => Buffer.from(ChangeSetRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ChangeSetRequest => ChangeSetRequest.decode(value),
+    responseSerialize: (value: ChangeSetResponse): Buffer => Buffer.from(ChangeSetResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ChangeSetResponse => ChangeSetResponse.decode(value),
+  },
+  /** Holds the slot of a user in a set, and sends it there if it is elsewhere, at the node that leads the arbiter group. */
+  addPin: {
+    path: "/ringset.control.v1.NodeControl/AddPin" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AddPinRequest): Buffer => Buffer.from(AddPinRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AddPinRequest => AddPinRequest.decode(value),
+    responseSerialize: (value: AddPinResponse): Buffer => Buffer.from(AddPinResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AddPinResponse => AddPinResponse.decode(value),
+  },
+  /** Lets the slot of a user go; it stays where it is. At the node that leads the arbiter group. */
+  removePin: {
+    path: "/ringset.control.v1.NodeControl/RemovePin" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RemovePinRequest): Buffer => Buffer.from(RemovePinRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RemovePinRequest => RemovePinRequest.decode(value),
+    responseSerialize: (value: RemovePinResponse): Buffer => Buffer.from(RemovePinResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RemovePinResponse => RemovePinResponse.decode(value),
+  },
+  /** Says whose requests go to logics of a version, in place of what was said of that version before, at the node that leads the arbiter group. */
+  setGrey: {
+    path: "/ringset.control.v1.NodeControl/SetGrey" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetGreyRequest): Buffer => Buffer.from(SetGreyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetGreyRequest => SetGreyRequest.decode(value),
+    responseSerialize: (value: SetGreyResponse): Buffer => Buffer.from(SetGreyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetGreyResponse => SetGreyResponse.decode(value),
+  },
+  /** Takes that back, at the node that leads the arbiter group. */
+  undoGrey: {
+    path: "/ringset.control.v1.NodeControl/UndoGrey" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UndoGreyRequest): Buffer => Buffer.from(UndoGreyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UndoGreyRequest => UndoGreyRequest.decode(value),
+    responseSerialize: (value: UndoGreyResponse): Buffer => Buffer.from(UndoGreyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UndoGreyResponse => UndoGreyResponse.decode(value),
+  },
+  /**
+   * Disturbs the links of this node on purpose: from now on these ways and no others. UNSUPPORTED unless the configuration allows it
+   * (`cluster.faultControl`).
+   */
+  setLinkFaults: {
+    path: "/ringset.control.v1.NodeControl/SetLinkFaults" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetLinkFaultsRequest): Buffer => Buffer.from(SetLinkFaultsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetLinkFaultsRequest => SetLinkFaultsRequest.decode(value),
+    responseSerialize: (value: SetLinkFaultsResponse): Buffer =>
+      Buffer.from(SetLinkFaultsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetLinkFaultsResponse => SetLinkFaultsResponse.decode(value),
+  },
 } as const;
 
 export interface NodeControlServer extends UntypedServiceImplementation {
@@ -3924,6 +5392,21 @@ export interface NodeControlServer extends UntypedServiceImplementation {
    * routing table no longer lists them; it tells who owns them.
    */
   abortMoves: handleUnaryCall<AbortMovesRequest, AbortMovesResponse>;
+  /** Adds a set to the routing table, has one drain, or takes one out, at the node that leads the arbiter group. Answered when the table is so. */
+  changeSet: handleUnaryCall<ChangeSetRequest, ChangeSetResponse>;
+  /** Holds the slot of a user in a set, and sends it there if it is elsewhere, at the node that leads the arbiter group. */
+  addPin: handleUnaryCall<AddPinRequest, AddPinResponse>;
+  /** Lets the slot of a user go; it stays where it is. At the node that leads the arbiter group. */
+  removePin: handleUnaryCall<RemovePinRequest, RemovePinResponse>;
+  /** Says whose requests go to logics of a version, in place of what was said of that version before, at the node that leads the arbiter group. */
+  setGrey: handleUnaryCall<SetGreyRequest, SetGreyResponse>;
+  /** Takes that back, at the node that leads the arbiter group. */
+  undoGrey: handleUnaryCall<UndoGreyRequest, UndoGreyResponse>;
+  /**
+   * Disturbs the links of this node on purpose: from now on these ways and no others. UNSUPPORTED unless the configuration allows it
+   * (`cluster.faultControl`).
+   */
+  setLinkFaults: handleUnaryCall<SetLinkFaultsRequest, SetLinkFaultsResponse>;
 }
 
 export interface NodeControlClient extends Client {
@@ -4124,6 +5607,105 @@ export interface NodeControlClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AbortMovesResponse) => void,
+  ): ClientUnaryCall;
+  /** Adds a set to the routing table, has one drain, or takes one out, at the node that leads the arbiter group. Answered when the table is so. */
+  changeSet(
+    request: ChangeSetRequest,
+    callback: (error: ServiceError | null, response: ChangeSetResponse) => void,
+  ): ClientUnaryCall;
+  changeSet(
+    request: ChangeSetRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ChangeSetResponse) => void,
+  ): ClientUnaryCall;
+  changeSet(
+    request: ChangeSetRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ChangeSetResponse) => void,
+  ): ClientUnaryCall;
+  /** Holds the slot of a user in a set, and sends it there if it is elsewhere, at the node that leads the arbiter group. */
+  addPin(
+    request: AddPinRequest,
+    callback: (error: ServiceError | null, response: AddPinResponse) => void,
+  ): ClientUnaryCall;
+  addPin(
+    request: AddPinRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AddPinResponse) => void,
+  ): ClientUnaryCall;
+  addPin(
+    request: AddPinRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AddPinResponse) => void,
+  ): ClientUnaryCall;
+  /** Lets the slot of a user go; it stays where it is. At the node that leads the arbiter group. */
+  removePin(
+    request: RemovePinRequest,
+    callback: (error: ServiceError | null, response: RemovePinResponse) => void,
+  ): ClientUnaryCall;
+  removePin(
+    request: RemovePinRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RemovePinResponse) => void,
+  ): ClientUnaryCall;
+  removePin(
+    request: RemovePinRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RemovePinResponse) => void,
+  ): ClientUnaryCall;
+  /** Says whose requests go to logics of a version, in place of what was said of that version before, at the node that leads the arbiter group. */
+  setGrey(
+    request: SetGreyRequest,
+    callback: (error: ServiceError | null, response: SetGreyResponse) => void,
+  ): ClientUnaryCall;
+  setGrey(
+    request: SetGreyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetGreyResponse) => void,
+  ): ClientUnaryCall;
+  setGrey(
+    request: SetGreyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetGreyResponse) => void,
+  ): ClientUnaryCall;
+  /** Takes that back, at the node that leads the arbiter group. */
+  undoGrey(
+    request: UndoGreyRequest,
+    callback: (error: ServiceError | null, response: UndoGreyResponse) => void,
+  ): ClientUnaryCall;
+  undoGrey(
+    request: UndoGreyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UndoGreyResponse) => void,
+  ): ClientUnaryCall;
+  undoGrey(
+    request: UndoGreyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UndoGreyResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Disturbs the links of this node on purpose: from now on these ways and no others. UNSUPPORTED unless the configuration allows it
+   * (`cluster.faultControl`).
+   */
+  setLinkFaults(
+    request: SetLinkFaultsRequest,
+    callback: (error: ServiceError | null, response: SetLinkFaultsResponse) => void,
+  ): ClientUnaryCall;
+  setLinkFaults(
+    request: SetLinkFaultsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetLinkFaultsResponse) => void,
+  ): ClientUnaryCall;
+  setLinkFaults(
+    request: SetLinkFaultsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetLinkFaultsResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -1,0 +1,143 @@
+import type { Comparison } from '../src/chaos/compare.ts'
+import type { Percentiles } from '../src/chaos/recovery.ts'
+import type { ChaosReport } from '../src/chaos/report.ts'
+import type { ChaosProgress } from '../src/chaos/run.ts'
+import type { SuiteReport } from '../src/chaos/suite.ts'
+import { clean, grouped, note, paint, print, tableLines } from './terminal.ts'
+
+/** The fields that the command line promises, and the rest of the report but for its series. */
+export function contractOf(report: ChaosReport): object {
+  const { scenario, seed, verdict, checks, messages, faults, operations } = report
+  const { recoveryMs, wrongOnlineMs, durationSeconds } = report
+  const { acked, lost, duplicated } = messages
+  return {
+    scenario,
+    seed,
+    verdict,
+    checks: checks.map(({ name, ok, detail }) => ({ name, ok, detail })),
+    acked,
+    lost,
+    duplicated,
+    recoveryMs,
+    wrongOnlineMs,
+    operations,
+    faults: faults.length,
+    durationSeconds
+  }
+}
+
+let lastPhase = ''
+
+export function showProgress(progress: ChaosProgress): void {
+  const { phase, secondsLeft, acked, delivered, ackedPerSecond, disturbed, event } = progress
+  if (phase !== lastPhase) {
+    lastPhase = phase
+    eraseLine()
+    note(`  ${phase}`)
+  }
+  if (event !== undefined) {
+    eraseLine()
+    note(`  ${clean(event)}`)
+  }
+  if (!process.stderr.isTTY) return
+  const words = [
+    phase === 'load' ? `${Math.ceil(secondsLeft)} s left` : phase,
+    `${grouped(acked)} acked`,
+    `${grouped(delivered)} delivered`,
+    `${grouped(ackedPerSecond)}/s`,
+    ...(disturbed.length === 0 ? [] : [`hit: ${disturbed.join(', ')}`])
+  ]
+  process.stderr.write(`\r\u001b[K${words.join(' · ')}`)
+}
+
+export function eraseLine(): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
+}
+
+export function printReport(report: ChaosReport): void {
+  const { checks, messages, recoveryMs, verdict, seed, faults } = report
+  const wide = Math.max(...checks.map(({ name }) => name.length))
+  for (const { name, ok, detail, examples } of checks) {
+    const mark =
+      ok === true
+        ? paint('ok     ', 'green')
+        : ok === false
+          ? paint('FAILED ', 'red')
+          : paint('unknown', 'yellow')
+    print(`${mark}  ${name.padEnd(wide)}  ${detail}`)
+    for (const example of examples) print(`         ${paint(clean(example), 'dim')}`)
+  }
+  print()
+  const rows = Object.entries(recoveryMs).map(
+    ([action, { elected, firstAck, firstDelivery, fullRate }]) => {
+      const times = [elected, firstAck, firstDelivery, fullRate]
+      return [action, firstAck.count, ...times.map(halfAndMost)]
+    }
+  )
+  if (rows.length > 0) {
+    print('p50 / p99 from a fault until …')
+    const head = ['after', 'seen', 'another leader', 'first ack', 'first delivery', '95 % rate']
+    for (const line of tableLines(head, rows)) print(line)
+    print()
+  }
+  const { wrongOnlineMs, operations } = report
+  if (wrongOnlineMs.count > 0) {
+    print(
+      `${wrongOnlineMs.count} gateways died; look-ups named them for ${halfAndMost(wrongOnlineMs)} (p50 / p99)`
+    )
+  }
+  for (const { action, text } of operations) print(clean(`${action}: ${text}`))
+  const { sent, acked, delivered, lost, duplicated, ack } = messages
+  print(
+    `${grouped(acked)} of ${grouped(sent)} messages acknowledged (p50 ${ack.p50Ms.toFixed(1)} ms, p99 ${ack.p99Ms.toFixed(1)} ms), ${grouped(delivered)} delivered, ${lost} lost, ${duplicated} duplicated`
+  )
+  const colour = verdict === 'pass' ? 'green' : verdict === 'fail' ? 'red' : 'yellow'
+  print(`${paint(verdict, colour)}: ${faults.length} faults, seed ${seed}`)
+}
+
+/** `p50 / p99` in milliseconds. */
+function halfAndMost({ count, p50Ms, p99Ms }: Percentiles): string {
+  return count === 0 ? '–' : `${Math.round(p50Ms)} / ${Math.round(p99Ms)} ms`
+}
+
+/** The one table of a suite. */
+export function printSuite({ rows, notRun, verdict, seconds }: SuiteReport): void {
+  const lines = rows.map(row => {
+    const { detection, firstAck, firstDelivery, fullRate, wrongOnline } = row.measures
+    const times = [detection, firstAck, firstDelivery, fullRate, wrongOnline]
+    return [row.scenario, row.verdict, row.faults, ...times.map(halfAndMost)]
+  })
+  for (const name of notRun) lines.push([name, 'not run', 0, '–', '–', '–', '–', '–'])
+  print('p50 / p99 from a fault until …')
+  const head = ['scenario', 'verdict', 'faults', 'another leader', 'first ack', 'first delivery']
+  for (const line of tableLines([...head, '95 % rate', 'wrongly online'], lines)) print(line)
+  print()
+  for (const { scenario, failures } of rows) {
+    if (failures.length > 0) print(clean(`${scenario}: ${failures.join(', ')}`))
+  }
+  const passed = rows.filter(row => row.verdict === 'pass').length
+  const left = notRun.length === 0 ? '' : `, ${notRun.length} not run for want of time`
+  print(
+    `${paint(verdict, verdict === 'pass' ? 'green' : 'red')}: ${passed} of ${rows.length} scenarios passed in ${seconds} s${left}`
+  )
+}
+
+export function printComparison(comparison: Comparison): void {
+  const { figures, verdicts, onlyBefore, onlyAfter, broken } = comparison
+  const rows = figures.map(({ scenario, measure, before, after, ratio, change }) => {
+    const times = ratio === null ? '–' : `${ratio.toFixed(2)} ×`
+    const word = change === 'same' ? '' : change
+    return [scenario, measure, `${Math.round(before)} ms`, `${Math.round(after)} ms`, times, word]
+  })
+  for (const line of tableLines(['scenario', 'measure', 'A', 'B', 'B to A', ''], rows)) print(line)
+  print()
+  for (const { scenario, before, after } of verdicts) {
+    if (before !== after) print(clean(`${scenario}: ${before} in A, ${after} in B`))
+  }
+  if (onlyBefore.length > 0) print(clean(`only in A: ${onlyBefore.join(', ')}`))
+  if (onlyAfter.length > 0) print(clean(`only in B: ${onlyAfter.join(', ')}`))
+  const worse = figures.filter(({ change }) => change === 'worse')
+  const better = figures.filter(({ change }) => change === 'better')
+  print(`${figures.length} figures compared: ${worse.length} worse, ${better.length} better in B`)
+  if (broken.length > 0) print(paint(clean(`no longer passed: ${broken.join(', ')}`), 'red'))
+}

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest'
+import { parseConfig } from '../config/config.ts'
+import { linkFaults } from './link-hand.ts'
+import { parseScenario, type ScenarioFault } from './scenario.ts'
+
+const config = parseConfig({
+  cluster: { name: 'test' },
+  sets: [{ id: 's1' }],
+  nodes: [1, 2, 3].map(replica => ({
+    id: `n${replica}`,
+    peerPort: 7_000 + replica,
+    controlPort: 7_050 + replica,
+    roles: [
+      { role: 'router', set: 's1', replica },
+      { role: 'arbiter', replica },
+      { role: 'transfer', id: `t${replica}`, set: 's1', tcpPort: 7_090 + replica },
+      { role: 'logic', id: `l${replica}`, set: 's1' }
+    ]
+  }))
+})
+
+function fault(text: string): ScenarioFault {
+  const head = 'name: a\nproves: it does something\nfaults:\n'
+  return parseScenario(`${head}  - { ${text}, at: 1 }`, 'a.yaml').faults[0]!
+}
+
+/** `node: peer direction what`, of each disturbance. */
+function told(text: string, from: readonly string[], to: readonly string[] | undefined): string[] {
+  return [...linkFaults(fault(text), config, from, to)].flatMap(([node, faults]) =>
+    faults.map(({ peer, direction, cut, flapMs, delayMs, lossShare, bytesPerSecond }) => {
+      const what = [cut && 'cut', flapMs, delayMs, lossShare, bytesPerSecond].filter(Boolean)
+      return `${node}: ${peer} ${direction} ${what.join(' ')}`
+    })
+  )
+}
+
+describe('what a fault of links is at each node', () => {
+  it('a cut is made at both ends', () => {
+    expect(told('do: cut, target: node n1', ['n1'], ['n2'])).toEqual([
+      'n1: n2 both cut',
+      'n2: n1 both cut'
+    ])
+    expect(told('do: flap, target: node n1, flapMs: 70', ['n1'], ['n2'])).toEqual([
+      'n1: n2 both cut 70',
+      'n2: n1 both cut 70'
+    ])
+  })
+
+  it('one way, what leaves here does not arrive there', () => {
+    expect(told('do: cutOneWay, target: node n1', ['n1'], ['n2', 'n3'])).toEqual([
+      'n1: n2 out cut',
+      'n1: n3 out cut',
+      'n2: n1 in cut',
+      'n3: n1 in cut'
+    ])
+  })
+
+  it('what slows down does so once in each direction', () => {
+    expect(told('do: delay, target: node n1, delayMs: 9', ['n1'], ['n2'])).toEqual([
+      'n1: n2 out 9',
+      'n2: n1 out 9'
+    ])
+    expect(told('do: loss, target: everything, share: 0.5', ['n1', 'n2'], ['n1', 'n2'])).toEqual([
+      'n1: n2 out 0.5',
+      'n2: n1 out 0.5'
+    ])
+  })
+
+  it('clients are disturbed at the node', () => {
+    const text = 'do: bandwidth, from: node n1, to: clients, bytesPerSecond: 700'
+    expect(told(text, ['n1'], undefined)).toEqual(['n1: clients both 700'])
+  })
+
+  it('a node is known by its address while it is dialed', () => {
+    const faults = linkFaults(fault('do: cut, target: node n1'), config, ['n1'], ['n2'])
+    expect(faults.get('n1')![0]!.address).toBe('127.0.0.1:7002')
+  })
+})

@@ -1,0 +1,102 @@
+import type { Prng } from '../base/prng.ts'
+import { arbiterGroup, ReplicaOperator } from '../control/replica-operator.ts'
+import { SlotOperator } from '../control/slot-operator.ts'
+import { TransferOperator } from '../control/transfer-operator.ts'
+import type { RunningCluster } from '../launch/running-cluster.ts'
+import { ownersOf } from '../table/runs.ts'
+import type { ScenarioFault } from './scenario.ts'
+import { gatewaysOn } from './targets.ts'
+
+/** Restarts the nodes of a cluster one after the other, as `ringset roll` does. */
+export type RollWork = (
+  cluster: RunningCluster,
+  nodes: readonly string[],
+  signal: AbortSignal
+) => Promise<void>
+
+/** What an operation is about. */
+export interface OperationOrder {
+  readonly fault: ScenarioFault
+  readonly nodes: readonly string[]
+  /** Groups whose leader is among the nodes. */
+  readonly ledGroups: readonly string[]
+}
+
+/** Does what an operator does, through what the commands use. */
+export class OperationHand {
+  readonly #cluster: RunningCluster
+  readonly #random: Prng
+  readonly #roll: RollWork
+  readonly #signal: AbortSignal
+
+  /** @param signal raised: the load ends, nothing more is begun. */
+  constructor(cluster: RunningCluster, random: Prng, roll: RollWork, signal: AbortSignal) {
+    this.#cluster = cluster
+    this.#random = random
+    this.#roll = roll
+    this.#signal = signal
+  }
+
+  /** Resolves with what was done, in words. Throws what the cluster refused with. */
+  async do({ fault, nodes, ledGroups }: OperationOrder): Promise<string> {
+    switch (fault.do) {
+      case 'handOver':
+        return this.#handOver(ledGroups)
+      case 'moveSlots':
+        return this.#moveSlots(fault.slots)
+      case 'drain':
+        return this.#drain(nodes)
+      default:
+        await this.#roll(this.#cluster, nodes, this.#signal)
+        return `rolled ${nodes.join(', ')}`
+    }
+  }
+
+  /** A drain is taken back; all else stays. */
+  async undo({ fault, nodes }: OperationOrder): Promise<void> {
+    if (fault.do !== 'drain') return
+    const operator = new TransferOperator(this.#cluster.control)
+    for (const gateway of this.#gateways(nodes)) await operator.undrain(gateway).catch(() => {})
+  }
+
+  async #handOver(groups: readonly string[]): Promise<string> {
+    const operator = new ReplicaOperator(this.#cluster.control)
+    const done: string[] = []
+    for (const group of groups) {
+      const set = group === 'arbiter' ? arbiterGroup : group
+      const { from, to, gapMs } = await operator.transfer(set, undefined)
+      done.push(`${group} handed over from ${from.node} to ${to.node} in ${gapMs.toFixed(1)} ms`)
+    }
+    return done.length === 0 ? 'they led nothing' : done.join(', ')
+  }
+
+  async #moveSlots(count: number): Promise<string> {
+    const { sets, runs, slotCount, moves } = await this.#cluster.control.any(node => node.table())
+    if (sets.length < 2) return 'there is no other set'
+    const owners = ownersOf(runs)
+    const resting = Array.from({ length: slotCount }, (_, slot) => slot).filter(
+      slot => !moves.some(move => move.slot === slot)
+    )
+    const plan = []
+    while (plan.length < count && resting.length > 0) {
+      const [slot] = resting.splice(this.#random.below(resting.length), 1) as [number]
+      const from = owners[slot]!
+      const others = sets.filter(({ id }) => id !== from)
+      plan.push({ slot, from, to: others[this.#random.below(others.length)]!.id })
+    }
+    const operator = new SlotOperator(this.#cluster.control)
+    const { moved, aborted, seconds } = await operator.carry(plan, { signal: this.#signal })
+    return `${moved} of ${plan.length} slots moved in ${seconds} s, ${aborted.length} stayed`
+  }
+
+  async #drain(nodes: readonly string[]): Promise<string> {
+    const operator = new TransferOperator(this.#cluster.control)
+    const gateways = this.#gateways(nodes)
+    const reports = await Promise.all(gateways.map(gateway => operator.drain(gateway)))
+    return reports.map(({ transfer, moved }) => `${transfer} sent ${moved} clients away`).join(', ')
+  }
+
+  #gateways(nodes: readonly string[]): string[] {
+    return nodes.flatMap(node => gatewaysOn(node, this.#cluster.config))
+  }
+}

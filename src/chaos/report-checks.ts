@@ -1,0 +1,127 @@
+import type { Judgement } from '../check/check.ts'
+import type { EpochChange, LeaderChange } from './cluster-watch.ts'
+import type { WrongOnline } from './presence-watch.ts'
+import { type FaultRecord, percentiles, type Recovery, untouched } from './recovery.ts'
+import type { Scenario } from './scenario.ts'
+import type { OperationOutcome } from './strokes.ts'
+import type { MessageSample } from './workload.ts'
+
+/** What a run leaves behind to be judged. Times by `performance.now`. */
+export interface RunFacts {
+  readonly scenario: Scenario
+  readonly seed: number
+  readonly startMs: number
+  readonly endMs: number
+  readonly samples: readonly MessageSample[]
+  readonly errors: ReadonlyMap<string, number>
+  readonly faults: readonly FaultRecord[]
+  readonly outcomes: readonly OperationOutcome[]
+  readonly wrongOnline: readonly WrongOnline[]
+  readonly leaderChanges: readonly LeaderChange[]
+  readonly epochChanges: readonly EpochChange[]
+  /** Devices that never got everything. */
+  readonly missing: readonly string[]
+  readonly judgement: Judgement
+}
+
+export interface ReportCheck {
+  readonly name: string
+  readonly ok: boolean | 'unknown'
+  readonly detail: string
+  readonly examples: readonly string[]
+}
+
+const examplesMax = 5
+
+export function judgeChecks({ checks }: Judgement): ReportCheck[] {
+  return checks
+    .filter(({ judged, ok }) => judged > 0 || ok !== true)
+    .map(({ name, ok, detail, examples }) => ({ name, ok, detail, examples }))
+}
+
+/** What the history alone does not say. */
+export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCheck[] {
+  const checks = [settled(facts), happened(facts)]
+  const { errors, firstAckMs, wrongOnlineMs, untouchedTimes } = facts.scenario.expect
+  if (facts.outcomes.length > 0) checks.push(operated(facts))
+  if (errors !== undefined) checks.push(erred(facts, errors))
+  if (firstAckMs !== undefined) checks.push(acknowledged(found, firstAckMs))
+  if (wrongOnlineMs !== undefined) checks.push(wronglyOnline(facts, wrongOnlineMs))
+  if (untouchedTimes !== undefined) checks.push(leftAlone(facts, untouchedTimes))
+  return checks
+}
+
+function settled({ missing }: RunFacts): ReportCheck {
+  const ok = missing.length === 0
+  const detail = ok
+    ? 'every device got everything after the last fault'
+    : `${missing.length} things are still missing a minute after the last fault`
+  return { name: 'settled', ok, detail, examples: missing.slice(0, examplesMax) }
+}
+
+function happened({ faults, scenario }: RunFacts): ReportCheck {
+  const ok = faults.length > 0 || scenario.faults.length === 0
+  return { name: 'faults', ok, detail: `${faults.length} faults happened`, examples: [] }
+}
+
+function operated({ outcomes }: RunFacts): ReportCheck {
+  const refused = outcomes.filter(({ ok }) => !ok)
+  const done = outcomes.length - refused.length
+  return {
+    name: 'operations',
+    ok: done > 0,
+    detail: `${done} of ${outcomes.length} operations succeeded`,
+    examples: refused.slice(0, examplesMax).map(({ action, text }) => `${action}: ${text}`)
+  }
+}
+
+function erred({ errors }: RunFacts, most: number): ReportCheck {
+  const seen = [...errors.values()].reduce((sum, times) => sum + times, 0)
+  return {
+    name: 'errors',
+    ok: seen <= most,
+    detail: `${seen} operations ended in an error, at most ${most} wanted`,
+    examples: [...errors].map(([code, times]) => `${code} ${times} times`)
+  }
+}
+
+function acknowledged(found: readonly Recovery[], mostMs: number): ReportCheck {
+  const times = found.flatMap(one => (one.firstAckMs === null ? [] : [one.firstAckMs]))
+  const { p99Ms, count } = percentiles(times)
+  return {
+    name: 'first-ack',
+    ok: count === 0 ? 'unknown' : p99Ms <= mostMs,
+    detail: `p99 ${Math.round(p99Ms)} ms over ${count} faults and sets, at most ${mostMs} ms wanted`,
+    examples: []
+  }
+}
+
+function wronglyOnline({ wrongOnline }: RunFacts, mostMs: number): ReportCheck {
+  const { count, maxMs } = percentiles(wrongOnline.map(({ ms }) => ms))
+  return {
+    name: 'wrong-online',
+    ok: count === 0 ? 'unknown' : maxMs <= mostMs,
+    detail: `up to ${Math.round(maxMs)} ms after the death of ${count} gateways, at most ${mostMs} ms wanted`,
+    examples: []
+  }
+}
+
+function leftAlone({ faults, samples }: RunFacts, mostTimes: number): ReportCheck {
+  const compared = untouched(faults, samples)
+  if (compared === null) {
+    return {
+      name: 'untouched',
+      ok: 'unknown',
+      detail: 'there was nothing to compare',
+      examples: []
+    }
+  }
+  const { before, during } = compared
+  const times = during.p99Ms / before.p99Ms
+  return {
+    name: 'untouched',
+    ok: times <= mostTimes,
+    detail: `p99 ${during.p99Ms.toFixed(1)} ms during faults, ${before.p99Ms.toFixed(1)} ms before: ${times.toFixed(2)} times, at most ${mostTimes} wanted`,
+    examples: []
+  }
+}

@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ErrorCode } from '../base/error-codes.ts'
+import { RingsetError } from '../base/errors.ts'
+import type { RoutingTable } from '../table/table.ts'
+import type { ClusterSample } from './cluster-control.ts'
+import { type ClusterStatus, clusterStatus } from './cluster-status.ts'
+import { atLeader } from './leader-calls.ts'
+
+/** The part of a cluster's control that changes of the routing table need. @typeParam N the calls that a node takes. */
+export interface TableCluster<N> {
+  sample(): Promise<ClusterSample>
+  /** Throws NODE_UNKNOWN. */
+  node(id: string): N
+}
+
+export const patienceMs = 5_000
+export const pollMs = 200
+/** What passes by itself, or may simply be asked again: a change of the table that is there already is none. */
+const passing: readonly ErrorCode[] = [
+  'NOT_LEADER',
+  'NO_LEADER',
+  'UNREACHABLE',
+  'TIMEOUT',
+  'CANCELLED',
+  'PROPOSAL_DROPPED',
+  'OVERLOADED'
+]
+
+/** Asks whoever leads the arbiters for changes of the routing table, and looks for what became of them. */
+export class ArbiterCalls<N> {
+  readonly #cluster: TableCluster<N>
+  readonly #patienceMs: number
+
+  /** @param patience how long to look for a leader, and for a node that answers. */
+  constructor(cluster: TableCluster<N>, patience: number) {
+    this.#cluster = cluster
+    this.#patienceMs = patience
+  }
+
+  /** Throws what the arbiters refuse with. */
+  ask<T>(ask: (node: N) => Promise<T>): Promise<T> {
+    const look = async () => clusterStatus(await this.#cluster.sample()).arbiter
+    return atLeader(
+      { look, group: 'the arbiter group', passing, patienceMs: this.#patienceMs },
+      leader => ask(this.#cluster.node(leader))
+    )
+  }
+
+  /** The newest table of any node, waited for. @param epoch at least. Throws UNREACHABLE, NO_TABLE. */
+  async table(epoch = 1): Promise<RoutingTable> {
+    return (await this.look(epoch)).table
+  }
+
+  /** As `table`, with all else that the nodes say at that moment. */
+  async look(epoch = 1): Promise<{ table: RoutingTable; status: ClusterStatus }> {
+    const endMs = performance.now() + this.#patienceMs
+    for (;;) {
+      const sample = await this.#cluster.sample()
+      const { nodes, table } = sample
+      const silent = nodes.every(({ status }) => status === undefined)
+      if (!silent && table !== undefined && table.epoch >= epoch) {
+        return { table, status: clusterStatus(sample) }
+      }
+      if (performance.now() > endMs) {
+        if (!silent) throw new RingsetError('NO_TABLE', `no node has the table of epoch ${epoch}`)
+        const code = nodes[0]?.error ?? 'UNREACHABLE'
+        throw new RingsetError(code, 'no node of the cluster answers')
+      }
+      await sleep(pollMs)
+    }
+  }
+}

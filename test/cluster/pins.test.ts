@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { RingsetError } from '../../src/base/errors.ts'
+import type { ImClient } from '../../src/client/im-client.ts'
+import { GreyOperator, type GreyReport } from '../../src/control/grey-operator.ts'
+import { PinOperator, type PinReport } from '../../src/control/pin-operator.ts'
+import { SlotOperator } from '../../src/control/slot-operator.ts'
+import { wholeClusterConfig } from '../../src/launch/whole-cluster.ts'
+import { CommandLine } from '../support/command-line.ts'
+import { eventually } from '../support/eventually.ts'
+import { TestCluster } from '../support/test-cluster.ts'
+
+const grey = '0.2.0-grey'
+
+describe('an operator steers users', () => {
+  let cluster: TestCluster
+  let ringset: CommandLine
+  let ann: ImClient
+  let bob: ImClient
+  const received: string[] = []
+  let sent = 0
+
+  beforeAll(async () => {
+    const { nodes } = await wholeClusterConfig(['s1', 's2'])
+    const labelled = nodes.map(node => (node.id.endsWith('-b') ? { ...node, version: grey } : node))
+    cluster = await TestCluster.start({ nodes: labelled })
+    ringset = new CommandLine(cluster.directory, cluster.directory)
+    const [first, second] = await cluster.usersOf('s1', 2)
+    ann = cluster.client(first!)
+    bob = cluster.client(second!)
+    bob.onMessage(message => {
+      received.push(message.body.toString())
+    })
+    await Promise.all([ann.connect(), bob.connect()])
+  })
+  afterAll(async () => {
+    ringset?.close()
+    await cluster?.close()
+  })
+
+  /** Messages of ann, each of which arrives once. */
+  async function chat(count: number): Promise<void> {
+    const texts = Array.from({ length: count }, () => `hello ${++sent}`)
+    for (const text of texts) await ann.sendText(bob.uid, text)
+    await eventually('bob has all of them', 15_000, () =>
+      texts.every(text => received.includes(text))
+    )
+    expect(new Set(received).size).toBe(received.length)
+  }
+
+  /** Requests that each logic of s1 has had. */
+  async function requests(): Promise<{ plain: number; grey: number }> {
+    const { sets } = await cluster.status()
+    const of = (id: string) => sets[0]!.logics.find(logic => logic.id === id)!.requests
+    return { plain: of('s1-l1'), grey: of('s1-l2') }
+  }
+
+  const route = (uid = ann.uid) => cluster.cluster.control.any(node => node.route(uid))
+  const refusalOf = (work: Promise<unknown>) =>
+    work.then(
+      () => 'none',
+      ({ code, message }: RingsetError) => `${code} ${message}`
+    )
+
+  it('holds the slot of one in a set, against every other wish, until it is let go', async () => {
+    const pins = new PinOperator(cluster.cluster.control)
+    const slots = new SlotOperator(cluster.cluster.control)
+    const { slot } = await route()
+    expect(await refusalOf(pins.add(ann.uid, 's9'))).toMatch(/^SET_UNKNOWN/)
+    const pinned = await ringset.json<PinReport>('pin', 'add', ann.uid, '--set', 's2')
+    expect(pinned).toMatchObject({ slot, from: 's1', owner: 's2', movingTo: '', changed: true })
+    expect(await route()).toMatchObject({ set: 's2', pinnedTo: 's2', pinnedBy: [ann.uid] })
+    await chat(3)
+    const views = [{ uid: ann.uid, slot, set: 's2', owner: 's2', movingTo: '' }]
+    expect(await pins.list()).toEqual({ slotCount: 1_024, pins: views })
+
+    const held = `slot ${slot} is pinned to set s2 by "${ann.uid}"`
+    const { code, stderr } = await ringset.run('slot', 'move', String(slot), 's1')
+    expect([code, stderr.split('.')[0]]).toEqual([1, `error SLOT_PINNED: ${held}`])
+    const past = slots.carry([{ slot, from: 's2', to: 's1' }])
+    expect(await refusalOf(past)).toBe(`SLOT_PINNED ${held}`)
+    expect(await refusalOf(pins.add(ann.uid, 's1'))).toBe(`SLOT_PINNED ${held}`)
+    expect(await slots.planRebalance()).toEqual([])
+
+    const freed = await pins.remove(ann.uid, true)
+    expect(freed).toMatchObject({ from: 's2', owner: 's1', pinnedBy: [], changed: true })
+    expect(await route()).toMatchObject({ set: 's1', pinnedTo: '', pinnedBy: [] })
+    await chat(3)
+  })
+
+  it('sends some to logics of a version, nobody else there, and takes it back at once', async () => {
+    const { rules } = await ringset.json<GreyReport>('grey', 'set', grey, '--users', ann.uid)
+    expect(rules.map(({ logics }) => logics.map(({ id }) => id))).toEqual([['s1-l2', 's2-l2']])
+    const operator = new GreyOperator(cluster.cluster.control)
+    await operator.set({ version: '9.9.9', percent: 0, uids: [], prefixes: [] })
+    const ruled = { version: grey, asRuled: true, logics: [{ id: 's1-l2', version: grey }] }
+    expect(await ringset.json('route', ann.uid)).toMatchObject(ruled)
+    expect((await route(bob.uid)).logics).toMatchObject([{ id: 's1-l1' }])
+    const gateways = cluster.cluster.config.nodes.filter(({ id }) => /^s1-[ab]$/.test(id))
+    for (const { id } of gateways) {
+      await eventually(`${id} has the rule`, 10_000, async () => {
+        const { grey: known } = await cluster.cluster.node(id).table()
+        return known.length === 2
+      })
+    }
+    const before = await requests()
+    await chat(20)
+    const after = await requests()
+    expect(after.grey - before.grey).toBeGreaterThanOrEqual(20)
+    expect(after.plain - before.plain).toBeLessThan(20)
+
+    await cluster.cluster.killNode('s1-b')
+    await chat(3)
+    const standIn = { version: grey, asRuled: false, logics: [{ id: 's1-l1' }] }
+    await eventually('the table has it down', 15_000, async () => (await route()).asRuled === false)
+    expect(await route()).toMatchObject(standIn)
+    await cluster.startAll()
+
+    expect(await ringset.json('grey', 'undo')).toMatchObject({ changed: true, rules: [] })
+    expect(await operator.undo('')).toMatchObject({ changed: false })
+    expect(await route()).toMatchObject({ version: '', asRuled: true })
+    await chat(3)
+  })
+})
