@@ -91,7 +91,11 @@ export class OperatorChanges {
     const asker: Asker = { from, request, ok: 'MOVE_REPORT_OK' }
     const { slot, epoch, outcome } = request.payload
     if (outcome === 'clean') {
-      const setId = from.split('/')[1] ?? ''
+      const [role, setId = ''] = from.split('/')
+      if (role !== 'router') {
+        this.#answer(asker, refused('FORBIDDEN'))
+        return
+      }
       const change = { step: outcome, setId, epoch, zone: '', weight: 0, routers: [] }
       this.#answer(asker, this.#setChanged(change, asker))
       return

@@ -4,7 +4,7 @@ import { Transfer } from '../transfer/transfer.ts'
 import { isMember, isQuorum } from './member-watch.ts'
 import { changeMembers, handOver } from './operations.ts'
 import type { SimProcess } from './sim-process.ts'
-import { abortMove, moveSlots } from './slot-operations.ts'
+import { abortMove, changeSets, moveSlots } from './slot-operations.ts'
 import { exponential, type FaultKind, pick, shuffled } from './swarm.ts'
 import { arbiterGroup } from './topology.ts'
 import type { World } from './world.ts'
@@ -82,6 +82,7 @@ export class Fault {
       case 'changeMembers':
       case 'moveSlots':
       case 'abortMove':
+      case 'changeSets':
       case 'handOver':
         this.#operate(kind, forMs)
         break
@@ -102,6 +103,7 @@ export class Fault {
     if (kind === 'changeMembers') this.#changeMembers(forMs)
     else if (kind === 'moveSlots') moveSlots(world, random)
     else if (kind === 'abortMove') abortMove(world, random)
+    else if (kind === 'changeSets') changeSets(world, random)
     else handOver(world, random)
   }
 

@@ -31,6 +31,8 @@ export const markNames = [
   // Slots
   'slot sent on its way',
   'slot pinned',
+  'set added',
+  'set removed',
   'slot moved',
   'slot unsealed',
   'arrival of a slot called off',

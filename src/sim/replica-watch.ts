@@ -13,6 +13,9 @@ interface GroupFacts {
   successor: ReplicaId
 }
 
+/** Notes of data that is gone. */
+const dataLosses = ['wipe', 'newDisk', 'oldDisk', 'logDamage']
+
 /** Looks at the replicas of a world from outside: rules about their logs and disks, and what rarely happens to them. */
 export class ReplicaWatch {
   readonly #world: World
@@ -43,7 +46,7 @@ export class ReplicaWatch {
     if (what === 'killed' || what === 'powerLoss') {
       if (process.disk.pending > detail) marks.hit('writes lost with a process')
       if (this.#installing.delete(process)) marks.hit('install interrupted by a crash')
-    } else if (what === 'wipe' || what === 'newDisk' || what === 'logDamage') {
+    } else if (dataLosses.includes(what)) {
       this.#lostData(process)
     }
   }

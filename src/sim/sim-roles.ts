@@ -142,7 +142,7 @@ function addArbiter(process: SimProcess, plan: PlanOf<'arbiter'>): void {
         ? undefined
         : {
             slotCount,
-            sets: topology.setIds.map(set => {
+            sets: topology.firstSets.map(set => {
               return { id: set, zone: 'default', weight: 1, routers: topology.replicasOf(set) }
             })
           },

@@ -13,6 +13,7 @@ import { type DueFault, Nemesis } from './nemesis.ts'
 import { presenceProblem } from './presence-check.ts'
 import { slotsOnTheirWay } from './slot-operations.ts'
 import type { Swarm } from './swarm.ts'
+import { arbiterGroup } from './topology.ts'
 import { Trace } from './trace.ts'
 import { World } from './world.ts'
 
@@ -146,7 +147,7 @@ class Run {
     const epoch = living[0]!.keeper.view().epoch
     const lagging = living.find(({ keeper }) => keeper.view().epoch !== epoch)
     if (lagging !== undefined) return `${lagging.nodeId} has another table`
-    for (const group of world.topology.groups) {
+    for (const group of groupsOf(world)) {
       const [leader] = world.leadersOf(group)
       if (leader === undefined) return `${group} has no leader`
       const { membership, changing, applied } = leader.api.status()
@@ -168,8 +169,10 @@ class Run {
     const sums = new Map<string, { sum: number; nodeId: string; index: number }>()
     // Rows wait a moment before they are handed to the disk.
     world.kernel.runUntil(world.kernel.nowMs() + heldRowsMs)
+    const groups = groupsOf(world)
     for (const { nodeId, replicas, disk } of world.nodes) {
       for (const { group, replicaId } of replicas) {
+        if (!groups.includes(group)) continue
         if (!isMember(world.leadersOf(group)[0]!.api.status().membership, replicaId)) continue
         let sum = 0
         const source = disk.group(group).openSnapshot()
@@ -241,6 +244,13 @@ class Run {
       marks: world?.marks.counts ?? {}
     }
   }
+}
+
+/** Those that the table lists, and the arbiters. */
+function groupsOf({ nodes, topology }: World): string[] {
+  const { table } = nodes.find(({ retired }) => !retired)!.keeper.view()
+  const listed = table?.sets.map(({ id }) => id) ?? []
+  return topology.groups.filter(group => group === arbiterGroup || listed.includes(group))
 }
 
 function textOf(error: unknown): string {

@@ -3,6 +3,7 @@ import type { Prng } from '../base/prng.ts'
 import { routerEndpoint } from '../protocol/endpoint.ts'
 import { parseSession, routingKey } from '../protocol/session.ts'
 import { Router } from '../router/router.ts'
+import type { Mark } from './marks.ts'
 import type { SimProcess } from './sim-process.ts'
 import { simVersion } from './sim-roles.ts'
 import { pick } from './swarm.ts'
@@ -42,6 +43,40 @@ function pinSlot(world: World, random: Prng): void {
       const rule = { version: simVersion, percent, uids: [uid], prefixes: [] }
       changes.order({ type: 'grey', rule }, none)
     } else changes.order({ type: 'ungrey', version: '' }, none)
+  })
+}
+
+/**
+ * Adds the spare set, gives it slots, has it drain and takes it out; each time one step further, or a step that is refused. Once it is out
+ * its name is used up.
+ */
+export function changeSets(world: World, random: Prng): void {
+  const { spare, firstSets } = world.topology
+  if (spare === undefined) return
+  const choice = random.below(4)
+  const wanted = Array.from({ length: 4 }, () => slotOf(world, random))
+  const elsewhere = pick(random, firstSets)
+  const routers = [...world.topology.replicasOf(spare)]
+  const change = { setId: spare, epoch: 0, zone: 'default', weight: 100, routers }
+  atArbiter(world, (arbiter, view) => {
+    const { changes } = arbiter
+    const step = (name: 'add' | 'drain' | 'remove', mark?: Mark): void =>
+      changes.changeSet({ ...change, step: name }, refusal => {
+        if (refusal === undefined && mark !== undefined) world.marks.hit(mark)
+      })
+    const set = view.set(spare)
+    if (set === undefined) step('add', 'set added')
+    else if (set.state === 'draining' && choice < 3) {
+      for (const run of view.table!.runs) {
+        if (run.setId !== spare) continue
+        for (let slot = run.first; slot < run.first + run.count; slot++) {
+          changes.move(slot, elsewhere, () => {})
+        }
+      }
+      step('remove', 'set removed')
+    } else if (set.state === 'draining') step('add')
+    else if (choice === 0) step('drain')
+    else for (const slot of wanted) changes.move(slot, spare, () => {})
   })
 }
 

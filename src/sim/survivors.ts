@@ -14,7 +14,8 @@ export function expendable(world: World, random: Random): SimProcess[] {
   return topology.groups.flatMap(group => {
     const places = topology.replicasOf(group)
     const most = (places.length - 1) >> 1
-    if (most === 0) return []
+    // A group that has yet to meet for the first time needs everybody.
+    if (most === 0 || group === topology.spare) return []
     const possible = memberWatch.possible(group)
     let left = memberWatch.sound(group)
     let gateways = places.map(({ nodeId }) => nodeId).filter(id => hasGateway(world.node(id)))

@@ -57,10 +57,13 @@ const operationKinds = [
  * made before.
  */
 const pressureKinds = ['herd', 'burst', 'drain', 'oldDisk'] as const
+/** Adds the spare set, moves slots there and back, and removes it. */
+const setsKind = 'changeSets'
 export type FaultKind =
   | (typeof faultKinds)[number]
   | (typeof operationKinds)[number]
   | (typeof pressureKinds)[number]
+  | typeof setsKind
 
 /** What one seed's world is like: drawn at random, so that each seed stresses something else. */
 export interface Swarm extends ClusterShape {
@@ -119,6 +122,8 @@ export function drawSwarm(seed: number): Swarm {
   const operations = new Prng(seed, 'operations')
   const operated = operationKinds.filter(() => operations.below(5) < 2)
   const pressure = new Prng(seed, 'pressure')
+  const sets = new Prng(seed, 'sets')
+  const spare = sets.below(4) === 0
   const pressed = pressureKinds.filter(() => pressure.below(4) === 0)
   return {
     sets: pick(shape, [1, 1, 1, 2, 2, 3]),
@@ -148,11 +153,13 @@ export function drawSwarm(seed: number): Swarm {
     faults: [
       ...chosen.map(kind => ({ kind, everyMs: pick(random, [600, 2_000, 6_000]) })),
       ...operated.map(kind => ({ kind, everyMs: pick(operations, [200, 600, 2_000]) })),
-      ...pressed.map(kind => ({ kind, everyMs: pick(pressure, [500, 1_500, 4_000]) }))
+      ...pressed.map(kind => ({ kind, everyMs: pick(pressure, [500, 1_500, 4_000]) })),
+      ...(spare ? [{ kind: setsKind, everyMs: pick(sets, [100, 300, 1_000]) } as const] : [])
     ],
     repeats: pick(random, [0, 0, 0.01, 0.1]),
     lasting: operations.below(4) === 0,
-    lanes: pressure.below(2) === 0
+    lanes: pressure.below(2) === 0,
+    spare
   }
 }
 

@@ -24,6 +24,8 @@ export interface ClusterShape {
   /** Of each set's router group. */
   readonly routers: number
   readonly arbiters: number
+  /** Whether the processes of one more set run, which the first table does not list. */
+  readonly spare?: boolean
 }
 
 export const arbiterGroup = 'arbiter'
@@ -35,20 +37,29 @@ const gateways = 2
  * each router, with a gateway and a logic beside the first two of each set, and a node for each arbiter.
  */
 export class Topology {
+  /** All, the spare one included. */
   readonly setIds: readonly string[]
+  /** A set that operators may add, and remove. */
+  readonly spare: string | undefined
   readonly nodes: readonly NodePlan[]
   /** The router groups by their sets' names, and the arbiter group. */
   readonly groups: readonly string[]
   readonly #places = new Map<string, readonly ReplicaPlace[]>()
 
-  constructor({ sets, routers, arbiters }: ClusterShape) {
-    this.setIds = upTo(sets).map(number => `s${number}`)
+  constructor({ sets, routers, arbiters, spare = false }: ClusterShape) {
+    this.setIds = upTo(spare ? sets + 1 : sets).map(number => `s${number}`)
+    this.spare = spare ? this.setIds.at(-1) : undefined
     this.groups = [...this.setIds, arbiterGroup]
     this.nodes = [
       ...this.setIds.flatMap(set => upTo(routers).map(replica => routerNode(set, replica))),
       ...upTo(arbiters).map(arbiterNode)
     ]
     for (const group of this.groups) this.#places.set(group, this.#placesOf(group))
+  }
+
+  /** Those of the first table. */
+  get firstSets(): string[] {
+    return this.setIds.filter(setId => setId !== this.spare)
   }
 
   replicasOf(group: string): readonly ReplicaPlace[] {

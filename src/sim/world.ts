@@ -106,8 +106,11 @@ export class World {
       }
     }
     for (const uid of uids.slice(0, 3)) this.#addSession(uid, 'bot')
+    const { spare } = this.topology
     const addresses = this.topology.nodes.flatMap(({ roles }) =>
-      roles.flatMap(role => (role.role === 'transfer' ? [clientAddressOf(role.id)] : []))
+      roles.flatMap(role =>
+        role.role === 'transfer' && role.set !== spare ? [clientAddressOf(role.id)] : []
+      )
     )
     for (const uid of uids) {
       const classes = random.float() < this.swarm.secondDevices ? 2 : 1
