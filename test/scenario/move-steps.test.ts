@@ -30,8 +30,8 @@ describe('a move whose leaders die', () => {
       let moved = 0
       for (let seed = 1; seed <= seeds; seed++) {
         const swarm = { ...world, stepKill: { step, victim } }
-        const verdict = simulate({ seed, faultMs: 4_000, swarm })
-        const replay = `ringset sim --seed ${seed} --seconds 4 --world '${JSON.stringify(swarm)}'`
+        const verdict = simulate({ seed, faultMs: 2_500, swarm })
+        const replay = `ringset sim --seed ${seed} --seconds 2.5 --world '${JSON.stringify(swarm)}'`
         expect(verdict.ok, `${verdict.check}: ${verdict.text}\n${replay}`).toBe(true)
         kills += verdict.counts.step_kill ?? 0
         moved += verdict.marks['slot moved'] ?? 0
