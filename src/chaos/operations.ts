@@ -1,3 +1,4 @@
+import { RingsetError } from '../base/errors.ts'
 import type { Prng } from '../base/prng.ts'
 import { arbiterGroup, ReplicaOperator } from '../control/replica-operator.ts'
 import { SlotOperator } from '../control/slot-operator.ts'
@@ -5,6 +6,7 @@ import { TransferOperator } from '../control/transfer-operator.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
 import { ownersOf } from '../table/runs.ts'
 import type { ScenarioFault } from './scenario.ts'
+import { SetHand } from './set-operations.ts'
 import { gatewaysOn } from './targets.ts'
 
 /** Restarts the nodes of a cluster one after the other, as `ringset roll` does. */
@@ -28,6 +30,7 @@ export class OperationHand {
   readonly #random: Prng
   readonly #roll: RollWork
   readonly #signal: AbortSignal
+  readonly #sets: SetHand
 
   /** @param signal raised: the load ends, nothing more is begun. */
   constructor(cluster: RunningCluster, random: Prng, roll: RollWork, signal: AbortSignal) {
@@ -35,6 +38,7 @@ export class OperationHand {
     this.#random = random
     this.#roll = roll
     this.#signal = signal
+    this.#sets = new SetHand(cluster, signal)
   }
 
   /** Resolves with what was done, in words. Throws what the cluster refused with. */
@@ -46,6 +50,10 @@ export class OperationHand {
         return this.#moveSlots(fault.slots)
       case 'drain':
         return this.#drain(nodes)
+      case 'addSet':
+        return this.#sets.add()
+      case 'removeSet':
+        return this.#sets.remove()
       default:
         await this.#roll(this.#cluster, nodes, this.#signal)
         return `rolled ${nodes.join(', ')}`
@@ -86,7 +94,10 @@ export class OperationHand {
     }
     const operator = new SlotOperator(this.#cluster.control)
     const { moved, aborted, seconds } = await operator.carry(plan, { signal: this.#signal })
-    return `${moved} of ${plan.length} slots moved in ${seconds} s, ${aborted.length} stayed`
+    const text = `${moved} of ${plan.length} slots moved in ${seconds} s, ${aborted.length} stayed`
+    // Some may be called off when leaders die; a drill in which none arrives shows nothing.
+    if (moved === 0 && !this.#signal.aborted) throw new RingsetError('CANCELLED', text)
+    return text
   }
 
   async #drain(nodes: readonly string[]): Promise<string> {

@@ -23,7 +23,9 @@ const processActions = [
 /** What is done to the links between nodes, or between nodes and clients. */
 const linkActions = ['cut', 'cutOneWay', 'flap', 'delay', 'loss', 'bandwidth'] as const
 /** What an operator does. */
-const operations = ['handOver', 'moveSlots', 'drain', 'roll'] as const
+const operations = ['handOver', 'moveSlots', 'drain', 'roll', 'addSet', 'removeSet'] as const
+/** Of the cluster as a whole. */
+const targetless: readonly FaultAction[] = ['moveSlots', 'addSet', 'removeSet']
 
 export type ProcessAction = (typeof processActions)[number]
 export type LinkAction = (typeof linkActions)[number]
@@ -72,7 +74,7 @@ const fault = z
   .refine(({ at, every }) => at !== undefined || every !== undefined, {
     message: 'needs `at` (seconds since the load began) or `every` (seconds between two)'
   })
-  .refine(one => one.do === 'moveSlots' || isLinkAction(one.do) || one.target !== undefined, {
+  .refine(one => targetless.includes(one.do) || isLinkAction(one.do) || one.target !== undefined, {
     message: 'needs a `target`'
   })
   .refine(one => !isLinkAction(one.do) || (one.target === undefined) !== (one.from === undefined), {
