@@ -34,7 +34,7 @@ describe('the examples', () => {
   afterAll(() => cluster?.close())
 
   it('are all proven here', () => {
-    expect(readdirSync(folder).sort()).toEqual(['echo-bot.ts', 'order-service.ts'])
+    expect(readdirSync(folder).sort()).toEqual(['echo-bot.ts', 'load.ts', 'order-service.ts'])
   })
 
   it('echo-bot.ts answers each message once, also after a restart', async () => {
@@ -75,5 +75,15 @@ describe('the examples', () => {
     expect(second).toContain('ann is at message #8')
     const numbers = [...(first + second).matchAll(/order (\d+) is/g)].map(([, number]) => number)
     expect(new Set(numbers).size).toBe(8)
+  })
+  it('load.ts appends at an even rate while a leader is killed, and no call fails', async () => {
+    const secret = readFileSync(dataFolder(cluster.directory).secretFile, 'utf8').trim()
+    const words = [cluster.peerAddress('s1-a'), '50', '4']
+    const load = run('load.ts', words, { RINGSET_SECRET: secret })
+    const victim = await cluster.killLeader('s2')
+    const output = await load
+    await cluster.cluster.startNode(victim)
+    expect(output).toContain('200 of 200 acknowledged')
+    expect(output).not.toContain(' times ')
   })
 })
