@@ -65,6 +65,7 @@ export class Fault {
       case 'clientReset':
       case 'clientMute':
       case 'clientRestart':
+      case 'slowReader':
         this.#disturbClient(kind, forMs)
         break
       case 'slowDisk':
@@ -239,6 +240,10 @@ export class Fault {
       if (node !== other) network.reset(node, other)
       return
     }
+    if (kind === 'slowLink') {
+      this.#slowDown(node, other, forMs)
+      return
+    }
     const pairs: [SimProcess, SimProcess][] = []
     if (kind === 'cut' || kind === 'cutOneWay') {
       pairs.push([node, other])
@@ -256,12 +261,27 @@ export class Fault {
     })
   }
 
+  #slowDown(node: SimProcess, other: SimProcess, forMs: number): void {
+    const { network } = this.#world
+    const set = (factor: number): void => {
+      network.setSlow(node, other, factor)
+      network.setSlow(other, node, factor)
+    }
+    set(pick(this.#random, [10, 100, 1_000]))
+    this.#after(forMs, () => set(1))
+  }
+
   #disturbClient(kind: FaultKind, forMs: number): void {
     const { devices, gates } = this.#world
     const device = pick(this.#random, devices)
     if (kind === 'clientReset') gates.reset(device)
     else if (kind === 'clientRestart') device.restart(forMs)
-    else {
+    else if (kind === 'slowReader') {
+      device.readsEveryMs = pick(this.#random, [20, 200, 1_000])
+      this.#after(forMs, () => {
+        device.readsEveryMs = 0
+      })
+    } else {
       device.muted = true
       this.#after(forMs, () => {
         device.muted = false

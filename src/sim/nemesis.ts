@@ -62,8 +62,16 @@ export class Nemesis {
     const dead = swarm.lasting ? expendable(this.#world, random) : []
     if (dead.length > 0) this.#world.marks.hit('group went on with a majority')
     for (const node of dead) node.retire(pick(random, ['killed', 'powerLoss']))
-    for (const from of nodes) for (const to of nodes) network.setCut(from, to, false)
-    for (const device of devices) device.muted = false
+    for (const from of nodes) {
+      for (const to of nodes) {
+        network.setCut(from, to, false)
+        network.setSlow(from, to, 1)
+      }
+    }
+    for (const device of devices) {
+      device.muted = false
+      device.readsEveryMs = 0
+    }
     for (const node of nodes) {
       node.drive.factor = 1
       node.turnFactor = 1

@@ -31,6 +31,7 @@ export class SimDevice implements ClientEnd {
   readonly #addresses: readonly string[]
   keeper: TableKeeper = createTableKeeper()
   muted = false
+  readsEveryMs = 0
   #core: ClientCore | undefined
   #inbox = new Inbox(() => 'done')
   #outbox: Outbox | undefined

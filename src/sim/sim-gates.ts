@@ -19,6 +19,8 @@ export interface ClientEnd {
   readonly keeper: TableKeeper
   /** Packets in both directions vanish. */
   muted: boolean
+  /** Takes one packet in so many milliseconds; 0 = as they come. */
+  readsEveryMs: number
 }
 
 /** A device's connection that lives, and the transfer that it leads to. */
@@ -282,7 +284,9 @@ export class Gate implements ClientLinks {
   #toClient(connection: Connection, event: () => void): void {
     const { kernel } = this.#gates.world
     const nowMs = kernel.nowMs()
-    connection.toClientMs = Math.max(nowMs + this.#gates.travelMs(), connection.toClientMs + 1e-6)
+    const arrivesMs = nowMs + this.#gates.travelMs() + connection.end.readsEveryMs
+    connection.toClientMs = Math.max(arrivesMs, connection.toClientMs + connection.end.readsEveryMs)
+    connection.toClientMs += 1e-6
     kernel.schedule(connection.toClientMs - nowMs, event)
   }
 }

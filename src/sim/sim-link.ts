@@ -22,6 +22,8 @@ export class Side {
   open = false
   /** Whether what is sent from here gets through. */
   cut = false
+  /** How many times slower than usual what is sent from here travels. */
+  slowFactor = 1
   /** When the newest packet from here arrives. */
   arrivesAtMs = 0
   /** The same of the urgent ones, where they have a lane of their own. */

@@ -66,6 +66,12 @@ export class SimNetwork {
     if (!cut) this.#releaseHeld(side)
   }
 
+  /** Packets from one to the other travel so many times as long. */
+  setSlow(from: SimProcess, to: SimProcess, factor: number): void {
+    const side = this.#side(from, to)
+    if (side !== undefined) side.slowFactor = factor
+  }
+
   reset(a: SimProcess, b: SimProcess): void {
     const side = this.#side(a, b)
     if (side === undefined) return
@@ -173,7 +179,8 @@ export class SimNetwork {
     const { kernel, swarm } = this.#world
     const nowMs = kernel.nowMs()
     const { latencyMinMs, latencyMeanMs } = swarm
-    const travelMs = latencyMinMs - latencyMeanMs * Math.log(1 - this.#random.float())
+    const drawnMs = latencyMinMs - latencyMeanMs * Math.log(1 - this.#random.float())
+    const travelMs = drawnMs * side.slowFactor
     if (overtakes) {
       side.urgentAtMs = Math.max(nowMs + travelMs, side.urgentAtMs + 1e-6)
       kernel.schedule(side.urgentAtMs - nowMs, event)

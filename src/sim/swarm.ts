@@ -53,16 +53,19 @@ const operationKinds = [
 
 /**
  * `herd`: all devices lose their connection at once · `burst`: somebody sends dozens of messages into one session in one moment ·
- * `drain`: a gateway sends its users to the others for a while · `oldDisk`: a process comes back with a copy of its data that was
+ * `drain`: a gateway sends its users to the others for a while · `slowLink`: what two processes send each other takes far longer ·
+ * `slowReader`: a device takes packets in slowly · `oldDisk`: a process comes back with a copy of its data that was
  * made before.
  */
 const pressureKinds = ['herd', 'burst', 'drain', 'oldDisk'] as const
+const slowKinds = ['slowLink', 'slowReader'] as const
 /** Adds the spare set, moves slots there and back, and removes it. */
 const setsKind = 'changeSets'
 export type FaultKind =
   | (typeof faultKinds)[number]
   | (typeof operationKinds)[number]
   | (typeof pressureKinds)[number]
+  | (typeof slowKinds)[number]
   | typeof setsKind
 
 /** What one seed's world is like: drawn at random, so that each seed stresses something else. */
@@ -122,6 +125,8 @@ export function drawSwarm(seed: number): Swarm {
   const operations = new Prng(seed, 'operations')
   const operated = operationKinds.filter(() => operations.below(5) < 2)
   const pressure = new Prng(seed, 'pressure')
+  const slow = new Prng(seed, 'slow')
+  const slowed = slowKinds.filter(() => slow.below(4) === 0)
   const sets = new Prng(seed, 'sets')
   const spare = sets.below(4) === 0
   const pressed = pressureKinds.filter(() => pressure.below(4) === 0)
@@ -154,6 +159,7 @@ export function drawSwarm(seed: number): Swarm {
       ...chosen.map(kind => ({ kind, everyMs: pick(random, [600, 2_000, 6_000]) })),
       ...operated.map(kind => ({ kind, everyMs: pick(operations, [200, 600, 2_000]) })),
       ...pressed.map(kind => ({ kind, everyMs: pick(pressure, [500, 1_500, 4_000]) })),
+      ...slowed.map(kind => ({ kind, everyMs: pick(slow, [300, 1_000, 3_000]) })),
       ...(spare ? [{ kind: setsKind, everyMs: pick(sets, [100, 300, 1_000]) } as const] : [])
     ],
     repeats: pick(random, [0, 0, 0.01, 0.1]),
