@@ -28,7 +28,7 @@ function describe(answer: RouteAnswer): void {
   const { uid, slot, slotCount, slotEpoch, set, why, leader, online, epoch } = answer
   print(`${paint(uid, 'bold')} lives in set ${paint(set, 'bold')}: ${why}`)
   print(
-    `slot ${slot} of ${slotCount} (slot epoch ${slotEpoch}, table epoch ${epoch}), leader ${leader || 'none'}`
+    `slot ${slot} of ${slotCount} (slot epoch ${slotEpoch}, table epoch ${epoch}), leader ${leader || 'not known yet'}`
   )
   print(servedText(answer))
   const rows = online.map(device => [

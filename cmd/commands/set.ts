@@ -6,13 +6,13 @@ import type { PlannedMove } from '../../src/control/slot-operator.ts'
 import {
   chooseSetId,
   chosenSetId,
+  enlistSet,
   newSetOf,
   nodesOf,
   placeSet,
   type RetiredSet,
   retireSet,
-  startSet,
-  waitServing
+  startSet
 } from '../../src/launch/set-change.ts'
 import { freeSetId, newSetLayout, type SetLayout } from '../../src/launch/set-layout.ts'
 import { exitCodes } from '../failure.ts'
@@ -127,9 +127,7 @@ async function addSet(scene: Scene, asked: string | undefined, options: AddOptio
     await startSet(target.local, id)
   }
   const serve = { signal: work.signal, onWait: work.onWait }
-  await waitServing(target.control, target.config(), id, { ...serve, listed: false })
-  if (listed === undefined || listed.state === 'draining') await patient.add(set)
-  await waitServing(target.control, target.config(), id, { ...serve, listed: true })
+  await enlistSet(target.control, target.config(), id, { ...serve, operator: patient })
   const carried =
     options.rebalance === false ? { moved: 0, total: 0, aborted: [] } : await patient.fill(id, work)
   const report = { set: id, ...carried, seconds: secondsSince(startMs) }

@@ -1,14 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MapRows } from '../../test/support/map-rows.ts'
+import { ArbiterLog, end, move } from '../../test/support/arbiter-log.ts'
 import { pinnedSlots } from '../table/pins.ts'
 import { ownersOf } from '../table/runs.ts'
 import { slotOfKey } from '../table/slot-of.ts'
-import type { GreyRule, RoutingTable } from '../table/table.ts'
-import { decodeTable, encodeTable } from '../table/table-codec.ts'
+import type { GreyRule } from '../table/table.ts'
+import { encodeTable } from '../table/table-codec.ts'
 import { tableLimits } from '../table/table-rules.ts'
-import { type ArbiterCommand, encodeCommands } from './arbiter-commands.ts'
-import { ArbiterMachine, type ArbiterResult } from './arbiter-machine.ts'
+import type { ArbiterCommand } from './arbiter-commands.ts'
 import { firstTable } from './first-table.ts'
 
 const slotCount = 16
@@ -24,36 +23,10 @@ const ann = users.find(uid => ownerAtFirst(uid) === 's1')!
 const neighbour = users.find(uid => uid !== ann && slotOf(uid) === slotOf(ann))!
 const annsSlot = slotOf(ann)
 
-class Log {
-  readonly #machine = new ArbiterMachine()
-  readonly #rows = new MapRows()
-  #index = 0
-
-  constructor() {
-    this.apply({ type: 'bootstrap', table: encodeTable(first) })
-  }
-
-  apply(...commands: ArbiterCommand[]): ArbiterResult[] {
-    return this.#machine.apply(++this.#index, encodeCommands(commands), this.#rows)
-  }
-
-  get table(): RoutingTable {
-    return decodeTable(this.#rows.get('table')!)
-  }
-
-  owner(slot: number): string {
-    return ownersOf(this.table.runs)[slot]!
-  }
-}
-
 const pin = (uid: string, setId: string): ArbiterCommand => {
   return { type: 'order', order: { type: 'pin', uid, setId } }
 }
 const unpin = (uid: string): ArbiterCommand => ({ type: 'order', order: { type: 'unpin', uid } })
-const move = (slot: number, to: string): ArbiterCommand => ({ type: 'move', slot, to })
-const end = (slot: number, epoch: number, done: boolean): ArbiterCommand => {
-  return { type: 'endMove', slot, epoch, done }
-}
 const rule = (version: string, change: Partial<GreyRule> = {}): GreyRule => {
   return { version, percent: 5, uids: [], prefixes: [], ...change }
 }
@@ -66,7 +39,7 @@ const ungrey = (version: string): ArbiterCommand => {
 
 describe('pins', () => {
   it('send the slot to their set in the same entry, and leave one that is there in peace', () => {
-    const log = new Log()
+    const log = new ArbiterLog(first)
     expect(log.apply(pin(ann, 's2'))).toEqual(['done'])
     expect(log.table).toMatchObject({
       epoch: 2,
@@ -74,13 +47,13 @@ describe('pins', () => {
       moves: [{ slot: annsSlot, to: 's2', epoch: 2 }]
     })
     expect(log.owner(annsSlot)).toBe('s1')
-    const other = new Log()
+    const other = new ArbiterLog(first)
     other.apply(pin(ann, 's1'))
     expect(other.table).toMatchObject({ epoch: 2, moves: [] })
   })
 
   it('make no epoch when they are there, and begin a move again that was called off', () => {
-    const log = new Log()
+    const log = new ArbiterLog(first)
     log.apply(pin(ann, 's2'))
     expect(log.apply(pin(ann, 's2'))).toEqual(['done'])
     expect(log.table.epoch).toBe(2)
@@ -92,7 +65,7 @@ describe('pins', () => {
   })
 
   it('hold the slot: no move takes it elsewhere, for whomever it is asked', () => {
-    const log = new Log()
+    const log = new ArbiterLog(first)
     log.apply(pin(ann, 's2'))
     expect(log.apply(move(annsSlot, 's3'))).toEqual(['pinned'])
     expect(log.apply(move(annsSlot, 's2'))).toEqual(['done'])
@@ -104,7 +77,7 @@ describe('pins', () => {
   })
 
   it('let go without moving anything; the last one of a slot lets it move', () => {
-    const log = new Log()
+    const log = new ArbiterLog(first)
     log.apply(pin(ann, 's2'), pin(neighbour, 's2'))
     expect(log.table.pins).toHaveLength(2)
     log.apply(end(annsSlot, 2, true))
@@ -117,7 +90,7 @@ describe('pins', () => {
   })
 
   it('are refused for sets and names that are none, and while the slot goes elsewhere', () => {
-    const log = new Log()
+    const log = new ArbiterLog(first)
     log.apply(move(annsSlot, 's3'))
     expect(log.apply(pin(ann, 's2'), pin(ann, 's9'))).toEqual(['moving', 'unknownSet'])
     expect(log.apply(pin('', 's2'), pin('a\nb', 's2'))).toEqual(['malformed', 'malformed'])
@@ -138,7 +111,7 @@ describe('pins', () => {
     const entries = fc.array(fc.array(command, { minLength: 1, maxLength: 3 }), { maxLength: 12 })
     fc.assert(
       fc.property(entries, list => {
-        const log = new Log()
+        const log = new ArbiterLog(first)
         for (const entry of list) {
           log.apply(...entry)
           const { table } = log
@@ -154,7 +127,7 @@ describe('pins', () => {
 
 describe('rules of grey releases', () => {
   it('are set, replaced and undone by one entry each', () => {
-    const log = new Log()
+    const log = new ArbiterLog(first)
     log.apply(grey('0.3.0'), grey('0.2.0', { uids: ['ann'], prefixes: ['vip-'] }))
     expect(log.table).toMatchObject({ epoch: 2, moves: [] })
     expect(log.table.grey).toEqual([
@@ -175,14 +148,14 @@ describe('rules of grey releases', () => {
   })
 
   it('leave the bytes of a table as they were once they are gone', () => {
-    const log = new Log()
+    const log = new ArbiterLog(first)
     log.apply(grey('0.2.0'))
     log.apply(ungrey(''))
     expect(encodeTable({ ...log.table, epoch: 1 }).equals(encodeTable(first))).toBe(true)
   })
 
   it('are refused out of bounds', () => {
-    const log = new Log()
+    const log = new ArbiterLog(first)
     const many = Array.from({ length: tableLimits.greyNames + 1 }, (_, i) => String(i + 1_000))
     expect(
       log.apply(

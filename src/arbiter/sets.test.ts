@@ -1,11 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MapRows } from '../../test/support/map-rows.ts'
-import type { RoutingTable } from '../table/table.ts'
+import { ArbiterLog } from '../../test/support/arbiter-log.ts'
 import { decodeTable, encodeTable } from '../table/table-codec.ts'
 import { tableFault } from '../table/table-rules.ts'
-import { type ArbiterCommand, encodeCommands, type SetChange } from './arbiter-commands.ts'
-import { ArbiterMachine, type ArbiterResult } from './arbiter-machine.ts'
+import type { SetChange } from './arbiter-commands.ts'
+import type { ArbiterResult } from './arbiter-machine.ts'
 import { firstTable } from './first-table.ts'
 
 const routersOf = (setId: string) =>
@@ -13,37 +12,24 @@ const routersOf = (setId: string) =>
     return { replicaId, nodeId: `${setId}-${replicaId}`, address: `127.0.0.1:7${replicaId}00` }
   })
 
-/** An arbiter's machine with a log of its own, over a cluster of two sets and eight slots. */
-class Scene {
-  readonly rows = new MapRows()
-  readonly machine = new ArbiterMachine()
-  #index = 0
-
+/** A cluster of two sets and eight slots. */
+class Scene extends ArbiterLog {
   constructor() {
     const sets = ['s1', 's2'].map(id => ({ id, zone: 'z', weight: 1, routers: routersOf(id) }))
-    const first = firstTable({ clusterId: '0a0000000001', slotCount: 8, sets }, [])
-    this.log({ type: 'bootstrap', table: encodeTable(first) })
-  }
-
-  log(...commands: ArbiterCommand[]): ArbiterResult[] {
-    return this.machine.apply(++this.#index, encodeCommands(commands), this.rows)
+    super(firstTable({ clusterId: '0a0000000001', slotCount: 8, sets }, []))
   }
 
   change(step: SetChange['step'], setId: string, with_: Partial<SetChange> = {}): ArbiterResult {
     const routers = step === 'add' ? routersOf(setId) : []
     const change = { step, setId, epoch: 0, zone: 'z', weight: 100, routers, ...with_ }
-    return this.log({ type: 'set', change })[0]!
-  }
-
-  get table(): RoutingTable {
-    return this.machine.table(key => this.rows.get(key))!
+    return this.apply({ type: 'set', change })[0]!
   }
 
   /** Moves slots there at once. */
   move(slots: readonly number[], to: string): void {
-    for (const slot of slots) this.log({ type: 'move', slot, to })
+    for (const slot of slots) this.apply({ type: 'move', slot, to })
     for (const { slot, epoch } of this.table.moves) {
-      this.log({ type: 'endMove', slot, epoch, done: true })
+      this.apply({ type: 'endMove', slot, epoch, done: true })
     }
   }
 
@@ -80,13 +66,13 @@ describe('a set that is added', () => {
 
   it('stands in its place in the order, also in the entry that gives a slot away', () => {
     const scene = new Scene()
-    scene.log({ type: 'move', slot: scene.slotsOf('s1')[0]!, to: 's2' })
+    scene.apply({ type: 'move', slot: scene.slotsOf('s1')[0]!, to: 's2' })
     const [move] = scene.table.moves
     const change = {
       ...{ step: 'add' as const, setId: 's10', epoch: 0, zone: '', weight: 100 },
       routers: routersOf('s10')
     }
-    const results = scene.log(
+    const results = scene.apply(
       { type: 'endMove', ...move!, done: true },
       { type: 'move', slot: scene.slotsOf('s1')[1]!, to: 's2' },
       { type: 'set', change }
@@ -124,22 +110,22 @@ describe('a set that drains', () => {
   it('takes no slot in, and stays after all when it is added again', () => {
     const scene = new Scene()
     expect(scene.change('drain', 's2')).toBe('done')
-    expect(scene.log({ type: 'move', slot: scene.slotsOf('s1')[0]!, to: 's2' })).toEqual([
+    expect(scene.apply({ type: 'move', slot: scene.slotsOf('s1')[0]!, to: 's2' })).toEqual([
       'drainingSet'
     ])
     expect(scene.table.sets[1]!.state).toBe('draining')
     expect(scene.change('add', 's2')).toBe('done')
     expect(scene.table.sets[1]!.state).toBe('active')
-    expect(scene.log({ type: 'move', slot: scene.slotsOf('s1')[0]!, to: 's2' })).toEqual(['done'])
+    expect(scene.apply({ type: 'move', slot: scene.slotsOf('s1')[0]!, to: 's2' })).toEqual(['done'])
   })
 
   it('is never the last that takes slots, and none that users are pinned to', () => {
     const scene = new Scene()
-    scene.log({ type: 'order', order: { type: 'pin', uid: 'ann', setId: 's1' } })
+    scene.apply({ type: 'order', order: { type: 'pin', uid: 'ann', setId: 's1' } })
     expect(scene.change('drain', 's1')).toBe('pinnedSet')
     expect(scene.change('drain', 's9')).toBe('unknownSet')
     expect(scene.change('drain', 's2')).toBe('done')
-    scene.log({ type: 'order', order: { type: 'unpin', uid: 'ann' } })
+    scene.apply({ type: 'order', order: { type: 'unpin', uid: 'ann' } })
     expect(scene.change('drain', 's1')).toBe('lastSet')
   })
 })
@@ -187,12 +173,12 @@ describe('a set that is removed', () => {
     expect(scene.change('add', 's2', { routers: others })).toBe('usedSet')
     expect(scene.change('add', 's2', { routers: [] })).toBe('usedSet')
     const router = { setId: 's2', replicaId: 1, nodeId: 's2-1', address: 'h:1' }
-    expect(scene.log({ type: 'place', router: { ...router, role: 'learner' } })).toEqual([
+    expect(scene.apply({ type: 'place', router: { ...router, role: 'learner' } })).toEqual([
       'unknownSet'
     ])
     const process = { ...({ role: 'router', id: 's2/1', setId: 's2', nodeId: 's2-1' } as const) }
     const announced = { ...process, bootId: 7, address: 'h:1', clientAddresses: [], version: '' }
-    expect(scene.log({ type: 'announce', process: { ...announced, stopping: false } })).toEqual([
+    expect(scene.apply({ type: 'announce', process: { ...announced, stopping: false } })).toEqual([
       'unknownSet'
     ])
   })
@@ -210,10 +196,10 @@ describe('sets, whatever is asked', () => {
         const gone = new Set<string>()
         for (const [what, setId, slot, ago] of actions) {
           const before = scene.table
-          if (what === 'move') scene.log({ type: 'move', slot, to: setId })
+          if (what === 'move') scene.apply({ type: 'move', slot, to: setId })
           else if (what === 'end' || what === 'abort') {
             const epoch = before.moves.find(move => move.slot === slot)?.epoch ?? 1
-            scene.log({ type: 'endMove', slot, epoch, done: what === 'end' })
+            scene.apply({ type: 'endMove', slot, epoch, done: what === 'end' })
           } else {
             scene.change(what as SetChange['step'], setId, {
               epoch: Math.max(1, before.epoch - ago)

@@ -64,12 +64,12 @@ function happened({ faults, scenario }: RunFacts): ReportCheck {
   return { name: 'faults', ok, detail: `${faults.length} faults happened`, examples: [] }
 }
 
-function operated({ outcomes }: RunFacts): ReportCheck {
+function operated({ outcomes, scenario }: RunFacts): ReportCheck {
   const refused = outcomes.filter(({ ok }) => !ok)
   const done = outcomes.length - refused.length
   return {
     name: 'operations',
-    ok: done > 0,
+    ok: refused.length <= (scenario.expect.refusals ?? outcomes.length - 1),
     detail: `${done} of ${outcomes.length} operations succeeded`,
     examples: refused.slice(0, examplesMax).map(({ action, text }) => `${action}: ${text}`)
   }

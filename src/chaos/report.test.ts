@@ -129,6 +129,26 @@ describe('a report', () => {
     expect(report.checks.filter(({ ok }) => ok === false).map(check => check.name)).toEqual([name])
   })
 
+  const done = { action: 'moveSlots', text: '8 of 8 slots moved', ok: true }
+  const refused = { action: 'moveSlots', text: 'CANCELLED, 0 of 8 slots moved', ok: false }
+  const expecting = (expect: object): Pick<RunFacts, 'scenario'> => {
+    const { scenario } = facts()
+    return { scenario: { ...scenario, expect: { ...scenario.expect, ...expect } } }
+  }
+
+  it.each([
+    [true, 'operations', { outcomes: [done, refused] }],
+    [false, 'operations', { outcomes: [refused] }],
+    [false, 'operations', { ...expecting({ refusals: 0 }), outcomes: [done, refused] }],
+    [true, 'operations', { ...expecting({ refusals: 1 }), outcomes: [done, refused] }],
+    [true, 'wrong-online', expecting({ wrongOnlineMs: 700 })],
+    [false, 'wrong-online', expecting({ wrongOnlineMs: 699 })],
+    ['unknown', 'wrong-online', { ...expecting({ wrongOnlineMs: 700 }), wrongOnline: [] }]
+  ] as const)('says %s of %s in case %#', (ok, name, change) => {
+    const { checks } = buildReport(facts(change))
+    expect(checks.find(check => check.name === name)?.ok).toBe(ok)
+  })
+
   it('fails with the judges, and is unknown when there was nothing to compare', () => {
     const lossy = buildReport(facts({ judgement: oneAcknowledged().judge() }))
     expect(lossy).toMatchObject({ verdict: 'fail', messages: { lost: 1 } })

@@ -114,6 +114,8 @@ const scenarioSchema = z.strictObject({
       /** Messages of sets that no fault touched: their p99 during faults, as a multiple of before, at most. */
       untouchedTimes: z.number().min(1).optional(),
       /** How long after a gateway's death anybody is still told that users are connected to it, at most. */
+      /** Operations of the scenario that the cluster may refuse; unless given, all but one. */
+      refusals: z.number().int().min(0).optional(),
       wrongOnlineMs: z.number().min(1).optional(),
       /** Operations that end in an error at their caller, after all repetitions, at most. */
       errors: z.number().int().min(0).optional()

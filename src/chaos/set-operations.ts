@@ -2,7 +2,7 @@ import { RingsetError } from '../base/errors.ts'
 import { dataFolder } from '../config/data-folder.ts'
 import { type CarriedSlots, SetOperator } from '../control/set-operator.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
-import { newSetOf, placeSet, retireSet, startSet, waitServing } from '../launch/set-change.ts'
+import { enlistSet, placeSet, retireSet, startSet } from '../launch/set-change.ts'
 import { freeSetId, newSetLayout } from '../launch/set-layout.ts'
 
 const patienceMs = 60_000
@@ -46,10 +46,8 @@ export class SetHand {
     const id = freeSetId(cluster.config, listed, folder)
     await placeSet(cluster, await newSetLayout(id, 1, cluster.config, folder))
     await startSet(cluster, id)
-    await waitServing(control, cluster.config, id, { signal, listed: false })
-    await operator.add(newSetOf(cluster.config, id))
+    await enlistSet(control, cluster.config, id, { operator, signal })
     this.#added.push(id)
-    await waitServing(control, cluster.config, id, { signal, listed: true })
     return `added ${id}, ${moved(await operator.fill(id, { signal }))}`
   }
 

@@ -7,7 +7,7 @@ import { type DataFolder, dataFolder } from '../config/data-folder.ts'
 import { withoutSet, withSet } from '../config/edit-config.ts'
 import type { ClusterConfig, NodeConfig } from '../config/schema.ts'
 import type { ClusterControl } from '../control/cluster-control.ts'
-import type { NewSet } from '../control/set-operator.ts'
+import type { NewSet, SetOperator } from '../control/set-operator.ts'
 import { withLaunchLock } from './launch-lock.ts'
 import { readiness } from './readiness.ts'
 import type { RunningCluster, StopReport } from './running-cluster.ts'
@@ -46,8 +46,21 @@ export function nodesOf({ nodes }: ClusterConfig, setId: string): NodeConfig[] {
   )
 }
 
+/** Has the table list a set whose nodes are starting, and waits until it serves. Throws as `SetOperator.add`, TIMEOUT, CANCELLED. */
+export async function enlistSet(
+  control: ClusterControl,
+  config: ClusterConfig,
+  setId: string,
+  { operator, ...serve }: ServeOptions & { readonly operator: Pick<SetOperator, 'table' | 'add'> }
+): Promise<void> {
+  await waitServing(control, config, setId, { ...serve, listed: false })
+  const listed = (await operator.table()).sets.find(({ id }) => id === setId)
+  if (listed?.state !== 'active') await operator.add(newSetOf(config, setId))
+  await waitServing(control, config, setId, { ...serve, listed: true })
+}
+
 /** Waits until the nodes of a set run, and, once the table lists it, until it serves. Throws TIMEOUT, CANCELLED. */
-export async function waitServing(
+async function waitServing(
   control: ClusterControl,
   config: ClusterConfig,
   setId: string,

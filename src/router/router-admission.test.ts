@@ -1,18 +1,15 @@
 import { describe, expect, it } from 'vitest'
+import { codeOf } from '../../test/support/codes.ts'
 import { oneSetTable, routerTable } from '../../test/support/router-table.ts'
 import { appendPayload, ownershipRows, RouterWorld } from '../../test/support/router-world.ts'
-import { type ErrorCode, errorCodeOf } from '../base/error-codes.ts'
-import { noSlot, type Packet } from '../protocol/packet.ts'
+import type { ErrorCode } from '../base/error-codes.ts'
+import { noSlot } from '../protocol/packet.ts'
 import { encodeRaftMessage } from '../raft/codec.ts'
 import { emptyTableView } from '../table/compile-table.ts'
 import type { SlotState } from './ownership.ts'
 
 const leader = 'router/s1/1'
 const follower = 'router/s1/2'
-
-function codeOf(answer: Packet): ErrorCode | 'OK' {
-  return answer.kind === 'ERROR' ? errorCodeOf(answer.payload.code) : 'OK'
-}
 
 describe('the status matrix', () => {
   const ownedElsewhere = routerTable(

@@ -1,16 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { codeOf } from '../../test/support/codes.ts'
 import { route } from '../../test/support/router-entries.ts'
 import { oneSetTable } from '../../test/support/router-table.ts'
 import { appendPayload, RouterWorld } from '../../test/support/router-world.ts'
-import { type ErrorCode, errorCodeOf } from '../base/error-codes.ts'
 import { noSlot, type Packet } from '../protocol/packet.ts'
 import { p2pSession } from '../protocol/session.ts'
 
 const leader = 'router/s1/1'
-
-function codeOf(answer: Packet): ErrorCode | 'OK' {
-  return answer.kind === 'ERROR' ? errorCodeOf(answer.payload.code) : 'OK'
-}
 
 describe('presence', () => {
   it('evicts whom a newer connection replaced', () => {

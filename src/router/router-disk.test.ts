@@ -1,16 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { codeOf } from '../../test/support/codes.ts'
 import { route } from '../../test/support/router-entries.ts'
 import { oneSetTable, twoSetTable, uidsOf } from '../../test/support/router-table.ts'
 import { RouterWorld } from '../../test/support/router-world.ts'
-import { type ErrorCode, errorCodeOf } from '../base/error-codes.ts'
 import type { Packet } from '../protocol/packet.ts'
 import { p2pSession } from '../protocol/session.ts'
 
 const leader = 'router/s1/1'
-
-function codeOf(answer: Packet): ErrorCode | 'OK' {
-  return answer.kind === 'ERROR' ? errorCodeOf(answer.payload.code) : 'OK'
-}
 
 describe('a router whose disk is nearly full', () => {
   it('refuses messages, but not what users come and go and read by', () => {

@@ -1,17 +1,13 @@
 import { describe, expect, it } from 'vitest'
+import { codeOf } from '../../test/support/codes.ts'
 import { route } from '../../test/support/router-entries.ts'
 import { oneSetTable } from '../../test/support/router-table.ts'
 import { RouterWorld } from '../../test/support/router-world.ts'
-import { type ErrorCode, errorCodeOf } from '../base/error-codes.ts'
 import type { Packet } from '../protocol/packet.ts'
 import { p2pSession } from '../protocol/session.ts'
 
 const leader = 'router/s1/1'
 const follower = 'router/s1/2'
-
-function codeOf(answer: Packet): ErrorCode | 'OK' {
-  return answer.kind === 'ERROR' ? errorCodeOf(answer.payload.code) : 'OK'
-}
 
 describe('reads', () => {
   const world = new RouterWorld(oneSetTable(), ['s1'], { limits: { pageBytes: 2_000 } })

@@ -1,14 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { codeOf } from '../../test/support/codes.ts'
 import { oneSetTable, routerTable, uidsOf } from '../../test/support/router-table.ts'
 import { appendPayload, RouterWorld } from '../../test/support/router-world.ts'
-import { type ErrorCode, errorCodeOf } from '../base/error-codes.ts'
 import type { Packet } from '../protocol/packet.ts'
 
 const leader = 'router/s1/1'
-
-function codeOf(answer: Packet): ErrorCode | 'OK' {
-  return answer.kind === 'ERROR' ? errorCodeOf(answer.payload.code) : 'OK'
-}
 
 describe('batching', () => {
   it('makes one entry of the requests of one turn and answers each', () => {

@@ -12,6 +12,8 @@ import type { SimProcess } from './sim-process.ts'
 import type { World } from './world.ts'
 
 const connectTimeoutMs = 5_000
+/** What a device that reads slowly has before it is never older: more the gateway would not keep for it. */
+const backlogMaxMs = 5_000
 
 /** A device's end of its connections: events in a paused or dead network are the caller's to hold back. */
 export interface ClientEnd {
@@ -284,9 +286,10 @@ export class Gate implements ClientLinks {
   #toClient(connection: Connection, event: () => void): void {
     const { kernel } = this.#gates.world
     const nowMs = kernel.nowMs()
-    const arrivesMs = nowMs + this.#gates.travelMs() + connection.end.readsEveryMs
-    connection.toClientMs = Math.max(arrivesMs, connection.toClientMs + connection.end.readsEveryMs)
-    connection.toClientMs += 1e-6
+    const arrivesMs = nowMs + this.#gates.travelMs()
+    const { readsEveryMs } = connection.end
+    const behindMs = Math.min(connection.toClientMs + readsEveryMs, arrivesMs + backlogMaxMs)
+    connection.toClientMs = Math.max(arrivesMs, behindMs, connection.toClientMs + 1e-6)
     kernel.schedule(connection.toClientMs - nowMs, event)
   }
 }

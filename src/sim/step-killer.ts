@@ -27,6 +27,13 @@ export interface StepKill {
   readonly victim: StepVictim
 }
 
+interface Way {
+  readonly source: string
+  readonly destination: string
+  /** The table says that it is there. */
+  done: boolean
+}
+
 /** Between two kills, so that the cluster gets somewhere. */
 const spacingMs = 800
 const meanDelayMs = 4
@@ -36,7 +43,7 @@ export class StepKiller {
   readonly #world: World
   readonly #kill: StepKill
   readonly #random: Prng
-  readonly #ways = new Map<number, { readonly source: string; readonly destination: string }>()
+  readonly #ways = new Map<number, Way>()
   #epoch = 0
   #killedMs = Number.NEGATIVE_INFINITY
   #stopped = false
@@ -55,15 +62,16 @@ export class StepKiller {
   table(view: TableView): void {
     if (view.epoch <= this.#epoch) return
     this.#epoch = view.epoch
-    for (const [slot, { destination }] of this.#ways) {
-      if (view.owner(slot)?.setId !== destination || view.move(slot) !== undefined) continue
-      this.step('done', slot)
+    for (const [slot, way] of this.#ways) {
+      const there = view.owner(slot)?.setId === way.destination && view.move(slot) === undefined
+      if (there && !way.done) this.step('done', slot)
+      way.done = there
     }
     for (const { slot, to } of view.table?.moves ?? []) {
       const source = view.owner(slot)!.setId
       const known = this.#ways.get(slot)
       if (known?.source === source && known.destination === to) continue
-      this.#ways.set(slot, { source, destination: to })
+      this.#ways.set(slot, { source, destination: to, done: false })
       this.step('begun', slot)
     }
   }

@@ -53,11 +53,11 @@ const operationKinds = [
 
 /**
  * `herd`: all devices lose their connection at once · `burst`: somebody sends dozens of messages into one session in one moment ·
- * `drain`: a gateway sends its users to the others for a while · `slowLink`: what two processes send each other takes far longer ·
- * `slowReader`: a device takes packets in slowly · `oldDisk`: a process comes back with a copy of its data that was
+ * `drain`: a gateway sends its users to the others for a while · `oldDisk`: a process comes back with a copy of its data that was
  * made before.
  */
 const pressureKinds = ['herd', 'burst', 'drain', 'oldDisk'] as const
+/** `slowLink`: what two processes send each other takes far longer · `slowReader`: a device takes packets in slowly. */
 const slowKinds = ['slowLink', 'slowReader'] as const
 /** Adds the spare set, moves slots there and back, and removes it. */
 const setsKind = 'changeSets'

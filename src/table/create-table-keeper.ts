@@ -37,8 +37,8 @@ class Keeper implements TableKeeper {
   readonly #options: TableKeeperOptions
   readonly #listeners: ((view: TableView) => void)[] = []
   #view = emptyTableView
-  /** Newest last. */
-  readonly #former: TableView[] = []
+  /** Newest last; only their bytes. */
+  readonly #former: { readonly epoch: number; readonly encoded: Buffer }[] = []
   /** Former epoch → update to the present table. */
   readonly #updates = new Map<number, Buffer>()
 
@@ -56,7 +56,7 @@ class Keeper implements TableKeeper {
 
   updateFrom(epoch: number): Buffer {
     const { encoded, table } = this.#view
-    const base = this.#former.find(view => view.epoch === epoch)
+    const base = this.#former.find(table => table.epoch === epoch)
     if (base === undefined || table === undefined) return encoded
     let update = this.#updates.get(epoch)
     if (update === undefined) {
@@ -99,7 +99,7 @@ class Keeper implements TableKeeper {
     if (table === undefined) return 'gap'
     if (label.clusterId !== Number.parseInt(table.clusterId, 16)) return 'foreign'
     if (label.epoch < epoch) return 'older'
-    const base = [this.#view, ...this.#former].find(view => view.epoch === label.baseEpoch)
+    const base = [this.#view, ...this.#former].find(held => held.epoch === label.baseEpoch)
     if (base === undefined) return 'gap'
     const next = unlessMalformed(() => ({ bytes: applyDelta(base.encoded, delta) }))
     if (next === undefined) return 'malformed'
@@ -107,7 +107,8 @@ class Keeper implements TableKeeper {
   }
 
   #adopt(view: TableView): void {
-    if (this.#view.epoch > 0) this.#former.push(this.#view)
+    const { epoch, encoded } = this.#view
+    if (epoch > 0) this.#former.push({ epoch, encoded })
     if (this.#former.length > formerMax) this.#former.shift()
     this.#updates.clear()
     this.#view = view

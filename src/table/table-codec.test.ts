@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { arbitraryTable } from '../../test/support/arbitrary-table.ts'
-import { RingsetError } from '../base/errors.ts'
+import { thrownBy } from '../../test/support/codes.ts'
 import { contentHash } from './content-hash.ts'
 import { targetOwners } from './ring.ts'
 import { runsOf } from './runs.ts'
@@ -33,16 +33,6 @@ const smallTable: RoutingTable = {
 
 const rule = (change: Partial<GreyRule> = {}): GreyRule => {
   return { version: '0.2.0', percent: 5, uids: [], prefixes: [], ...change }
-}
-
-function codeOf(run: () => unknown): string {
-  try {
-    run()
-  } catch (error) {
-    if (error instanceof RingsetError) return error.code
-    throw error
-  }
-  return 'none'
 }
 
 describe('table codec', () => {
@@ -96,7 +86,7 @@ describe('table codec', () => {
       for (const flip of [0x01, 0x80, 0xff]) {
         const damaged = Buffer.from(encoded)
         damaged[at]! ^= flip
-        expect(codeOf(() => decodeTable(damaged))).toBe('BAD_PACKET')
+        expect(thrownBy(() => decodeTable(damaged))).toBe('BAD_PACKET')
       }
     }
   })
@@ -104,9 +94,9 @@ describe('table codec', () => {
   it('refuses every cut and every addition', () => {
     const encoded = encodeTable(smallTable)
     for (let length = 0; length < encoded.length; length++) {
-      expect(codeOf(() => decodeTable(encoded.subarray(0, length)))).toBe('BAD_PACKET')
+      expect(thrownBy(() => decodeTable(encoded.subarray(0, length)))).toBe('BAD_PACKET')
     }
-    expect(codeOf(() => decodeTable(Buffer.concat([encoded, Buffer.of(0)])))).toBe('BAD_PACKET')
+    expect(thrownBy(() => decodeTable(Buffer.concat([encoded, Buffer.of(0)])))).toBe('BAD_PACKET')
   })
 
   it('answers garbage with BAD_PACKET, whatever it claims to be', () => {
@@ -115,7 +105,7 @@ describe('table codec', () => {
     fc.assert(
       fc.property(garbage, ([withHead, bytes]) => {
         const input = withHead ? Buffer.concat([head, bytes]) : Buffer.from(bytes)
-        expect(codeOf(() => decodeTable(input))).toBe('BAD_PACKET')
+        expect(thrownBy(() => decodeTable(input))).toBe('BAD_PACKET')
       }),
       { numRuns: 500 }
     )
@@ -127,7 +117,7 @@ describe('table codec', () => {
         const encoded = encodeTable(table)
         if (encoded[at % encoded.length] === value) return
         encoded[at % encoded.length] = value
-        expect(codeOf(() => decodeTable(encoded))).toBe('BAD_PACKET')
+        expect(thrownBy(() => decodeTable(encoded))).toBe('BAD_PACKET')
       })
     )
   })
@@ -135,7 +125,7 @@ describe('table codec', () => {
   it('refuses another format version instead of guessing', () => {
     const encoded = encodeTable(smallTable)
     encoded[0] = 9
-    expect(codeOf(() => peekTable(encoded))).toBe('BAD_PACKET')
+    expect(thrownBy(() => peekTable(encoded))).toBe('BAD_PACKET')
   })
 
   it('allocates nothing for announced counts that the bytes do not pay for', () => {
@@ -145,7 +135,7 @@ describe('table codec', () => {
       Buffer.from('c0843d', 'hex'),
       Buffer.alloc(8)
     ])
-    expect(codeOf(() => decodeTable(hostile))).toBe('BAD_PACKET')
+    expect(thrownBy(() => decodeTable(hostile))).toBe('BAD_PACKET')
   })
 
   const [first, second] = smallTable.runs as [
@@ -189,7 +179,7 @@ describe('table codec', () => {
     ['an arbiter numbered 0', { arbiters: [{ replicaId: 0, nodeId: 'n', address: '' }] }]
   ]
   it.each(unsound)('never encodes %s', (_, change) => {
-    expect(codeOf(() => encodeTable({ ...smallTable, ...change }))).toBe('INTERNAL')
+    expect(thrownBy(() => encodeTable({ ...smallTable, ...change }))).toBe('INTERNAL')
   })
 
   it('keeps the table of a default cluster within 4 KiB, scattered as the ring leaves it', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { arbitraryTable } from '../../test/support/arbitrary-table.ts'
-import { RingsetError } from '../base/errors.ts'
+import { thrownBy } from '../../test/support/codes.ts'
 import { sampleTable } from '../bench/sample-table.ts'
 import { assignRuns } from './runs.ts'
 import type { RoutingTable } from './table.ts'
@@ -9,16 +9,6 @@ import { encodeTable } from './table-codec.ts'
 import { applyDelta, isDelta, makeDelta, peekDelta } from './table-delta.ts'
 
 const labelled = (table: RoutingTable) => ({ ...table, encoded: encodeTable(table) })
-
-function codeOf(run: () => unknown): string {
-  try {
-    run()
-  } catch (error) {
-    if (error instanceof RingsetError) return error.code
-    throw error
-  }
-  return 'none'
-}
 
 describe('table delta', () => {
   it('makes the later table of the earlier one, whatever the two are', () => {
@@ -53,11 +43,11 @@ describe('table delta', () => {
       fc.property(fc.nat(), fc.nat(255), (at, value) => {
         const damaged = Buffer.from(delta)
         damaged[at % damaged.length] = value
-        expect(['none', 'BAD_PACKET']).toContain(codeOf(() => applyDelta(base.encoded, damaged)))
+        expect(['none', 'BAD_PACKET']).toContain(thrownBy(() => applyDelta(base.encoded, damaged)))
       })
     )
     for (let length = 0; length < delta.length; length++) {
-      expect(codeOf(() => applyDelta(base.encoded, delta.subarray(0, length)))).toBe('BAD_PACKET')
+      expect(thrownBy(() => applyDelta(base.encoded, delta.subarray(0, length)))).toBe('BAD_PACKET')
     }
   })
 
