@@ -90,6 +90,8 @@ const scenarioSchema = z.strictObject({
   proves: z.string().min(10).max(300),
   /** Of load; faults fall in it. */
   seconds: seconds.default(30),
+  /** A suite that has to hurry shortens it no further: an operation takes the time that it takes. */
+  leastSeconds: seconds.optional(),
   sets: z.number().int().min(1).max(8).default(2),
   /** `together`: gateways and logics on the nodes of routers · `apart`: logics as processes of their own. */
   layout: z.enum(['together', 'apart']).default('together'),

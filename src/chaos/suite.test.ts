@@ -40,6 +40,12 @@ describe('a shortened scenario', () => {
     expect([faults[1]!.every, faults[1]!.seconds]).toEqual([10, 1])
   })
 
+  it('is as long as it has to be at the least', () => {
+    const least = { ...scenario, leastSeconds: 30 }
+    expect(shortened(least, 8)).toEqual({ ...shortened(scenario, 30), leastSeconds: 30 })
+    expect(shortened({ ...scenario, leastSeconds: 40 }, 8).seconds).toBe(40)
+  })
+
   it('is never a longer one', () => {
     expect(shortened(scenario, 41)).toBe(scenario)
   })

@@ -57,8 +57,9 @@ export interface SuiteOptions extends Omit<ChaosOptions, 'scenario' | 'seconds'>
 const overheadSeconds = 20
 const leastSeconds = 8
 
-/** The same scenario in less time: its faults come closer to each other and last shorter. */
-export function shortened(scenario: Scenario, seconds: number): Scenario {
+/** The same scenario in less time, as far as it can be: its faults come closer to each other and last shorter. */
+export function shortened(scenario: Scenario, wantedSeconds: number): Scenario {
+  const seconds = Math.max(wantedSeconds, scenario.leastSeconds ?? 0)
   const factor = seconds / scenario.seconds
   if (factor >= 1) return scenario
   const faults = scenario.faults.map(fault => {
