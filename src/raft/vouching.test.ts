@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ReplicaGroup } from '../../test/support/replica-group.ts'
 import { MemoryDisk } from '../storage/memory-store.ts'
+import type { RaftMessage } from './types.ts'
 
 interface Scene {
   readonly group: ReplicaGroup
@@ -110,6 +111,40 @@ describe('a replica that has lost its past', () => {
     group.passUntil(() => !group.isMember(second))
     group.heal()
     group.passUntil(() => group.isMember(second))
+  })
+
+  it('is not kept from taking part by what somebody remembers of it from before it was healed', () => {
+    const group = new ReplicaGroup({ trim: { trailingEntries: 1, trailingBytes: 1 } })
+    group.write(['a', 'b', 'c', 'd'])
+    group.pass(1_500)
+    const first = group.leader().id
+    const [second, third] = [1, 2, 3].filter(id => id !== first) as [number, number]
+    const fourth = group.addNode()
+    const change = (voters: readonly number[], learners: readonly number[]): void => {
+      group.passUntil(() => !group.replica(first).status().changing)
+      expect(group.replica(first).changeMembers({ voters, learners })).toBeUndefined()
+      group.passUntil(() => !group.replica(first).status().changing)
+    }
+    change([1, 2, 3], [fourth])
+    group.passUntil(() => group.isMember(fourth))
+    change([first, second, fourth], [])
+    group.write(['e', 'f', 'g', 'h'])
+    group.crash(second)
+    group.replaceDisk(second, new MemoryDisk())
+    const late: RaftMessage[] = []
+    // It does not know yet that the third is no member any more.
+    group.lose = message => {
+      const answers = message.from === third && message.type === 'claimAnswer'
+      if (answers) late.push(message)
+      return answers
+    }
+    group.start(second)
+    group.passUntil(() => group.isMember(second))
+    expect(late).toContainEqual(expect.objectContaining({ verdict: 'lost' }))
+    for (const answer of late) group.replica(second).step(answer)
+    expect(group.replica(second).status().quarantined).toBe(false)
+    group.settle()
+    expect(group.isMember(second)).toBe(true)
   })
 
   it('is healed again after a crash before it was healed', () => {

@@ -68,6 +68,8 @@ export class Vouching {
   #recordsChanged = false
   #claimTicks = claimEveryTicks
   #markTicks = 0
+  /** Not once a leader has healed it, or it was met at the founding: it has nothing from before. */
+  #startMatters = true
   /** Who has nothing newer of this replica than what it started with. */
   readonly #sound = new Map<ReplicaId, true>()
   /** The founder's: who is new, and with which incarnation; and who said so when all of that was known. */
@@ -196,7 +198,7 @@ export class Vouching {
   }
 
   #onVerdict({ from, verdict }: ClaimAnswer): void {
-    if (verdict === 'unknown' || this.#sound.has(from)) return
+    if (verdict === 'unknown' || !this.#startMatters || this.#sound.has(from)) return
     if (verdict === 'lost') {
       this.#forgetAll(from)
       return
@@ -288,8 +290,7 @@ export class Vouching {
   #takePart(): void {
     this.#member = true
     this.#standing = 'member'
-    // What it started with is of no interest any more: it has nothing from before.
-    for (const id of this.#others()) this.#sound.set(id, true)
+    this.#startMatters = false
   }
 
   #mark(): void {
@@ -301,7 +302,8 @@ export class Vouching {
     const told = this.#told
     this.#told = this.#now
     for (const id of this.#others()) {
-      if (!this.#sound.has(id)) this.#claim(id, this.#token, this.#start)
+      const unheard = this.#startMatters && !this.#sound.has(id)
+      if (unheard) this.#claim(id, this.#token, this.#start)
       else if (isBehind(told, this.#now)) this.#claim(id, 0, this.#now)
     }
   }

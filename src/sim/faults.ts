@@ -2,10 +2,12 @@ import type { Prng } from '../base/prng.ts'
 import type { MemoryDisk } from '../storage/memory-store.ts'
 import { Transfer } from '../transfer/transfer.ts'
 import { isMember, isQuorum } from './member-watch.ts'
+import { disturbNetwork } from './network-faults.ts'
 import { changeMembers, handOver } from './operations.ts'
+import { addReplica } from './replica-operations.ts'
 import type { SimProcess } from './sim-process.ts'
 import { abortMove, changeSets, moveSlots } from './slot-operations.ts'
-import { exponential, type FaultKind, pick, shuffled } from './swarm.ts'
+import { exponential, type FaultKind, pick } from './swarm.ts'
 import { arbiterGroup } from './topology.ts'
 import type { World } from './world.ts'
 
@@ -84,6 +86,7 @@ export class Fault {
       case 'moveSlots':
       case 'abortMove':
       case 'changeSets':
+      case 'addReplica':
       case 'handOver':
         this.#operate(kind, forMs)
         break
@@ -91,10 +94,11 @@ export class Fault {
       case 'burst':
       case 'drain':
       case 'oldDisk':
+      case 'lateRepeat':
         this.#press(kind, node, forMs)
         break
       default:
-        this.#disturbNetwork(kind, node, forMs)
+        disturbNetwork({ world: this.#world, random, after: this.#after }, kind, node, forMs)
     }
   }
 
@@ -105,6 +109,7 @@ export class Fault {
     else if (kind === 'moveSlots') moveSlots(world, random)
     else if (kind === 'abortMove') abortMove(world, random)
     else if (kind === 'changeSets') changeSets(world, random)
+    else if (kind === 'addReplica') addReplica(world, random)
     else handOver(world, random)
   }
 
@@ -120,6 +125,9 @@ export class Fault {
         break
       case 'drain':
         this.#drain(forMs)
+        break
+      case 'lateRepeat':
+        pick(random, devices).repeatLate(random)
         break
       case 'oldDisk': {
         const copy = node.disk.copy()
@@ -231,44 +239,6 @@ export class Fault {
       })
     )
     this.#loseData('wipe', node, exponential(random, 300))
-  }
-
-  #disturbNetwork(kind: FaultKind, node: SimProcess, forMs: number): void {
-    const { network, nodes } = this.#world
-    const other = pick(this.#random, nodes)
-    if (kind === 'reset') {
-      if (node !== other) network.reset(node, other)
-      return
-    }
-    if (kind === 'slowLink') {
-      this.#slowDown(node, other, forMs)
-      return
-    }
-    const pairs: [SimProcess, SimProcess][] = []
-    if (kind === 'cut' || kind === 'cutOneWay') {
-      pairs.push([node, other])
-      if (kind === 'cut') pairs.push([other, node])
-    } else {
-      const order = shuffled(nodes, this.#random)
-      const camp = kind === 'isolate' ? [node] : order.slice(0, 1 + this.#random.below(8))
-      for (const a of nodes) {
-        for (const b of nodes) if (camp.includes(a) !== camp.includes(b)) pairs.push([a, b])
-      }
-    }
-    for (const [from, to] of pairs) network.setCut(from, to, true)
-    this.#after(forMs, () => {
-      for (const [from, to] of pairs) network.setCut(from, to, false)
-    })
-  }
-
-  #slowDown(node: SimProcess, other: SimProcess, forMs: number): void {
-    const { network } = this.#world
-    const set = (factor: number): void => {
-      network.setSlow(node, other, factor)
-      network.setSlow(other, node, factor)
-    }
-    set(pick(this.#random, [10, 100, 1_000]))
-    this.#after(forMs, () => set(1))
   }
 
   #disturbClient(kind: FaultKind, forMs: number): void {

@@ -24,6 +24,8 @@ export const markNames = [
   'leader changed in joint state',
   'learner promoted',
   'learner promoted while it lags',
+  'new replica promoted',
+  'replica left the table',
   'leader voted out',
   'change refused as unsafe',
   'removed replica still campaigns',
@@ -38,6 +40,8 @@ export const markNames = [
   'arrival of a slot called off',
   // Routers
   'proposal dropped by a leader change',
+  'late repeat answered as before',
+  'late repeat refused as too old',
   'duplicate answered after a leader change',
   'channel batch sent again',
   'channel resumed after both leaders changed',
@@ -53,6 +57,7 @@ export const markNames = [
   'device asked for a gap',
   'push repeated',
   'router behind its asker',
+  'packet of an unknown kind refused',
   'table adopted from a client'
 ] as const
 export type Mark = (typeof markNames)[number]

@@ -24,6 +24,8 @@ interface GroupMembers {
   readonly asked: { readonly index: number; readonly membership: Membership }[]
   /** In force at whoever applied the newest entry. */
   newest: Membership | undefined
+  /** Those that have been members by some entry that was applied. */
+  readonly joined: Set<ReplicaId>
 }
 
 /** Follows who is a member of each group: in which logs a change is, by whom it was begun, and what could still come of it. */
@@ -38,7 +40,7 @@ export class MemberWatch {
   #of(group: string): GroupMembers {
     let members = this.#groups.get(group)
     if (members === undefined) {
-      members = { proposed: new Map(), asked: [], newest: undefined }
+      members = { proposed: new Map(), asked: [], newest: undefined, joined: new Set() }
       this.#groups.set(group, members)
     }
     return members
@@ -114,8 +116,11 @@ export class MemberWatch {
     if (membership !== members.newest) {
       const changed = members.newest !== undefined && !same(membership, members.newest)
       if (changed)
-        for (const before of this.#before(membership, index, site)) this.#mark(before, membership)
+        for (const before of this.#before(membership, index, site)) {
+          this.#mark(site.group, before, membership)
+        }
       members.newest = membership
+      for (const id of [...membership.voters, ...membership.learners]) members.joined.add(id)
     }
     if (isQuorum(membership, holders)) return true
     return this.#before(membership, index, site).some(before => isQuorum(before, holders))
@@ -131,10 +136,18 @@ export class MemberWatch {
     })
   }
 
-  #mark(before: Membership, now: Membership): void {
-    const { marks } = this.#world
+  #mark(group: string, before: Membership, now: Membership): void {
+    const { marks, topology } = this.#world
     if (before.outgoing.length > 0 && now.outgoing.length === 0) marks.hit('joint change completed')
-    if (now.voters.some(id => before.learners.includes(id))) marks.hit('learner promoted')
+    const promoted = now.voters.filter(id => before.learners.includes(id))
+    if (promoted.length > 0) marks.hit('learner promoted')
+    const founders = topology.foundersOf(group).map(({ replicaId }) => replicaId)
+    if (promoted.some(id => !founders.includes(id))) marks.hit('new replica promoted')
+  }
+
+  /** Whether a replica has been taken into its group at some time. */
+  joined(group: string, replicaId: ReplicaId): boolean {
+    return this.#of(group).joined.has(replicaId)
   }
 
   /** Every membership that some replica goes by or could come to go by: what must work whatever becomes of the changes under way. */
@@ -143,7 +156,7 @@ export class MemberWatch {
     const all = this.#world.topology.replicasOf(group)
     // Who has been removed never comes back.
     const places = all.filter(it => newest === undefined || isMember(newest, it.replicaId))
-    const founders = all.map(({ replicaId }) => replicaId)
+    const founders = all.filter(({ founder }) => founder).map(({ replicaId }) => replicaId)
     const found: Membership[] = []
     let appliedByAll = Number.POSITIVE_INFINITY
     for (const { nodeId } of places) {

@@ -9,7 +9,7 @@ import type { HostedReplica, SimProcess } from './sim-process.ts'
 import { pick, shuffled } from './swarm.ts'
 import type { World } from './world.ts'
 
-interface Leader {
+export interface Leader {
   readonly process: SimProcess
   readonly replica: HostedReplica
 }
@@ -25,20 +25,30 @@ export function changeMembers(world: World, random: Random): SimProcess | undefi
   const leader = leaderOfSome(world, random)
   if (leader === undefined) return undefined
   const { process, replica } = leader
+  const begun = askFor(world, leader, () => drawTarget(replica.api.status(), random))
+  return begun ? process : undefined
+}
+
+/** @param draw gives the members to ask for, nothing, or throws what operators are refused with. @returns whether the leader has taken the change on. */
+export function askFor(
+  world: World,
+  { process, replica }: Leader,
+  draw: () => MembershipTarget | undefined
+): boolean {
   const { group, api, endpoint } = replica
   const status = api.status()
-  const target = allowed(world, () => drawTarget(status, random))
-  if (target === undefined || !recoverable(world, group, target, status)) return undefined
+  const target = allowed(world, draw)
+  if (target === undefined || !recoverable(world, group, target, status)) return false
   const refusal = api.changeMembers(target)
   world.counted(`change_${refusal ?? 'begun'}`)
-  if (refusal !== undefined) return undefined
+  if (refusal !== undefined) return false
   world.memberWatch.asked(group, target, status, api.status().lastIndex)
   const { voters, learners } = target
   world.trace.tell(world.kernel.nowMs(), process.nodeId, () => {
     return `asked for voters ${voters.join(' ')} and learners ${learners.join(' ') || 'none'}`
   })
   process.wake(endpoint)
-  return process
+  return true
 }
 
 /** An operator has another voter of a group lead it. */
@@ -52,12 +62,16 @@ export function handOver(world: World, random: Random): void {
   process.wake(replica.endpoint)
 }
 
-/** Of a group of three or more; where several believe to lead, any of them. */
+/** Of a group of three or more. */
 function leaderOfSome(world: World, random: Random): Leader | undefined {
   const { topology } = world
   const large = topology.groups.filter(group => topology.replicasOf(group).length >= 3)
   if (large.length === 0) return undefined
-  const group = pick(random, large)
+  return leaderOf(world, pick(random, large), random)
+}
+
+/** Where several believe to lead, any of them. */
+export function leaderOf(world: World, group: string, random: Random): Leader | undefined {
   const leaders = world.nodes.flatMap(process =>
     process.replicas.flatMap(replica =>
       replica.group === group && replica.api.leading() && !process.paused

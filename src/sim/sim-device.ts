@@ -1,7 +1,7 @@
 import type { Random } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
 import { AddressBook } from '../client/address-book.ts'
-import { ClientCore } from '../client/client-core.ts'
+import { ClientCore, type ClientLink } from '../client/client-core.ts'
 import { Inbox } from '../client/inbox.ts'
 import { defaultOutboxOptions, Outbox, Outgoing } from '../client/outbox.ts'
 import type { Cursor, DeviceClass, Message } from '../protocol/kinds.ts'
@@ -10,6 +10,7 @@ import { createTableKeeper } from '../table/create-table-keeper.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import { isFailure } from './history.ts'
 import { SimFailure } from './invariants.ts'
+import { LateRepeats } from './late-repeats.ts'
 import type { ClientEnd } from './sim-gates.ts'
 import { exponential, pick } from './swarm.ts'
 import type { World } from './world.ts'
@@ -33,6 +34,8 @@ export class SimDevice implements ClientEnd {
   muted = false
   readsEveryMs = 0
   #core: ClientCore | undefined
+  #link: ClientLink | undefined
+  readonly #repeats: LateRepeats
   #inbox = new Inbox(() => 'done')
   #outbox: Outbox | undefined
   #life = 0
@@ -63,6 +66,7 @@ export class SimDevice implements ClientEnd {
     this.#addresses = addresses
     this.#sessions = sessions
     this.#random = new Prng(world.seed, `device ${this.name}`)
+    this.#repeats = new LateRepeats(world)
   }
 
   get unfinished(): number {
@@ -96,9 +100,15 @@ export class SimDevice implements ClientEnd {
       random,
       dial: (address: string, events: Parameters<typeof gates.dial>[2]) =>
         gates.dial(address, this, {
-          onOpen: link => (current() ? events.onOpen(link) : link.close()),
+          onOpen: link => {
+            if (!current()) link.close()
+            else {
+              this.#link = link
+              events.onOpen(link)
+            }
+          },
           onPacket: received => {
-            if (!current()) return
+            if (!current() || this.#repeats.takes(received)) return
             this.#judgePush(received)
             events.onPacket(received)
           },
@@ -181,6 +191,11 @@ export class SimDevice implements ClientEnd {
     }
   }
 
+  /** Sends again what was acknowledged long ago. */
+  repeatLate(random: Random): void {
+    if (this.state === 'connected') this.#repeats.send(this.#link!, random)
+  }
+
   #send(life: number, session = pick(this.#random, this.#sessions)): void {
     const { history, kernel } = this.#world
     const { uid, deviceId } = this
@@ -198,6 +213,7 @@ export class SimDevice implements ClientEnd {
         const { msgid, duplicate } = result
         history.add(process, 'ok', 'send', session, { msgid, duplicate })
         this.#world.acked(session, msgid, clientMsgId)
+        this.#repeats.acknowledged(item, msgid)
       }
     })
     this.#outbox!.add(item)

@@ -134,7 +134,7 @@ export class Gate implements ClientLinks {
       gate: this,
       end,
       events,
-      carrier: new TableCarrier(this.#gates.world.swarm.carry, this.process.keeper),
+      carrier: new TableCarrier(this.process.carry, this.process.keeper),
       authenticated: false,
       serverOpen: false,
       clientOpen: false,

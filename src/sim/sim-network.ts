@@ -311,7 +311,7 @@ export class SimNetwork {
     link.dialing = false
     const sides = [link.a, link.b]
     for (const side of sides) {
-      side.begin(this.#world.swarm.carry)
+      side.begin(side.process.carry)
       if (side.peerBootId !== 0 && side.peerBootId !== side.other.process.bootId) {
         this.#down(side, true)
       }

@@ -1,5 +1,6 @@
 import type { Log, Metrics } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
+import type { CarryMode } from '../protocol/carrier.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import type { Packet } from '../protocol/packet.ts'
 import type { Role, RoleEnv } from '../protocol/role.ts'
@@ -12,8 +13,6 @@ import { LifeMarks, SimFailure } from './invariants.ts'
 import { SimDrive } from './sim-drive.ts'
 import type { World } from './world.ts'
 
-/** Status objects are not cheap: they are looked at in every so many turns. */
-const turnsPerStatus = 16
 const leaveMs = 8_000
 /** How long the copy of the table on disk lags behind. */
 const tableWriteMs = 5
@@ -64,6 +63,8 @@ export class SimProcess {
   turnFactor = 1
   wallSkewMs = 0
   readonly #rate: number
+  /** Of another version than the rest, where the cluster is mixed. */
+  readonly later: boolean
   #dirty = new Set<Role>()
   #turnDue = false
   #local: LocalPacket[] = []
@@ -88,6 +89,11 @@ export class SimProcess {
     this.#rate = 1 + (this.#random.float() * 2 - 1) * world.swarm.drift
     this.wallSkewMs = (this.#random.float() * 2 - 1) * 200
     this.drive = new SimDrive(this, this.#random)
+    this.later = world.swarm.mixed && new Prng(world.seed, `version ${node.id}`).below(2) === 0
+  }
+
+  get carry(): CarryMode {
+    return this.later ? 'always' : this.world.swarm.carry
   }
 
   get disk(): MemoryDisk {
@@ -361,10 +367,9 @@ export class SimProcess {
 
   #check(): void {
     const { invariants } = this.world
-    const whole = this.turns % turnsPerStatus === 0
     for (const { group, replicaId, api } of this.replicas) {
       if (api.leader() === replicaId) invariants.leads(group, api.term(), this.nodeId)
-      if (whole) invariants.status(group, `${group}/${replicaId}`, this.marks, api.status())
+      invariants.status(group, `${group}/${replicaId}`, this.marks, api.status())
     }
   }
 }

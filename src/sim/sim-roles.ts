@@ -13,6 +13,7 @@ import { Router } from '../router/router.ts'
 import { Transfer } from '../transfer/transfer.ts'
 import { defaultTransferLimits, defaultTransferTimes } from '../transfer/transfer-options.ts'
 import { WatchedMachine } from './invariants.ts'
+import { LaterVersion } from './later-version.ts'
 import { withCore } from './mutants/core-of.ts'
 import type { Site } from './mutants/mutant.ts'
 import { clientAddressOf } from './sim-gates.ts'
@@ -87,7 +88,10 @@ export function buildRoles(process: SimProcess, { id, address, roles }: NodePlan
 /** What a role gets, with somebody looking over its shoulder. */
 function envOf(process: SimProcess, plan: RolePlan): RoleEnv {
   const env = process.env(endpointOf(plan))
-  const { trafficWatch, tampering } = process.world
+  const { trafficWatch, tampering, seed } = process.world
+  const strange =
+    process.later &&
+    new LaterVersion(process, new Prng(seed, `strange ${env.self} ${process.life}`))
   return {
     ...env,
     send: (to, asked) => {
@@ -95,6 +99,7 @@ function envOf(process: SimProcess, plan: RolePlan): RoleEnv {
       const sent = tampering.packet === undefined ? asked : tampering.packet(asked, route)
       if (sent === undefined) return true
       trafficWatch.sent(env.self, to, sent)
+      if (strange !== false) strange.sent(env.self, to, sent)
       return env.send(to, sent)
     }
   }
@@ -143,7 +148,7 @@ function addArbiter(process: SimProcess, plan: PlanOf<'arbiter'>): void {
         : {
             slotCount,
             sets: topology.firstSets.map(set => {
-              return { id: set, zone: 'default', weight: 1, routers: topology.replicasOf(set) }
+              return { id: set, zone: 'default', weight: 1, routers: topology.foundersOf(set) }
             })
           },
     replica: (send, machine, onLeadership) =>
@@ -191,7 +196,8 @@ function replica(
   const machine = tampering.machine?.(ports.machine, site) ?? ports.machine
   world.trafficWatch.machine(ports.machine, site, () => api)
   replicaWatch.store(store, site, () => api)
-  const voters = world.topology.replicasOf(group).map(entry => entry.replicaId)
+  const voters = world.topology.foundersOf(group).map(founder => founder.replicaId)
+  const learners = voters.includes(replicaId) ? [] : [replicaId]
   const make = (): ReplicaApi =>
     createReplica({
       ...ports,
@@ -199,10 +205,10 @@ function replica(
       machine: new WatchedMachine(machine, (index, entry, effect) =>
         replicaWatch.applied(api, site, index, entry, effect)
       ),
-      config: { ...raftConfig(world.swarm.tickMs), id: replicaId },
+      config: { ...raftConfig(world.swarm.tickMs), id: replicaId, preVote: !process.later },
       tickMs: world.swarm.tickMs,
       store: tampering.store?.(store, site) ?? store,
-      bootstrap: { voters, outgoing: [], learners: [] },
+      bootstrap: { voters, outgoing: [], learners },
       clock: process,
       random: new Prng(bootId, `raft ${endpoint}`),
       log: process.log,

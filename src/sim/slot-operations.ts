@@ -90,7 +90,8 @@ export function abortMove(world: World, random: Prng): void {
   })
 }
 
-function atArbiter(
+/** Asks whoever leads the arbiters, if anybody does. */
+export function atArbiter(
   world: World,
   change: (
     arbiter: Arbiter,

@@ -59,14 +59,20 @@ const operationKinds = [
 const pressureKinds = ['herd', 'burst', 'drain', 'oldDisk'] as const
 /** `slowLink`: what two processes send each other takes far longer · `slowReader`: a device takes packets in slowly. */
 const slowKinds = ['slowLink', 'slowReader'] as const
+/** `lateRepeat`: a device sends what was acknowledged long ago · `takeTurns`: leaders of a group are cut off with a minority, one after the other. */
+const lateKinds = ['lateRepeat', 'takeTurns'] as const
 /** Adds the spare set, moves slots there and back, and removes it. */
 const setsKind = 'changeSets'
+/** Adds router replicas that were never there, gives them votes, and takes others out for them. */
+const newcomersKind = 'addReplica'
 export type FaultKind =
   | (typeof faultKinds)[number]
   | (typeof operationKinds)[number]
   | (typeof pressureKinds)[number]
   | (typeof slowKinds)[number]
+  | (typeof lateKinds)[number]
   | typeof setsKind
+  | typeof newcomersKind
 
 /** What one seed's world is like: drawn at random, so that each seed stresses something else. */
 export interface Swarm extends ClusterShape {
@@ -104,6 +110,8 @@ export interface Swarm extends ClusterShape {
   readonly lasting: boolean
   /** What is urgent does not wait behind the rest of a link, as in the real one while its socket is full. */
   readonly lanes: boolean
+  /** Half of the processes are of another version: no pre-vote, the table in every packet, and now and then a kind of packet that nobody knows. */
+  readonly mixed: boolean
   /** Never drawn: a leader dies whenever a slot has taken this step of its way. */
   readonly stepKill?: StepKill
   /** Faults that happen in this seed, and the mean time between two of a kind. */
@@ -129,6 +137,10 @@ export function drawSwarm(seed: number): Swarm {
   const slowed = slowKinds.filter(() => slow.below(4) === 0)
   const sets = new Prng(seed, 'sets')
   const spare = sets.below(4) === 0
+  const replicas = new Prng(seed, 'newcomers')
+  const newcomers = pick(replicas, [0, 0, 0, 1, 2])
+  const late = new Prng(seed, 'late')
+  const belated = lateKinds.filter(() => late.below(5) === 0)
   const pressed = pressureKinds.filter(() => pressure.below(4) === 0)
   return {
     sets: pick(shape, [1, 1, 1, 2, 2, 3]),
@@ -160,12 +172,18 @@ export function drawSwarm(seed: number): Swarm {
       ...operated.map(kind => ({ kind, everyMs: pick(operations, [200, 600, 2_000]) })),
       ...pressed.map(kind => ({ kind, everyMs: pick(pressure, [500, 1_500, 4_000]) })),
       ...slowed.map(kind => ({ kind, everyMs: pick(slow, [300, 1_000, 3_000]) })),
-      ...(spare ? [{ kind: setsKind, everyMs: pick(sets, [100, 300, 1_000]) } as const] : [])
+      ...belated.map(kind => ({ kind, everyMs: pick(late, [300, 1_000, 3_000]) })),
+      ...(spare ? [{ kind: setsKind, everyMs: pick(sets, [100, 300, 1_000]) } as const] : []),
+      ...(newcomers > 0
+        ? [{ kind: newcomersKind, everyMs: pick(replicas, [50, 200, 600]) } as const]
+        : [])
     ],
     repeats: pick(random, [0, 0, 0.01, 0.1]),
     lasting: operations.below(4) === 0,
     lanes: pressure.below(2) === 0,
-    spare
+    spare,
+    newcomers,
+    mixed: late.below(5) === 0
   }
 }
 

@@ -16,6 +16,8 @@ export interface ReplicaPlace {
   readonly replicaId: number
   readonly nodeId: string
   readonly address: string
+  /** One of those that found the group; the others wait to be added. */
+  readonly founder: boolean
 }
 
 /** How large a cluster is. */
@@ -26,6 +28,8 @@ export interface ClusterShape {
   readonly arbiters: number
   /** Whether the processes of one more set run, which the first table does not list. */
   readonly spare?: boolean
+  /** Router replicas of each set, but not of a spare one, that run and wait to be added. */
+  readonly newcomers?: number
 }
 
 export const arbiterGroup = 'arbiter'
@@ -45,14 +49,19 @@ export class Topology {
   /** The router groups by their sets' names, and the arbiter group. */
   readonly groups: readonly string[]
   readonly #places = new Map<string, readonly ReplicaPlace[]>()
+  readonly #founders: number
 
-  constructor({ sets, routers, arbiters, spare = false }: ClusterShape) {
+  constructor({ sets, routers, arbiters, spare = false, newcomers = 0 }: ClusterShape) {
+    this.#founders = routers
     this.setIds = upTo(spare ? sets + 1 : sets).map(number => `s${number}`)
     this.spare = spare ? this.setIds.at(-1) : undefined
     this.groups = [...this.setIds, arbiterGroup]
     this.nodes = [
       ...this.setIds.flatMap(set => upTo(routers).map(replica => routerNode(set, replica))),
-      ...upTo(arbiters).map(arbiterNode)
+      ...upTo(arbiters).map(arbiterNode),
+      ...this.firstSets.flatMap(set =>
+        upTo(newcomers).map(number => routerNode(set, routers + number))
+      )
     ]
     for (const group of this.groups) this.#places.set(group, this.#placesOf(group))
   }
@@ -62,24 +71,36 @@ export class Topology {
     return this.setIds.filter(setId => setId !== this.spare)
   }
 
+  /** All that run, members or not. */
   replicasOf(group: string): readonly ReplicaPlace[] {
     return this.#places.get(group)!
+  }
+
+  foundersOf(group: string): readonly ReplicaPlace[] {
+    return this.replicasOf(group).filter(({ founder }) => founder)
   }
 
   #placesOf(group: string): ReplicaPlace[] {
     return this.nodes.flatMap(({ id: nodeId, address, roles }) =>
       roles.flatMap(role => {
-        const here =
-          (role.role === 'router' && role.set === group) ||
-          (role.role === 'arbiter' && group === arbiterGroup)
-        return here ? [{ replicaId: role.replica, nodeId, address }] : []
+        if (!isReplicaOf(role, group)) return []
+        const { replica: replicaId } = role
+        const founder = group === arbiterGroup || replicaId <= this.#founders
+        return [{ replicaId, nodeId, address, founder }]
       })
     )
   }
 }
 
+type ReplicaRole = Extract<RolePlan, { readonly replica: number }>
+
+function isReplicaOf(role: RolePlan, group: string): role is ReplicaRole {
+  if (role.role === 'arbiter') return group === arbiterGroup
+  return role.role === 'router' && role.set === group
+}
+
 function routerNode(set: string, replica: number): NodePlan {
-  const id = `${set}-${'abcde'[replica - 1]}`
+  const id = `${set}-${'abcdefg'[replica - 1]}`
   const roles: RolePlan[] = [{ role: 'router', set, replica }]
   if (replica <= gateways) {
     roles.push({ role: 'transfer', set, id: `${set}-t${replica}` })

@@ -55,6 +55,17 @@ const scenarios: readonly Scenario[] = [
     })
   },
   {
+    name: '072 replicas that were never there take the places of others',
+    faults: { addReplica: 60, crash: 900, isolate: 1_500 },
+    world: { ...quick, sets: 1, routers: 3, newcomers: 2, lasting: true },
+    seeds: [1, 2, 3],
+    met: ({ marks }) => ({
+      promoted: marks['new replica promoted'],
+      left: marks['replica left the table'],
+      died: marks['group went on with a majority']
+    })
+  },
+  {
     name: '073 members change while replicas die, pause, lose their disks and are cut off',
     faults: {
       changeMembers: 100,
@@ -120,6 +131,16 @@ const scenarios: readonly Scenario[] = [
     met: ({ marks }) => ({ repeated: marks['duplicate answered after a leader change'] })
   },
   {
+    name: '094 what was acknowledged long ago is repeated, and is not taken for new',
+    faults: { lateRepeat: 100, burst: 200, crash: 1_500 },
+    world: { ...quick, sendEveryMs: 100, users: 4 },
+    seeds: [1, 2],
+    met: ({ marks }) => ({
+      asBefore: marks['late repeat answered as before'],
+      tooOld: marks['late repeat refused as too old']
+    })
+  },
+  {
     name: '095 proposals lost with their leader have an end',
     faults: { isolate: 600, restart: 800 },
     world: { ...quick, sendEveryMs: 100 },
@@ -127,6 +148,17 @@ const scenarios: readonly Scenario[] = [
     met: ({ marks, counts }) => ({
       dropped: marks['proposal dropped by a leader change'],
       restarts: counts.fault_restart
+    })
+  },
+  {
+    name: '097 one leader after the other is left with a minority, and requests for nothing',
+    faults: { takeTurns: 2_000, burst: 150 },
+    world: { ...quick, sets: 1, routers: 5, sendEveryMs: 100 },
+    seeds: [1, 2, 3],
+    met: ({ counts, marks }) => ({
+      turns: counts.fault_takeTurns,
+      deposed: marks['leader deposed with an uncommitted tail'],
+      overwritten: marks['uncommitted tail overwritten']
     })
   },
   {
@@ -153,6 +185,18 @@ const scenarios: readonly Scenario[] = [
     world: { ...quick, drift: 0.05 },
     seeds: [1, 2],
     met: ({ counts }) => ({ jumps: counts.fault_wallJump, crashes: counts.fault_crash })
+  },
+  {
+    name: '101 processes of two versions are one cluster',
+    faults: { crash: 600, restart: 800, isolate: 1_500, moveSlots: 600 },
+    world: { ...quick, mixed: true, wire: true, sets: 2 },
+    seeds: [1, 2],
+    met: ({ counts, marks, elections }) => ({
+      unknown: marks['packet of an unknown kind refused'],
+      restarts: counts.fault_restart,
+      moved: marks['slot moved'],
+      elections
+    })
   },
   {
     name: '102 arbiters and routers fail over while slots move and gateways are flooded with logins',
@@ -196,7 +240,7 @@ const scenarios: readonly Scenario[] = [
 ]
 
 /** What later versions draw besides leaves these worlds as they are. */
-const plain = { spare: false, lanes: false }
+const plain = { spare: false, lanes: false, newcomers: 0, mixed: false }
 
 function run(scenario: Scenario, seed: number): SimVerdict {
   const faults = Object.entries(scenario.faults).map(([kind, everyMs]) => {
