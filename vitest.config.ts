@@ -5,6 +5,10 @@ import { CountReporter } from './test/support/count-reporter.ts'
 export default defineConfig({
   test: {
     reporters: ['default', new CountReporter()],
+    // By default one processor would stay idle. What starts processes runs by itself.
+    maxWorkers: '100%',
+    // Long enough for a machine that is busy with something else; nothing here waits for it.
+    testTimeout: 30_000,
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts', 'cmd/**/*.test.ts'] } },
       { test: { name: 'contract', include: ['test/contract/**/*.test.ts'] } },

@@ -1,7 +1,7 @@
 import { errorCodes } from '../base/error-codes.ts'
-import type { EndpointId } from '../protocol/endpoint.ts'
+import { type EndpointId, routerEndpoint } from '../protocol/endpoint.ts'
 import type { Route } from '../protocol/kinds.ts'
-import type { Packet } from '../protocol/packet.ts'
+import { noSlot, type Packet } from '../protocol/packet.ts'
 import type { ReplicaApi } from '../raft/replica-api.ts'
 import type { StateMachine } from '../raft/state-machine.ts'
 import { sameConnection } from '../router/presence.ts'
@@ -14,6 +14,7 @@ import type { World } from './world.ts'
 
 const dropped = errorCodes.PROPOSAL_DROPPED.number
 const behind = errorCodes.ROUTER_BEHIND.number
+const stale = errorCodes.STALE_SLOT.number
 
 /** The oldest unacknowledged position of a channel, and who led at both ends when it was sent first. */
 interface ChannelFacts {
@@ -32,6 +33,8 @@ export class TrafficWatch {
   /** Message id of a device → term in which it was used first. */
   readonly #used = new Map<string, number>()
   readonly #machines = new Map<string, RouterMachine>()
+  /** Of each router: the epoch since which it has a slot. */
+  readonly #ownership = new Map<EndpointId, (slot: number) => number>()
 
   constructor(world: World) {
     this.#world = world
@@ -55,6 +58,7 @@ export class TrafficWatch {
       case 'ERROR':
         if (sent.payload.code === dropped) marks.hit('proposal dropped by a leader change')
         else if (sent.payload.code === behind) marks.hit('router behind its asker')
+        else if (sent.payload.code === stale) this.#judgeStale(from, sent)
         break
       case 'CHANNEL':
         this.#channel(from, to, sent.payload)
@@ -73,6 +77,15 @@ export class TrafficWatch {
         break
       default:
     }
+  }
+
+  /** E-4: only a change of this very slot may make its askers wrong. */
+  #judgeStale(from: EndpointId, { slot, slotEpoch }: Packet): void {
+    const own = this.#ownership.get(from)?.(slot)
+    // What is for no slot may be refused for a table that is too old.
+    if (own === undefined || slot === noSlot || slotEpoch < own) return
+    const text = `${from} calls slot ${slot} of epoch ${slotEpoch} stale, and has it since ${own}`
+    throw new SimFailure('refusals', text)
   }
 
   /** A process has taken over a newer routing table. @param from who sent it. */
@@ -131,6 +144,9 @@ export class TrafficWatch {
     const { group, replicaId } = site
     this.#world.slotWatch.machine(machine, site)
     this.#machines.set(`${group}/${replicaId}`, machine)
+    this.#ownership.set(routerEndpoint(group, replicaId), slot =>
+      machine.ownership.slotEpoch({ get: key => api().getRow(key) }, slot)
+    )
     this.#dedup(machine, api)
     this.#presence(machine)
     this.#dispensed(machine, api)

@@ -29,6 +29,21 @@ export const moveMutants: readonly Mutant[] = [
       })
   },
   {
+    name: 'any-epoch-rejects',
+    breaks: 'A change of one slot makes routers refuse what is for the others (E-4).',
+    noticedBy: ['refusals', 'liveness'],
+    world: moves,
+    tamper: () =>
+      ofOwnership(ownership => {
+        const { refusal } = ownership
+        ownership.refusal = (rows, slot, slotEpoch) => {
+          const code = refusal.call(ownership, rows, slot, slotEpoch)
+          const stale = slotEpoch < ownership.routeEpoch(rows)
+          return code === undefined && stale ? 'STALE_SLOT' : code
+        }
+      })
+  },
+  {
     name: 'takes-unasked',
     breaks:
       'A set serves a slot as soon as it has all of it, before the arbiters have said so (I-3).',
@@ -43,6 +58,21 @@ export const moveMutants: readonly Mutant[] = [
             step.call(ownership, rows, slotCount, slot, 'take', move, move)
           }
           return done
+        }
+      })
+  },
+  {
+    name: 'epoch-by-set',
+    breaks:
+      'A set gives a slot that it takes an epoch of its own, which nobody else has counted (E-6).',
+    noticedBy: ['refusals', 'liveness'],
+    world: moves,
+    tamper: () =>
+      ofOwnership(ownership => {
+        const { step } = ownership
+        ownership.step = (rows, slotCount, slot, name, move, epoch) => {
+          const given = name === 'take' ? ownership.slotEpoch(rows, slot) + 1_000 : epoch
+          return step.call(ownership, rows, slotCount, slot, name, move, given)
         }
       })
   },
