@@ -48,6 +48,7 @@ export const markNames = [
   'sequence range given up',
   // Presence
   'gateway drained',
+  'gateway left as it was cut off',
   'transfer expired while it ran',
   'presence healed after transfer loss',
   'late register fenced',

@@ -66,6 +66,7 @@ export class ReplicaWatch {
     const { marks } = this.#world
     if (event === 'replica_healed') marks.hit('quarantined replica healed')
     else if (event === 'replica_behind_itself') marks.hit('older copy of a replica noticed')
+    else if (event === 'transfer_cut_off') marks.hit('gateway left as it was cut off')
     else if (event === 'transfer_instance_expired') marks.hit('transfer expired while it ran')
     else if (event === 'snapshot_receive_started') {
       if ('held' in facts && Number(facts.held) > 0) marks.hit('install resumed')

@@ -1,38 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { TransferBench } from '../../test/support/transfer-bench.ts'
-import { compileTable } from '../table/compile-table.ts'
-import type { ProcessEntry } from '../table/table.ts'
-
-const otherAddress = 'tcp://127.0.0.1:7060'
-
-/** Gateway t1 with a neighbour t9 in its set. */
-class PairBench extends TransferBench {
-  constructor() {
-    super()
-    this.neighbour('up')
-  }
-
-  neighbour(state: ProcessEntry['state']): void {
-    const table = this.view.table!
-    const sets = table.sets.map(set => {
-      if (set.id !== 's1') return set
-      const own = set.transfers.find(({ id }) => id === 't1')!
-      const other = { ...own, id: 't9', nodeId: 'n9', state, clientAddresses: [otherAddress] }
-      return { ...set, transfers: [own, other] }
-    })
-    this.view = compileTable({ ...table, epoch: table.epoch + 1, sets })
-    this.transfer.onTable()
-  }
-
-  asked(connIds: readonly number[]): number[] {
-    return connIds.filter(connId => this.links.take(connId, 'RECONNECT').length > 0)
-  }
-
-  lastAnnounced(): boolean | undefined {
-    this.transfer.tick()
-    return this.take('ANNOUNCE').at(-1)?.packet.payload.stopping
-  }
-}
+import { otherAddress, PairBench } from '../../test/support/transfer-bench.ts'
 
 describe('a gateway that is drained', () => {
   it('asks its clients to go to the others of its set, spread over the window', () => {

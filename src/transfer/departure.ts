@@ -10,6 +10,8 @@ import { addressesOf } from './refuges.ts'
 const withinMs = 200
 /** Who was asked to leave and stays gets this long for its last bytes. */
 const graceMs = 3_000
+/** In which those leave whose gateway is cut off. */
+const cutOffWindowMs = 500
 
 export interface DepartureOptions {
   readonly id: string
@@ -23,8 +25,8 @@ export interface DepartureOptions {
 }
 
 /**
- * Sends the clients of a gateway elsewhere: because somebody drains it, or because its process
- * stops. A drain lasts as long as the process, or until it is taken back. While no other gateway of
+ * Sends the clients of a gateway elsewhere: because somebody drains it, because it is cut off from its
+ * set, or because its process stops. A drain lasts as long as the process, or until it is taken back. While no other gateway of
  * the set is up, a drain that is not forced keeps who is there and takes who comes.
  */
 export class Departure {
@@ -33,6 +35,8 @@ export class Departure {
   readonly #connections: ConnectionTable
   readonly #options: DepartureOptions
   #drain: Drain | undefined
+  /** Nobody has asked for the drain that is on; it ends when the set is heard again. */
+  #cutOff = false
   #stopAtMs: number | undefined
 
   constructor(
@@ -57,6 +61,10 @@ export class Departure {
     return this.leaving ? 'draining' : 'up'
   }
 
+  get cutOff(): boolean {
+    return this.#cutOff
+  }
+
   get stopping(): boolean {
     return this.#stopAtMs !== undefined
   }
@@ -73,7 +81,9 @@ export class Departure {
    */
   drain(windowMs: number | undefined, forced: boolean): boolean {
     if (this.#drain !== undefined) {
-      if (!forced || this.#drain.forced) return false
+      const own = this.#cutOff
+      this.#cutOff = false
+      if (!forced || this.#drain.forced) return own
       this.#drain.forced = true
       return true
     }
@@ -88,9 +98,20 @@ export class Departure {
   undrain(): boolean {
     if (this.#drain === undefined) return false
     this.#drain = undefined
+    this.#cutOff = false
     for (const connection of this.#connections.all()) connection.leaveByMs = 0
     this.#options.announce()
     return true
+  }
+
+  /** The gateway has lost its set: as a drain that is not forced, unless one is on already. Or it has found it again. */
+  setCutOff(cutOff: boolean): void {
+    if (!cutOff) {
+      if (this.#cutOff) this.undrain()
+    } else if (this.#drain === undefined) {
+      this.drain(cutOffWindowMs, false)
+      this.#cutOff = true
+    }
   }
 
   /** Where a client that has just come should go instead; undefined: it may stay. */

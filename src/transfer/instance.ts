@@ -17,6 +17,7 @@ export class Instance {
   #bootId: number
   #renewing = false
   #nextAtMs: number
+  #renewedAtMs: number
 
   constructor(
     env: RoleEnv,
@@ -32,6 +33,12 @@ export class Instance {
     this.#onExpired = onExpired
     this.#bootId = env.random.id48()
     this.#nextAtMs = env.nowMs()
+    this.#renewedAtMs = env.nowMs()
+  }
+
+  /** How long ago the lease was renewed; at first, since the start. */
+  get silentMs(): number {
+    return this.#env.nowMs() - this.#renewedAtMs
   }
 
   get bootId(): number {
@@ -60,7 +67,10 @@ export class Instance {
       priority: 1,
       onDone: result => {
         this.#renewing = false
-        if (!(result instanceof RingsetError)) return
+        if (!(result instanceof RingsetError)) {
+          this.#renewedAtMs = this.#env.nowMs()
+          return
+        }
         this.#env.metrics.count('transfer_renew_failures_total')
         if (result.code === 'TRANSFER_EXPIRED') this.expired(bootId)
       }

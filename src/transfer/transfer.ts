@@ -13,12 +13,16 @@ import type { ClientLinks, TransferRole } from './client-links.ts'
 import { ClientRequests, repeatAfterMs } from './client-requests.ts'
 import { Connection } from './connection.ts'
 import { ConnectionTable } from './connection-table.ts'
+import { CutOff } from './cut-off.ts'
 import { Departure } from './departure.ts'
 import { Instance } from './instance.ts'
 import { LogicCaller } from './logic-caller.ts'
 import { Pushes } from './pushes.ts'
 import { addressesOf } from './refuges.ts'
 import type { TransferOptions, VerifyToken } from './transfer-options.ts'
+
+/** In a row, before a gateway may be cut off from its set. */
+const renewalsMissed = 3
 
 /**
  * The gateway: keeps the clients' connections, authenticates, forwards what they ask to a logic of
@@ -40,6 +44,7 @@ export class Transfer implements TransferRole {
   readonly #connections = new ConnectionTable()
   /** How its clients are sent elsewhere. */
   readonly departure: Departure
+  readonly #cutOff: CutOff
 
   constructor(
     env: RoleEnv,
@@ -73,6 +78,8 @@ export class Transfer implements TransferRole {
       watch: (connection, atMs) => this.#watch(connection, atMs),
       announce: () => this.#announcer.announceNow()
     })
+    const afterMs = renewalsMissed * times.renewMs
+    this.#cutOff = new CutOff(env, this.departure, { setId, nodeId, afterMs })
   }
 
   /** Names this life of the gateway in routes and leases. */
@@ -91,6 +98,7 @@ export class Transfer implements TransferRole {
     this.#caller.tick()
     this.#announcer.tick()
     this.#instance.tick(this.#connections.size)
+    this.#cutOff.tick(this.#instance.silentMs)
     this.departure.tick()
     this.#wheel.advance(this.#env.nowMs(), this.#due)
     this.#env.metrics.gauge('transfer_connections', this.#connections.size)
@@ -105,6 +113,7 @@ export class Transfer implements TransferRole {
   }
 
   onPeer(peer: EndpointId, up: boolean): void {
+    this.#cutOff.onPeer(peer, up)
     this.#route.onPeer(peer, up)
     this.#caller.onPeer(peer, up)
   }

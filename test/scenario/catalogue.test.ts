@@ -8,6 +8,7 @@ interface Scenario {
   readonly faults: Partial<Record<FaultKind, number>>
   readonly world?: Partial<Swarm>
   readonly seeds: readonly number[]
+  readonly faultMs?: number
   /** How often what the scenario is about has happened; over all seeds it must. */
   readonly met: (verdict: SimVerdict) => Readonly<Record<string, number | undefined>>
 }
@@ -211,6 +212,17 @@ const scenarios: readonly Scenario[] = [
     })
   },
   {
+    name: 'gateways without a way to their set send their users to others',
+    faults: { isolate: 3_000 },
+    world: { ...quick, sets: 1 },
+    seeds: [2, 5],
+    faultMs: 8_000,
+    met: ({ marks, counts }) => ({
+      left: marks['gateway left as it was cut off'],
+      back: counts.transfer_heard_again
+    })
+  },
+  {
     name: 'moves slots, and calls moves off, while all that carries them dies',
     faults: { moveSlots: 250, abortMove: 700, crash: 500, handOver: 600, isolate: 1_500 },
     world: { sets: 3, routers: 3, lasting: false },
@@ -246,7 +258,11 @@ function run(scenario: Scenario, seed: number): SimVerdict {
   const faults = Object.entries(scenario.faults).map(([kind, everyMs]) => {
     return { kind: kind as FaultKind, everyMs }
   })
-  const verdict = simulate({ seed, faultMs, swarm: { ...plain, ...scenario.world, faults } })
+  const verdict = simulate({
+    seed,
+    faultMs: scenario.faultMs ?? faultMs,
+    swarm: { ...plain, ...scenario.world, faults }
+  })
   expect(verdict.ok, `seed ${seed}: ${verdict.check}: ${verdict.text}`).toBe(true)
   return verdict
 }

@@ -2,6 +2,8 @@ import { expect } from 'vitest'
 import { type ErrorCode, errorCodes } from '../../src/base/error-codes.ts'
 import type { KindName, Page, PayloadOf } from '../../src/protocol/kinds.ts'
 import { answer, type Packet, packet } from '../../src/protocol/packet.ts'
+import { compileTable } from '../../src/table/compile-table.ts'
+import type { ProcessEntry } from '../../src/table/table.ts'
 import { Transfer } from '../../src/transfer/transfer.ts'
 import {
   defaultTransferLimits,
@@ -109,6 +111,37 @@ export class TransferBench {
       this.take('ANNOUNCE')
       this.transfer.flush()
     }
+  }
+}
+
+export const otherAddress = 'tcp://127.0.0.1:7060'
+
+/** Gateway t1 with a neighbour t9 in its set. */
+export class PairBench extends TransferBench {
+  constructor() {
+    super()
+    this.neighbour('up')
+  }
+
+  neighbour(state: ProcessEntry['state']): void {
+    const table = this.view.table!
+    const sets = table.sets.map(set => {
+      if (set.id !== 's1') return set
+      const own = set.transfers.find(({ id }) => id === 't1')!
+      const other = { ...own, id: 't9', nodeId: 'n9', state, clientAddresses: [otherAddress] }
+      return { ...set, transfers: [own, other] }
+    })
+    this.view = compileTable({ ...table, epoch: table.epoch + 1, sets })
+    this.transfer.onTable()
+  }
+
+  asked(connIds: readonly number[]): number[] {
+    return connIds.filter(connId => this.links.take(connId, 'RECONNECT').length > 0)
+  }
+
+  lastAnnounced(): boolean | undefined {
+    this.transfer.tick()
+    return this.take('ANNOUNCE').at(-1)?.packet.payload.stopping
   }
 }
 
