@@ -65,7 +65,8 @@ const layers = {
     'client'
   ],
   chaos: ['base', 'table', 'protocol', 'config', 'control', 'client', 'launch', 'check'],
-  roll: ['base', 'table', 'config', 'control', 'launch', 'chaos']
+  roll: ['base', 'table', 'config', 'control', 'launch', 'chaos'],
+  doctor: ['base', 'table', 'config', 'control', 'launch']
 }
 
 /** One home per npm package and Node module. */

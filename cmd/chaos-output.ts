@@ -8,7 +8,7 @@ import { clean, grouped, note, paint, print, tableLines } from './terminal.ts'
 /** The fields that the command line promises, and the rest of the report but for its series. */
 export function contractOf(report: ChaosReport): object {
   const { scenario, seed, verdict, checks, messages, faults, operations } = report
-  const { recoveryMs, wrongOnlineMs, durationSeconds } = report
+  const { recoveryMs, wrongOnlineMs, sealedMs, durationSeconds } = report
   const { acked, lost, duplicated } = messages
   return {
     scenario,
@@ -20,6 +20,7 @@ export function contractOf(report: ChaosReport): object {
     duplicated,
     recoveryMs,
     wrongOnlineMs,
+    sealedMs,
     operations,
     faults: faults.length,
     durationSeconds
@@ -80,11 +81,14 @@ export function printReport(report: ChaosReport): void {
     for (const line of tableLines(head, rows)) print(line)
     print()
   }
-  const { wrongOnlineMs, operations } = report
+  const { wrongOnlineMs, sealedMs, operations } = report
   if (wrongOnlineMs.count > 0) {
     print(
       `${wrongOnlineMs.count} gateways died; look-ups named them for ${halfAndMost(wrongOnlineMs)} (p50 / p99)`
     )
+  }
+  if (sealedMs.count > 0) {
+    print(`${grouped(sealedMs.count)} slots moved, sealed for ${halfAndMost(sealedMs)} (p50 / p99)`)
   }
   for (const { action, text } of operations) print(clean(`${action}: ${text}`))
   const { sent, acked, delivered, lost, duplicated, ack } = messages

@@ -3,9 +3,11 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { RingsetError } from '../src/base/errors.ts'
 import { ImMessage } from '../src/client/im-types.ts'
 import type { ClusterStatus } from '../src/control/cluster-status.ts'
+import { fail, ok, warn } from '../src/doctor/finding.ts'
 import { StatusResponse } from '../src/gen/ringset/control/v1/control.ts'
 import type { RoutingTable } from '../src/table/table.ts'
 import { clusterEvents } from './cluster-events.ts'
+import { findingLines } from './commands/doctor.ts'
 import { cutLine } from './cut-line.ts'
 import { reportFailure } from './failure.ts'
 import { messageJson, messageLine } from './message-text.ts'
@@ -14,6 +16,7 @@ import { pictureOf } from './rates.ts'
 import { statusLines } from './status-lines.ts'
 import { tableChanges } from './table-changes.ts'
 import { bytesText, clean, durationText, tableLines } from './terminal.ts'
+import { topJson, topLine } from './top-lines.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
@@ -150,6 +153,7 @@ const base: RoutingTable = {
   runs: [{ first: 0, count: 16, setId: 's1', slotEpoch: 1 }],
   moves: [],
   grey: [],
+  tenants: [],
   pins: [],
   arbiters: [],
   sets: [
@@ -221,6 +225,7 @@ const set = {
 }
 const nodeView = {
   id: 'n1',
+  zone: 'z',
   state: 'running',
   pid: 1,
   epoch: 1,
@@ -246,9 +251,19 @@ describe('status', () => {
     const way = (slot: number, from: string, to: string) => ({ slot, from, to, epoch: 3 })
     const moves = [way(1, 's1', 's2'), way(2, 's1', 's2'), way(7, 's2', 's1')]
     const linesOf = (shown: ClusterStatus) =>
-      statusLines({ atMs: 0, status: shown, perSecond: new Map() }, false)
+      statusLines({ atMs: 0, status: shown, perSecond: new Map(), cores: new Map() }, false)
     expect(linesOf({ ...status, moves })).toContain('3 slots on the way, s1 → s2: 1..2; s2 → s1: 7')
     expect(linesOf(status).join()).not.toContain('on the way')
+  })
+
+  it('names zones where there are several', () => {
+    const nodes = [nodeView, { ...nodeView, id: 'n2', zone: 'y' }]
+    const textOf = (shown: ClusterStatus) =>
+      statusLines({ atMs: 0, status: shown, perSecond: new Map(), cores: new Map() }, false).join(
+        '\n'
+      )
+    expect(textOf({ ...status, nodes })).toMatch(/node\s+zone\s+state[\s\S]*n2\s+y\s+running/)
+    expect(textOf(status)).not.toContain('zone')
   })
 })
 
@@ -284,10 +299,101 @@ describe('events and rates', () => {
       ]
     })
     const first = pictureOf(sample(1000, 30, 5))
-    expect(first.perSecond.get('s1')).toEqual({ acks: 0, pushes: 0 })
+    expect(first.perSecond.get('s1')).toEqual({ acks: 0, pushes: 0, commits: 0 })
     expect(pictureOf(sample(3000, 130, 1), first).perSecond.get('s1')).toEqual({
       acks: 50,
-      pushes: 0
+      pushes: 0,
+      commits: 0
     })
+  })
+
+  it('count entries and processor time, but not those of another process or leaderless group', () => {
+    const sample = (atMs: number, pid: number, commit: number, cpuMicros: number) => {
+      const raft = { replica: 1, role: commit === 0 ? 'follower' : 'leader', term: 1, commit }
+      const fields = { pid, process: { cpuMicros }, routers: [{ set: 's1', raft }] }
+      const status = StatusResponse.fromPartial(fields)
+      const node = { id: 'n1', controlAddress: '', error: undefined, status }
+      return { atMs, table: undefined, nodes: [node] }
+    }
+    const first = pictureOf(sample(1_000, 1, 100, 0))
+    const second = pictureOf(sample(3_000, 1, 160, 500_000), first)
+    expect(second.perSecond.get('s1')?.commits).toBe(30)
+    expect(second.cores.get('n1')).toBe(0.25)
+    const none = pictureOf(sample(4_000, 2, 0, 900_000), second)
+    expect([none.perSecond.get('s1')?.commits, none.cores.get('n1')]).toEqual([0, 0])
+    const again = pictureOf(sample(5_000, 2, 170, 900_000), none)
+    expect(again.perSecond.get('s1')?.commits).toBe(0)
+  })
+})
+
+describe('top', () => {
+  const transfer = {
+    id: 't1',
+    node: 'n1',
+    state: 'up',
+    addresses: [],
+    acks: 0,
+    sends: 0,
+    pushes: 0
+  }
+  const picture = {
+    atMs: 0,
+    status: {
+      ...status,
+      sets: [
+        { ...set, transfers: [{ ...transfer, connections: 3 }] },
+        { ...set, id: 's2', state: 'unavailable', router: { ...group, leader: null } }
+      ],
+      nodes: [nodeView, { ...nodeView, id: 'n2', state: 'unreachable' }]
+    },
+    perSecond: new Map([['s1', { acks: 1_234.56, pushes: 2, commits: 9 }]]),
+    cores: new Map([['n1', 0.12345]])
+  }
+
+  it('is one line where it cannot draw', () => {
+    expect(topLine(picture)).toMatch(
+      /^\d{4}-\S+Z {2}sent 1,235\/s {2}pushed 2\/s {2}commits 9\/s {2}3 conns {2}epoch 1 {2}s1 n1 1235\/s {2}s2 no leader 0\/s {2}unreachable: n2$/
+    )
+  })
+
+  it('is an object for programs', () => {
+    expect(topJson(picture)).toMatchObject({
+      connections: 3,
+      perSecond: { acks: 1_234.6, pushes: 2, commits: 9 },
+      sets: [
+        { id: 's1', leader: 'n1', connections: 3, perSecond: { acks: 1_234.6 } },
+        { id: 's2', leader: null, perSecond: { acks: 0, pushes: 0, commits: 0 } }
+      ],
+      nodes: [
+        { id: 'n1', cores: 0.123 },
+        { id: 'n2', state: 'unreachable', cores: 0 }
+      ]
+    })
+  })
+
+  it('shows rates in front of what a narrow terminal may cut', () => {
+    const [, , head = ''] = statusLines(picture, true)
+    expect(head.indexOf('commits/s')).toBeGreaterThan(0)
+    expect(head.indexOf('commits/s')).toBeLessThan(60)
+  })
+})
+
+describe('doctor', () => {
+  it('prints every finding, the remedy under it, and the sum', () => {
+    const lines = findingLines([
+      ok('a', 'fine'),
+      warn('b', 'hm', 'do this'),
+      fail('c', 'no', 'or that')
+    ])
+    expect(lines).toEqual([
+      '      check  finding',
+      'ok    a      fine',
+      'warn  b      hm',
+      '      → do this',
+      'fail  c      no',
+      '      → or that',
+      '',
+      '1 ok, 1 to look at, 1 failed'
+    ])
   })
 })

@@ -25,6 +25,16 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/status.ts')).configureStatus
   },
   {
+    name: 'top',
+    summary: 'watch a cluster at work',
+    load: async () => (await import('./commands/top.ts')).configureTop
+  },
+  {
+    name: 'doctor',
+    summary: 'look for what is wrong, and say what to do',
+    load: async () => (await import('./commands/doctor.ts')).configureDoctor
+  },
+  {
     name: 'node',
     summary: 'run, start, stop, kill, pause or resume one node',
     load: async () => (await import('./commands/node.ts')).configureNode
@@ -56,7 +66,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: 'pin',
-    summary: 'hold the slot of a user in a set',
+    summary: 'hold the slot of a user, or a tenant, in a set',
     load: async () => (await import('./commands/pin.ts')).configurePin
   },
   {

@@ -1,61 +1,62 @@
 import type { ClusterStatus, GroupView, SetView } from '../src/control/cluster-status.ts'
-import type { Picture } from './rates.ts'
+import { type Picture, totalRates } from './rates.ts'
 import { slotsText } from './slot-list.ts'
 import { bytesText, type Colour, durationText, grouped, paint, tableLines } from './terminal.ts'
 
 /** The cluster for people: a line about the whole, a table of sets, one of nodes. Rates only when there is a picture before. */
-export function statusLines({ status, perSecond }: Picture, withRates: boolean): string[] {
-  const connections = (set: SetView) =>
-    set.transfers.reduce((sum, transfer) => sum + transfer.connections, 0)
+export function statusLines(picture: Picture, withRates: boolean): string[] {
+  const { status, perSecond } = picture
   const sets = status.sets.map(set => {
-    const rates = perSecond.get(set.id)
+    const { acks, pushes, commits } = perSecond.get(set.id) ?? totalRates({ perSecond: new Map() })
     return [
       set.id,
       stateText(set.state),
       set.slots,
       set.router.leader ?? paint('none', 'red'),
+      ...(withRates ? [acks, pushes, commits].map(Math.round) : []),
       set.router.term,
       grouped(set.router.commit),
       replicasText(set.router),
-      connections(set),
-      set.users,
-      ...(withRates ? [Math.round(rates?.acks ?? 0), Math.round(rates?.pushes ?? 0)] : [])
+      connectionsOf(set),
+      set.users
     ]
   })
-  const rateHeads = withRates ? ['sent/s', 'pushed/s'] : []
+  const rateHeads = withRates ? ['sent/s', 'pushed/s', 'commits/s'] : []
+  const heads = ['set', 'state', 'slots', 'leader', ...rateHeads, 'term', 'commit']
   return [
     headline(status),
     '',
-    ...tableLines(
-      [
-        'set',
-        'state',
-        'slots',
-        'leader',
-        'term',
-        'commit',
-        'replicas',
-        'conns',
-        'users',
-        ...rateHeads
-      ],
-      sets
-    ),
+    ...tableLines([...heads, 'replicas', 'conns', 'users'], sets),
     ...movesLines(status),
     '',
-    ...tableLines(
-      ['node', 'state', 'pid', 'up', 'memory', 'loop p99', 'roles'],
-      status.nodes.map(node => [
-        node.id,
-        stateText(node.state),
-        node.pid || '',
-        node.uptimeMs === 0 ? '' : durationText(node.uptimeMs),
-        node.rssBytes === 0 ? '' : bytesText(node.rssBytes),
-        node.uptimeMs === 0 ? '' : `${node.eventLoopP99Ms.toFixed(1)} ms`,
-        rolesText(status, node.roles)
-      ])
-    )
+    ...nodeLines(picture, withRates)
   ]
+}
+
+/** Of the clients of a set. */
+export function connectionsOf(set: SetView): number {
+  return set.transfers.reduce((sum, transfer) => sum + transfer.connections, 0)
+}
+
+/** Zones only where there are several. */
+function nodeLines({ status, cores }: Picture, withRates: boolean): string[] {
+  const zoned = new Set(status.nodes.map(({ zone }) => zone)).size > 1
+  const zoneHead = zoned ? ['zone'] : []
+  const rateHead = withRates ? ['cpu'] : []
+  return tableLines(
+    ['node', ...zoneHead, 'state', 'pid', 'up', ...rateHead, 'memory', 'loop p99', 'roles'],
+    status.nodes.map(node => [
+      node.id,
+      ...(zoned ? [node.zone] : []),
+      stateText(node.state),
+      node.pid || '',
+      node.uptimeMs === 0 ? '' : durationText(node.uptimeMs),
+      ...(withRates ? [`${Math.round(100 * (cores.get(node.id) ?? 0))} %`] : []),
+      node.rssBytes === 0 ? '' : bytesText(node.rssBytes),
+      node.uptimeMs === 0 ? '' : `${node.eventLoopP99Ms.toFixed(1)} ms`,
+      rolesText(status, node.roles)
+    ])
+  )
 }
 
 function movesLines({ moves }: ClusterStatus): string[] {

@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
 import { InvalidArgumentError, Option } from 'commander'
+import { RingsetError } from '../../src/base/errors.ts'
+import type { AttachOptions } from '../../src/chaos/attach.ts'
 import { compareRuns, readRuns } from '../../src/chaos/compare.ts'
 import type { RollWork } from '../../src/chaos/operations.ts'
 import { runChaos } from '../../src/chaos/run.ts'
@@ -16,7 +18,15 @@ import {
   showProgress
 } from '../chaos-output.ts'
 import { exitCodes } from '../failure.ts'
-import { type JsonOptions, seconds, wholeNumber, withExample, withJson } from '../options.ts'
+import {
+  type JsonOptions,
+  seconds,
+  type TargetOptions,
+  wholeNumber,
+  withExample,
+  withJson,
+  withTarget
+} from '../options.ts'
 import { StopSignals } from '../stop-signals.ts'
 import { note, print, printJson, tableLines } from '../terminal.ts'
 
@@ -25,8 +35,12 @@ interface SeedOptions extends JsonOptions {
   readonly report?: string
 }
 
-interface RunOptions extends SeedOptions {
+interface RunOptions extends SeedOptions, TargetOptions {
   readonly duration?: number
+  readonly netns?: true
+  readonly attach?: true
+  readonly acceptOutages?: true
+  readonly acceptDamagedData?: true
 }
 
 interface SuiteCommandOptions extends SeedOptions {
@@ -61,16 +75,27 @@ export function configureChaos(command: Command): void {
 function configureRun(command: Command): void {
   command
     .description(
-      'Runs a scenario and judges it. The processes and their folder are gone afterwards, also when it is interrupted.'
+      'Runs a scenario on a throw-away cluster and judges it. The processes and their folder are gone afterwards, also when it is interrupted. With --attach it hurts a cluster that runs already, and mends it.'
     )
     .argument('<scenario>', 'a name of chaos list, or a YAML file')
     .addOption(seedOption())
     .addOption(new Option('--duration <s>', 'seconds of load with faults').argParser(seconds))
     .option('--report <dir>', 'write report.html, report.json, history.jsonl and logs there')
+    .option(
+      '--netns',
+      'a network namespace for each node, in which links are cut and shaped by the system (Linux, root)'
+    )
+    .option('--attach', 'on the cluster that --data or --connect name; its users will notice')
+    .option('--accept-outages', 'with --attach: yes, hurt it')
+    .option(
+      '--accept-damaged-data',
+      'with --attach: yes, also damage data folders where the scenario says so'
+    )
   withExample(
-    withJson(command),
+    withJson(withTarget(command)),
     'ringset chaos run leader-kill',
-    'ringset chaos run leader-kill --seed 7 --report ./report'
+    'ringset chaos run leader-kill --seed 7 --report ./report',
+    'ringset chaos run leader-kill --attach --data .ringset --accept-outages'
   )
   command.action((scenario: string, options: RunOptions) => runScenario(scenario, options))
 }
@@ -143,6 +168,8 @@ async function runScenario(nameOrFile: string, options: RunOptions): Promise<voi
       reportDirectory: report,
       onProgress: showProgress,
       roll: rollNodes,
+      attach: attachOptions(options),
+      netns: options.netns,
       signal
     })
   )
@@ -150,6 +177,21 @@ async function runScenario(nameOrFile: string, options: RunOptions): Promise<voi
   if (json) printJson(contractOf(done))
   else printReport(done)
   if (report !== undefined) note(`report: ${report}/report.html`)
+}
+
+/** Undefined without --attach. Throws USAGE for options that would say nothing. */
+function attachOptions(options: RunOptions): AttachOptions | undefined {
+  const { attach, data, connect, credential } = options
+  const acceptOutages = options.acceptOutages === true
+  const acceptDamage = options.acceptDamagedData === true
+  if (attach && options.netns) {
+    throw new RingsetError('USAGE', '--netns is for a cluster of the drill: leave --attach away')
+  }
+  if (attach) return { data, connect, credential, acceptOutages, acceptDamage }
+  if (acceptOutages || acceptDamage) {
+    throw new RingsetError('USAGE', 'consent is for --attach: a drill on its own hurts nobody')
+  }
+  return undefined
 }
 
 async function suite(options: SuiteCommandOptions): Promise<void> {

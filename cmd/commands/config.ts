@@ -10,6 +10,7 @@ import {
 import { exitCodes } from '../failure.ts'
 import { type JsonOptions, withExample, withJson } from '../options.ts'
 import { note, paint, print, printJson, tableLines } from '../terminal.ts'
+import { noteWarnings } from '../warnings.ts'
 
 export function configureConfig(command: Command): void {
   withExample(
@@ -38,11 +39,12 @@ export function configureConfig(command: Command): void {
 }
 
 function check(file: string, json: boolean): void {
-  const { config, problems } = checkConfigText(readConfig(file))
+  const { config, problems, warnings } = checkConfigText(readConfig(file))
   if (config === undefined) process.exitCode = exitCodes.refused
-  if (json) printJson({ file, ok: config !== undefined, problems })
+  if (json) printJson({ file, ok: config !== undefined, problems, warnings })
   else if (config !== undefined) {
     const { cluster, sets, nodes } = config
+    noteWarnings(file, warnings)
     print(
       `${paint('ok', 'green')} ${file}: cluster ${cluster.name}, ${sets.length} sets, ${nodes.length} nodes`
     )

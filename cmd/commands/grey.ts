@@ -6,6 +6,7 @@ import {
   type GreyReport,
   type RuleView
 } from '../../src/control/grey-operator.ts'
+import { TenantOperator } from '../../src/control/tenant-operator.ts'
 import {
   type JsonOptions,
   type TargetOptions,
@@ -21,6 +22,7 @@ interface SetOptions extends GreyOptions {
   readonly percent?: number
   readonly users?: string[]
   readonly prefix?: string[]
+  readonly tenant?: string[]
 }
 
 export function configureGrey(command: Command): void {
@@ -32,6 +34,7 @@ export function configureGrey(command: Command): void {
     .option('--percent <share>', 'of all users, 0 to 100, in steps of 0.01', share)
     .option('--users <uids>', 'users by name, with commas between them', names)
     .option('--prefix <prefixes>', 'users by the beginning of their name, with commas', names)
+    .option('--tenant <tenants>', 'the users of tenants, with commas: their prefixes', names)
   finish(set, 'ringset grey set 0.2.0 --percent 5', 'ringset grey set 0.2.0 --users ann,bob')
   set.action((version: string, options: SetOptions) => runSet(version, options))
   const list = command.command('list').description('show the rules, and the logics of each version')
@@ -50,13 +53,17 @@ function finish(command: Command, ...examples: readonly string[]): void {
 }
 
 async function runSet(version: string, options: SetOptions): Promise<void> {
-  const { percent, users = [], prefix = [] } = options
-  if (percent === undefined && users.length + prefix.length === 0) {
-    const text = 'say whom: --percent, --users or --prefix (--percent 0 keeps everybody away)'
+  const { percent, users = [], prefix = [], tenant = [] } = options
+  if (percent === undefined && users.length + prefix.length + tenant.length === 0) {
+    const text =
+      'say whom: --percent, --users, --prefix or --tenant (--percent 0 keeps everybody away)'
     throw new RingsetError('USAGE', text)
   }
-  const rule = { version, percent: percent ?? 0, uids: users, prefixes: prefix }
-  const report = await withControl(options, control => new GreyOperator(control).set(rule))
+  const report = await withControl(options, async control => {
+    const prefixes = [...prefix]
+    for (const id of tenant) prefixes.push((await new TenantOperator(control).find({ id })).prefix)
+    return new GreyOperator(control).set({ version, percent: percent ?? 0, uids: users, prefixes })
+  })
   if (options.json) return printJson(report)
   const made = report.rules.find(one => one.version === version)
   if (made !== undefined) print(`logics of ${version} serve ${whomText(made)}`)

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { RingsetError } from '../../src/base/errors.ts'
 import { openCluster } from '../../src/launch/launch.ts'
 import type { RunningCluster, StopReport } from '../../src/launch/running-cluster.ts'
+import { reportFailure } from '../failure.ts'
 import { type DataOptions, type JsonOptions, withData, withExample, withJson } from '../options.ts'
 import { stopText } from '../stop-text.ts'
 import { print, printJson } from '../terminal.ts'
@@ -86,7 +87,7 @@ async function runHere(id: string, options: DataOptions & { config: string }): P
     node.stop().catch(() => {})
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
-  await node.stopped
-  // Whatever still holds the event loop must not keep a stopped node alive.
+  // Whatever still holds the event loop must not keep a node alive that has stopped, least of all one that had to give up.
+  await node.stopped.catch(error => process.exit(reportFailure(error, false)))
   process.exit(0)
 }

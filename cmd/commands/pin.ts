@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { PinOperator, type PinReport, type PinView } from '../../src/control/pin-operator.ts'
+import { TenantOperator } from '../../src/control/tenant-operator.ts'
 import { exitCodes } from '../failure.ts'
 import {
   type JsonOptions,
@@ -10,16 +11,23 @@ import {
 } from '../options.ts'
 import { StopSignals } from '../stop-signals.ts'
 import { withControl } from '../target.ts'
+import {
+  addTenantPin,
+  pinnedOf,
+  removeTenantPin,
+  type TenantOptions,
+  tenantRow
+} from '../tenant-pins.ts'
 import { note, paint, print, printJson, tableLines } from '../terminal.ts'
 
 type PinOptions = TargetOptions & JsonOptions
-interface AddOptions extends PinOptions {
+interface AddOptions extends PinOptions, TenantOptions {
   readonly set: string
   readonly dryRun?: true
   /** False with `--no-wait`. */
   readonly wait: boolean
 }
-interface RemoveOptions extends PinOptions {
+interface RemoveOptions extends PinOptions, TenantOptions {
   readonly now?: true
   readonly wait: boolean
 }
@@ -28,22 +36,37 @@ export function configurePin(command: Command): void {
   withExample(command, 'ringset pin add ann --set s2', 'ringset pin list')
   const add = command
     .command('add')
-    .argument('<uid>', 'the user')
-    .description('hold the slot of a user in a set, whatever the ring says')
+    .argument('[uid]', 'the user')
+    .description('hold the slot of a user, or those of a tenant, in a set, whatever the ring says')
     .requiredOption('--set <set>', 'the set')
+    .option('--tenant <tenant>', 'in place of a user: a tenant of the configuration')
+    .option('--prefix <prefix>', 'the tenant that has this prefix')
     .option('--dry-run', 'only print what would happen')
-    .option('--no-wait', 'return when the slot is on its way')
-  finish(add, 'ringset pin add ann --set s2')
-  add.action((uid: string, options: AddOptions) => runAdd(uid, options))
+    .option('--no-wait', 'return when what has to move is on its way')
+  finish(add, 'ringset pin add ann --set s2', 'ringset pin add --tenant acme --set s2')
+  add.action((uid: string | undefined, options: AddOptions) => {
+    const pinned = pinnedOf(uid, options)
+    if (typeof pinned === 'string') return runAdd(pinned, options)
+    return addTenantPin(pinned, options.set, options)
+  })
   const remove = command
     .command('remove')
-    .argument('<uid>', 'the user')
-    .description('let the slot of a user go')
+    .argument('[uid]', 'the user')
+    .description('let the slot of a user, or those of a tenant, go')
+    .option('--tenant <tenant>', 'in place of a user: a tenant of the configuration')
+    .option('--prefix <prefix>', 'the tenant that has this prefix')
     .option('--now', 'send it back to where the ring has it, without waiting for a rebalance')
     .option('--no-wait', 'with --now: return when it is on its way')
   finish(remove, 'ringset pin remove ann', 'ringset pin remove ann --now')
-  remove.action((uid: string, options: RemoveOptions) => runRemove(uid, options))
-  const list = command.command('list').description('show every pin and where its slot is')
+  remove.action((uid: string | undefined, options: RemoveOptions) => {
+    const pinned = pinnedOf(uid, options)
+    return typeof pinned === 'string'
+      ? runRemove(pinned, options)
+      : removeTenantPin(pinned, options)
+  })
+  const list = command
+    .command('list')
+    .description('show every pin, every tenant, and where their slots are')
   finish(list, 'ringset pin list')
   list.action((options: PinOptions) => runList(options))
 }
@@ -82,19 +105,29 @@ async function runRemove(uid: string, options: RemoveOptions): Promise<void> {
     operator.remove(uid, now === true, { wait, signal })
   )
   if (json) return printJson(report)
-  const { changed, pinnedBy } = report
+  const { changed, pinnedBy, tenant, tenantPinned } = report
   print(
     `${paint(uid, 'bold')} ${changed ? 'is not pinned any more' : 'was not pinned'}: ${slotText(report)}`
   )
   if (pinnedBy.length > 0) print(`the slot is still held by the pin of ${namesText(pinnedBy)}`)
+  if (tenantPinned) print(`the slot is still held by the pin of tenant ${tenant}`)
   print(whereText(report))
   const { owner, movingTo, target } = report
   if ((movingTo || owner) !== target) print(`\`ringset slot rebalance\` brings it to ${target}`)
 }
 
 async function runList(options: PinOptions): Promise<void> {
-  const { slotCount, pins } = await withControl(options, control => new PinOperator(control).list())
-  if (options.json) return printJson({ slotCount, pins })
+  const { slotCount, pins, tenants } = await withControl(options, async control => {
+    return {
+      ...(await new PinOperator(control).list()),
+      tenants: await new TenantOperator(control).list()
+    }
+  })
+  if (options.json) return printJson({ slotCount, pins, tenants })
+  if (tenants.length > 0) {
+    const head = ['tenant', 'users', 'slots', 'pinned to', 'the slots']
+    for (const line of tableLines(head, tenants.map(tenantRow))) print(line)
+  }
   if (pins.length === 0) return print('no user is pinned')
   const rows = pins.map(pin => [pin.uid, pin.slot, pin.set, stateText(pin)])
   for (const line of tableLines(['user', 'slot', 'set', 'the slot'], rows)) print(line)
@@ -119,7 +152,10 @@ function slotText({ slot, slotCount }: PinReport): string {
   return `slot ${slot}, 1 of ${slotCount}`
 }
 
-function sharedText({ uid, users, slotCount }: PinReport): string {
+function sharedText({ uid, users, slotCount, tenant }: PinReport): string {
+  if (tenant !== '') {
+    return `the others in the slot, all of tenant ${tenant}, are held with ${uid}; for all of the tenant: --tenant ${tenant}`
+  }
   const some = users === 0 ? '' : `, some ${users} now`
   return `the others in the slot are held with ${uid}: about 1/${slotCount} of all users${some}`
 }

@@ -36,7 +36,10 @@ async function run(options: RollCommandOptions): Promise<void> {
   // A lock that a dead process left behind is cleared by the first try.
   if (!tryLock(rollLockFile) && !tryLock(rollLockFile)) {
     cluster.close()
-    throw new RingsetError('ALREADY_RUNNING', 'another `ringset roll` restarts this cluster')
+    throw new RingsetError(
+      'ALREADY_RUNNING',
+      'another `ringset roll`, or a drill, is at this cluster'
+    )
   }
   try {
     await roll(cluster, options)

@@ -18,8 +18,10 @@ import { withControl } from '../target.ts'
 import { note, print, printJson } from '../terminal.ts'
 
 type RouterOptions = TargetOptions & JsonOptions
+type ForcedOptions = RouterOptions & { readonly force?: true }
 
 const replicaNumber = wholeNumber(1, 255)
+const forceText = 'also when the loss of its zone would then cost the group its majority'
 
 export function configureRouter(command: Command): void {
   withExample(command, 'ringset router transfer s1', 'ringset router add s1 --node s1-d')
@@ -28,17 +30,19 @@ export function configureRouter(command: Command): void {
     .command('add <set>')
     .description('add the replica that waits on a node, as a learner without a vote')
     .requiredOption('--node <id>', 'node with a router role of the set that has `join: true`')
+    .option('--force', forceText)
   finish(add, 'ringset router add s1 --node s1-d')
-  add.action((set: string, options: RouterOptions & { node: string }) =>
-    run(options, operator => operator.add(set, options.node), reportAdded)
+  add.action((set: string, options: ForcedOptions & { node: string }) =>
+    run(options, operator => operator.add(set, options.node, options.force), reportAdded)
   )
   const promote = command
     .command('promote <set>')
     .description('give a learner its vote')
     .argument('<replica>', 'number of the replica', replicaNumber)
+    .option('--force', forceText)
   finish(promote, 'ringset router promote s1 4')
-  promote.action((set: string, replica: number, options: RouterOptions) =>
-    run(options, operator => operator.promote(set, replica), reportPromoted)
+  promote.action((set: string, replica: number, options: ForcedOptions) =>
+    run(options, operator => operator.promote(set, replica, options.force), reportPromoted)
   )
   const remove = command
     .command('remove <set>')

@@ -250,13 +250,14 @@ function showAddPlan({ id, weight, layout, moves }: AddPlan, { json }: JsonOptio
     return
   }
   print(`set ${id}, weight ${weight}`)
-  for (const { id: node, peerPort, controlPort, roles } of layout?.nodes ?? []) {
+  for (const { id: node, zone, peerPort, controlPort, roles } of layout?.nodes ?? []) {
     const texts = roles.map(role => {
       if (role.role === 'router') return `router ${role.replica}`
       if (role.role === 'transfer') return `transfer ${role.id} on ${role.tcpPort}`
       return role.role === 'logic' ? `logic ${role.id}` : role.role
     })
-    print(`node ${node} on ${peerPort} and ${controlPort}: ${texts.join(', ')}`)
+    const where = zone === undefined ? '' : ` in zone ${zone}`
+    print(`node ${node}${where} on ${peerPort} and ${controlPort}: ${texts.join(', ')}`)
   }
   for (const line of planLines(moves)) print(line)
 }

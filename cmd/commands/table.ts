@@ -38,7 +38,7 @@ async function show(control: ClusterControl, { json, diff }: TableOptions): Prom
 }
 
 function describe(table: RoutingTable): string[] {
-  const { clusterId, epoch, slotCount, runs, moves, grey, pins, sets, arbiters } = table
+  const { clusterId, epoch, slotCount, runs, moves, grey, pins, tenants, sets, arbiters } = table
   const owned = (setId: string) =>
     runs.reduce((sum, run) => sum + (run.setId === setId ? run.count : 0), 0)
   const processes = sets.flatMap(set => [
@@ -75,6 +75,9 @@ function describe(table: RoutingTable): string[] {
     '',
     ...tableLines(['set', 'process', 'node', 'state', 'address'], processes),
     ...moves.map(({ slot, to }) => `slot ${slot} on its way to ${to}`),
+    ...tenants.map(({ id, prefix, first, count }) => {
+      return `tenant ${id}: users "${prefix}…" in slots ${first}..${first + count - 1}`
+    }),
     ...pins.map(pin => `pin ${pin.match} ${pin.value} → ${pin.setId}`),
     ...grey.map(({ version }) => `a rule for logics of ${version}: see \`ringset grey list\``)
   ]

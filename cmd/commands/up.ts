@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
+import { checkConfigText, readConfig } from '../../src/config/config.ts'
 import { dataFolder, defaultDataDirectory } from '../../src/config/data-folder.ts'
 import type { ClusterStatus } from '../../src/control/cluster-status.ts'
 import { startCluster } from '../../src/launch/launch.ts'
@@ -15,6 +16,7 @@ import { statusLines } from '../status-lines.ts'
 import { StopSignals } from '../stop-signals.ts'
 import { stopText } from '../stop-text.ts'
 import { durationText, note, paint, print, printJson } from '../terminal.ts'
+import { noteWarnings } from '../warnings.ts'
 
 interface UpOptions extends DataOptions, JsonOptions {
   readonly config?: string
@@ -42,8 +44,10 @@ async function up(options: UpOptions): Promise<void> {
   const signals = new StopSignals()
   const progress = new StartProgress()
   const startMs = performance.now()
+  const config = options.config ?? usualConfig(options.data)
+  noteWarnings(config, checkConfigText(readConfig(config)).warnings)
   const cluster = await startCluster({
-    config: options.config ?? usualConfig(options.data),
+    config,
     dataDirectory: options.data,
     signal: signals.stop,
     hurry: signals.hurry,

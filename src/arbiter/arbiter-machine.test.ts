@@ -81,7 +81,7 @@ describe('arbiter machine', () => {
   it('starts a cluster once, with epoch 1', () => {
     const harness = started()
     expect(harness.table.epoch).toBe(1)
-    expect(harness.state('router/s1/2')).toEqual({
+    expect(harness.state('router/s1/2')).toMatchObject({
       endpoint: 'router/s1/2',
       bootId: 0,
       state: 'down'

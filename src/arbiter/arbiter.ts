@@ -18,6 +18,7 @@ import { Liveness } from './liveness.ts'
 import { LostState } from './lost-state.ts'
 import { OperatorChanges } from './operator-changes.ts'
 import { endpointOf, knownProcesses } from './processes.ts'
+import { SecondOpinions } from './second-opinions.ts'
 
 /**
  * Makes this arbiter's replica around its machine. `onLeadership` must be called when `leading()`
@@ -41,7 +42,10 @@ export interface ArbiterOptions {
   readonly bootstrap?: BootstrapPlan | undefined
   /** How often each process announces itself. */
   readonly announceMs: number
-  /** A process not heard for so long is called down. At least 2 × `announceMs`. */
+  /**
+   * A process not heard for so long is called down, unless others hear it. At least 2 ×
+   * `announceMs`.
+   */
   readonly downAfterMs: number
   /**
    * A process that keeps changing (up, down, restarts) alters the table at most this often. Default
@@ -70,6 +74,7 @@ export class Arbiter implements Role {
   readonly #replica: ReplicaApi
   readonly #askers: Askers
   readonly #liveness: Liveness
+  readonly #opinions: SecondOpinions
   readonly #lostState: LostState
   /** What operators and routers ask for, beside what processes announce of themselves. */
   readonly changes: OperatorChanges
@@ -85,7 +90,7 @@ export class Arbiter implements Role {
   constructor(env: RoleEnv, options: ArbiterOptions) {
     this.#env = env
     this.#options = options
-    const { bootstrap, peers } = options
+    const { bootstrap, peers, replicaId } = options
     if (bootstrap !== undefined) {
       const clusterId = env.random.id48().toString(16).padStart(12, '0')
       this.#firstTable = firstTable({ clusterId, ...bootstrap }, peers)
@@ -93,7 +98,9 @@ export class Arbiter implements Role {
     this.#lastTickMs = env.nowMs()
     const { downAfterMs, changeSpacingMs } = options
     this.#liveness = new Liveness(downAfterMs, changeSpacingMs ?? downAfterMs)
-    this.#askers = new Askers(env, options.replicaId, () => this.#replica)
+    const ownNode = peers.find(peer => peer.replicaId === replicaId)?.nodeId ?? ''
+    this.#opinions = new SecondOpinions(env, ownNode, downAfterMs)
+    this.#askers = new Askers(env, replicaId, () => this.#replica)
     this.#lostState = new LostState(env, downAfterMs)
     this.changes = new OperatorChanges({
       askers: this.#askers,
@@ -141,6 +148,10 @@ export class Arbiter implements Role {
       case 'MOVE_REPORT':
         this.changes.onReport(from, packet)
         break
+      case 'OBSERVE_OK':
+        this.#opinions.onAnswer(from, packet)
+        this.#checkedMs = Number.NEGATIVE_INFINITY
+        break
       case 'TABLE_PULL':
         this.#env.send(from, answer(packet, 'TABLE', {}))
         break
@@ -168,6 +179,11 @@ export class Arbiter implements Role {
   flush(): void {
     this.#propose()
     this.#replica.flush()
+    // What has waited for the last entry goes into the next one now, not with the next packet.
+    if (!this.#inFlight && this.#waiting.size > 0) {
+      this.#propose()
+      this.#replica.flush()
+    }
     this.#publish()
   }
 
@@ -214,6 +230,7 @@ export class Arbiter implements Role {
     this.#env.log.info('arbiter.leadership', { leading, term: this.#replica.term() })
     const nowMs = this.#env.nowMs()
     if (leading) this.#liveness.begin(nowMs)
+    this.#opinions.reset()
     this.#checkedMs = Number.NEGATIVE_INFINITY
     this.#lostState.reset()
     const waiting = [...this.#waiting.values()]
@@ -340,9 +357,15 @@ export class Arbiter implements Role {
   #findDown(nowMs: number): void {
     const table = this.#table()
     if (table === undefined || this.#lostState.lost) return
-    for (const { endpoint, bootId, state } of knownProcesses(table)) {
-      if (state === 'down' || !this.#liveness.overdue(endpoint, nowMs)) continue
+    const suspected = knownProcesses(table).filter(
+      ({ endpoint, state }) => state !== 'down' && this.#liveness.suspect(endpoint, nowMs)
+    )
+    this.#opinions.attend(table, suspected, nowMs)
+    for (const process of suspected) {
+      const { endpoint, bootId } = process
+      if (!this.#liveness.overdue(endpoint, nowMs)) continue
       if (this.#waiting.has(endpoint) || this.#liveness.changeWaitMs(endpoint, nowMs) > 0) continue
+      if (!this.#opinions.agree(process, nowMs)) continue
       this.#env.log.warn('arbiter.process_down', { endpoint, bootId })
       this.#enqueue({ endpoint, command: { type: 'down', endpoint, bootId }, asker: undefined })
     }

@@ -46,7 +46,8 @@ export const codeOfRefusal = {
   lastSet: 'LAST_SET',
   pinnedSet: 'SET_PINNED',
   setNotEmpty: 'SET_NOT_EMPTY',
-  pinned: 'SLOT_PINNED'
+  pinned: 'SLOT_PINNED',
+  unknownTenant: 'TENANT_UNKNOWN'
 } as const satisfies Record<Exclude<ArbiterResult, 'done'>, ErrorCode>
 
 /** Tells askers what became of their change. */

@@ -1,6 +1,7 @@
 import { RingsetError } from '../base/errors.ts'
 import { targetOwners } from '../table/ring.ts'
 import { runsOf } from '../table/runs.ts'
+import { reserveSlots } from '../table/slot-of.ts'
 import type { ReplicaEntry, RoutingTable } from '../table/table.ts'
 import { tableFault } from '../table/table-rules.ts'
 
@@ -15,6 +16,13 @@ export interface SetPlan {
   readonly routers: readonly ReplicaEntry[]
 }
 
+/** Keys that get slots of their own. */
+export interface TenantPlan {
+  readonly id: string
+  readonly prefix: string
+  readonly slots: number
+}
+
 /** What a cluster that has never run starts with. */
 export interface BootstrapPlan {
   /**
@@ -24,6 +32,7 @@ export interface BootstrapPlan {
   readonly clusterId?: string
   readonly slotCount: number
   readonly sets: readonly SetPlan[]
+  readonly tenants?: readonly TenantPlan[]
 }
 
 /**
@@ -34,7 +43,7 @@ export function firstTable(
   plan: BootstrapPlan & { readonly clusterId: string },
   arbiters: readonly ReplicaEntry[]
 ): RoutingTable {
-  const { clusterId, slotCount } = plan
+  const { clusterId, slotCount, tenants = [] } = plan
   const sets = [...plan.sets]
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .map(({ id, zone, weight, routers }) => ({
@@ -61,6 +70,9 @@ export function firstTable(
     pins: [],
     moves: [],
     grey: [],
+    tenants: reserveSlots(slotCount, tenants).map(({ id, prefix, first, count }) => {
+      return { id, prefix, first, count }
+    }),
     sets,
     arbiters: byReplica(arbiters)
   }

@@ -53,7 +53,7 @@ describe('arbiter: who is up', () => {
     announceAll(node, ['t2'])
     node.arbiter.onPeer('transfer/t1', false, true)
     node.arbiter.onPeer('client/stranger', false, true)
-    node.run(10)
+    node.run(30)
     expect(node.state('transfer/t1')).toBe('down')
     expect(node.state('transfer/t2')).toBe('up')
   })

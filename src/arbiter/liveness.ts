@@ -1,5 +1,7 @@
 import type { EndpointId } from '../protocol/endpoint.ts'
 
+/** Part of `downAfterMs` after which others are asked, so that they have answered when it is over. */
+const suspectShare = 2 / 3
 /** Changes of one process that may follow each other at once before they are spaced. */
 const changeBurst = 4
 
@@ -52,11 +54,20 @@ export class Liveness {
     this.#entry(endpoint).gone = true
   }
 
-  /** Whether the process should be called down. */
+  /** Whether the process is to be called down, as far as this arbiter alone can tell. */
   overdue(endpoint: EndpointId, nowMs: number): boolean {
+    return this.#silentFor(endpoint, this.#downAfterMs, nowMs)
+  }
+
+  /** Whether the process is overdue, or soon will be. */
+  suspect(endpoint: EndpointId, nowMs: number): boolean {
+    return this.#silentFor(endpoint, this.#downAfterMs * suspectShare, nowMs)
+  }
+
+  #silentFor(endpoint: EndpointId, leastMs: number, nowMs: number): boolean {
     const entry = this.#heard.get(endpoint)
     const lastMs = Math.max(entry?.lastMs ?? this.#graceFromMs, this.#graceFromMs)
-    return entry?.gone === true || nowMs - lastMs >= this.#downAfterMs
+    return entry?.gone === true || nowMs - lastMs >= leastMs
   }
 
   /** The table changed on account of this process. */

@@ -22,17 +22,33 @@ export function withMove(
   to: string,
   epoch: number
 ): RoutingTable | MoveRefusal {
+  return withMoves(table, [slot], to, epoch)
+}
+
+/** As `withMove`, of several slots: all of them, or none. */
+export function withMoves(
+  table: RoutingTable,
+  slots: readonly number[],
+  to: string,
+  epoch: number
+): RoutingTable | MoveRefusal {
   const target = table.sets.find(set => set.id === to)
   if (target === undefined) return 'unknownSet'
-  if (slot >= table.slotCount) return 'unknownSlot'
-  if ((pinnedSlots(table).get(slot) ?? to) !== to) return 'pinned'
-  const move = moveOf(table, slot)
-  if (move !== undefined) return move.to === to ? table : 'moving'
-  if (ownersOf(table.runs)[slot] === to) return table
-  if (target.state === 'draining') return 'drainingSet'
-  if (table.moves.length >= tableLimits.moves) return 'full'
-  const moves = [...table.moves, { slot, to, epoch }].sort((a, b) => a.slot - b.slot)
-  return { ...table, moves }
+  const pinned = pinnedSlots(table)
+  const owners = ownersOf(table.runs)
+  const begun: SlotMove[] = []
+  for (const slot of slots) {
+    if (slot >= table.slotCount) return 'unknownSlot'
+    if ((pinned.get(slot) ?? to) !== to) return 'pinned'
+    const move = moveOf(table, slot)
+    if (move !== undefined && move.to !== to) return 'moving'
+    if (move !== undefined || owners[slot] === to) continue
+    if (target.state === 'draining') return 'drainingSet'
+    begun.push({ slot, to, epoch })
+  }
+  if (begun.length === 0) return table
+  if (table.moves.length + begun.length > tableLimits.moves) return 'full'
+  return { ...table, moves: [...table.moves, ...begun].sort((a, b) => a.slot - b.slot) }
 }
 
 /**

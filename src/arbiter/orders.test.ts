@@ -5,7 +5,7 @@ import { pinnedSlots } from '../table/pins.ts'
 import { ownersOf } from '../table/runs.ts'
 import { slotOfKey } from '../table/slot-of.ts'
 import type { GreyRule } from '../table/table.ts'
-import { encodeTable } from '../table/table-codec.ts'
+import { decodeTable, encodeTable } from '../table/table-codec.ts'
 import { tableLimits } from '../table/table-rules.ts'
 import type { ArbiterCommand } from './arbiter-commands.ts'
 import { firstTable } from './first-table.ts'
@@ -15,9 +15,11 @@ const sets = ['s1', 's2', 's3'].map(id => {
   const routers = [{ replicaId: 1, nodeId: `${id}-a`, address: '' }]
   return { id, zone: 'default', weight: 1, routers }
 })
-const first = firstTable({ clusterId: '0a0000000001', slotCount, sets }, [])
+const tenants = [{ id: 'acme', prefix: 'acme-', slots: 4 }]
+const first = firstTable({ clusterId: '0a0000000001', slotCount, sets, tenants }, [])
+const acme = [12, 13, 14, 15]
 const users = Array.from({ length: 200 }, (_, i) => `user-${i}`)
-const slotOf = (uid: string) => slotOfKey(uid, slotCount)
+const slotOf = (uid: string) => slotOfKey(uid, first)
 const ownerAtFirst = (uid: string) => ownersOf(first.runs)[slotOf(uid)]
 const ann = users.find(uid => ownerAtFirst(uid) === 's1')!
 const neighbour = users.find(uid => uid !== ann && slotOf(uid) === slotOf(ann))!
@@ -25,6 +27,12 @@ const annsSlot = slotOf(ann)
 
 const pin = (uid: string, setId: string): ArbiterCommand => {
   return { type: 'order', order: { type: 'pin', uid, setId } }
+}
+const pinTenant = (tenant: string, setId: string): ArbiterCommand => {
+  return { type: 'order', order: { type: 'pinTenant', tenant, setId } }
+}
+const unpinTenant = (tenant: string): ArbiterCommand => {
+  return { type: 'order', order: { type: 'unpinTenant', tenant } }
 }
 const unpin = (uid: string): ArbiterCommand => ({ type: 'order', order: { type: 'unpin', uid } })
 const rule = (version: string, change: Partial<GreyRule> = {}): GreyRule => {
@@ -99,12 +107,14 @@ describe('pins', () => {
   })
 
   it('and moves never contradict each other, whatever is asked for in whatever order', () => {
-    const uid = fc.constantFrom(...users.slice(0, 12))
+    const uid = fc.constantFrom(...users.slice(0, 12), 'acme-ann', 'acme-bob')
     const set = fc.constantFrom('s1', 's2', 's3')
     const slot = fc.nat(slotCount - 1)
     const command = fc.oneof(
       fc.tuple(uid, set).map(([name, to]) => pin(name, to)),
       uid.map(unpin),
+      set.map(to => pinTenant('acme', to)),
+      fc.constant(unpinTenant('acme')),
       fc.tuple(slot, set).map(([one, to]) => move(one, to)),
       fc.tuple(slot, fc.integer({ min: 1, max: 12 }), fc.boolean()).map(args => end(...args))
     )
@@ -117,11 +127,70 @@ describe('pins', () => {
           const { table } = log
           const pinned = pinnedSlots(table)
           for (const one of table.moves) expect(pinned.get(one.slot) ?? one.to).toBe(one.to)
-          for (const { value, setId } of table.pins) expect(pinned.get(slotOf(value))).toBe(setId)
+          for (const { match, value, setId } of table.pins) {
+            const slots = match === 'tenant' ? acme : [slotOf(value)]
+            for (const held of slots) expect(pinned.get(held)).toBe(setId)
+          }
+          expect(decodeTable(encodeTable(table)).tenants).toEqual(first.tenants)
         }
       }),
       { numRuns: 200 }
     )
+  })
+})
+
+describe('pins of tenants', () => {
+  it('send all slots of the tenant to their set in one entry, and hold them there', () => {
+    const log = new ArbiterLog(first)
+    expect(first.tenants).toEqual([{ id: 'acme', prefix: 'acme-', first: 12, count: 4 }])
+    const away = acme.filter(slot => log.owner(slot) !== 's2')
+    expect(away.length).toBeGreaterThan(1)
+    expect(log.apply(pinTenant('acme', 's2'))).toEqual(['done'])
+    const held = { match: 'tenant', value: 'acme', setId: 's2' }
+    expect(log.table).toMatchObject({ epoch: 2, pins: [held] })
+    expect(log.table.moves).toEqual(away.map(slot => ({ slot, to: 's2', epoch: 2 })))
+    log.apply(...away.map(slot => end(slot, 2, slot !== away[0])))
+    expect(log.apply(pinTenant('acme', 's2'))).toEqual(['done'])
+    expect(log.table).toMatchObject({
+      pins: [held],
+      moves: [{ slot: away[0], to: 's2', epoch: 4 }]
+    })
+    log.apply(end(away[0]!, 4, true))
+    for (const slot of acme) {
+      expect(log.owner(slot)).toBe('s2')
+      expect(log.apply(move(slot, 's1'))).toEqual(['pinned'])
+    }
+    expect(log.apply(pin('acme-ann', 's1'), pinTenant('acme', 's1'))).toEqual(['pinned', 'pinned'])
+    expect(log.apply(pin('acme-ann', 's2'), unpinTenant('acme'))).toEqual(['done', 'done'])
+    const anns = slotOf('acme-ann')
+    for (const slot of acme) {
+      expect(log.apply(move(slot, 's1'))).toEqual([slot === anns ? 'pinned' : 'done'])
+    }
+  })
+
+  it('are refused for no tenant, for no set, and while one of the slots is held or goes elsewhere', () => {
+    const log = new ArbiterLog(first)
+    const nowhere = [pinTenant('acme', 's9'), pinTenant('acme-', 's1'), unpinTenant('acme')]
+    expect(log.apply(...nowhere)).toEqual(['unknownSet', 'unknownTenant', 'done'])
+    const [slot] = acme.filter(one => log.owner(one) !== 's3') as [number]
+    log.apply(move(slot, 's3'))
+    expect(log.apply(pinTenant('acme', log.owner(slot)))).toEqual(['moving'])
+    log.apply(end(slot, 2, false), pin('acme-ann', 's3'))
+    expect(log.apply(pinTenant('acme', 's1'))).toEqual(['pinned'])
+    expect(log.table.pins).toHaveLength(1)
+    expect(log.apply(pinTenant('acme', 's3'))).toEqual(['done'])
+    expect(log.table.pins.map(({ match }) => match)).toEqual(['tenant', 'uid'])
+  })
+
+  it('leave sets that are to go alone', () => {
+    const log = new ArbiterLog(first)
+    const drain = (setId: string): ArbiterCommand => {
+      const change = { step: 'drain' as const, setId, epoch: 0, zone: '', weight: 0, routers: [] }
+      return { type: 'set', change }
+    }
+    log.apply(pinTenant('acme', 's2'))
+    expect(log.apply(drain('s2'), drain('s3'))).toEqual(['pinnedSet', 'done'])
+    expect(log.apply(pinTenant('acme', 's3'))).toEqual(['drainingSet'])
   })
 })
 

@@ -6,10 +6,12 @@ import { tableLimits } from '../table/table-rules.ts'
 import { type RuleRefusal, withoutRules, withRule } from './grey.ts'
 import { type PinRefusal, withoutPin, withPin } from './pins.ts'
 
-/** What operators order about users: where the slot of one is held, and whom logics of a version serve. */
+/** What operators order about users: where the slots of one, or of a tenant, are held, and whom logics of a version serve. */
 export type Order =
   | { readonly type: 'pin'; readonly uid: string; readonly setId: string }
   | { readonly type: 'unpin'; readonly uid: string }
+  | { readonly type: 'pinTenant'; readonly tenant: string; readonly setId: string }
+  | { readonly type: 'unpinTenant'; readonly tenant: string }
   | { readonly type: 'grey'; readonly rule: GreyRule }
   /** `version` empty: every rule. */
   | { readonly type: 'ungrey'; readonly version: string }
@@ -19,6 +21,8 @@ export type OrderRefusal = PinRefusal | RuleRefusal
 const { idBytes, pinBytes, versionBytes, greyNames } = tableLimits
 const pinFields = struct({ uid: text(pinBytes), setId: text(idBytes) })
 const unpinFields = struct({ uid: text(pinBytes) })
+const pinTenantFields = struct({ tenant: text(idBytes), setId: text(idBytes) })
+const unpinTenantFields = struct({ tenant: text(idBytes) })
 const ruleFields = struct({
   version: text(versionBytes),
   hundredths: uint(),
@@ -27,7 +31,7 @@ const ruleFields = struct({
 })
 const ungreyFields = struct({ version: text(versionBytes) })
 
-const orderNumbers = { pin: 1, unpin: 2, grey: 3, ungrey: 4 } as const
+const orderNumbers = { pin: 1, unpin: 2, grey: 3, ungrey: 4, pinTenant: 5, unpinTenant: 6 } as const
 
 /** The table as ordered: the very same object when it is so already. @param epoch of the table that this makes. */
 export function withOrder(
@@ -37,9 +41,13 @@ export function withOrder(
 ): RoutingTable | OrderRefusal {
   switch (order.type) {
     case 'pin':
-      return withPin(table, order.uid, order.setId, epoch)
+      return withPin(table, { match: 'uid', value: order.uid }, order.setId, epoch)
     case 'unpin':
-      return withoutPin(table, order.uid)
+      return withoutPin(table, { match: 'uid', value: order.uid })
+    case 'pinTenant':
+      return withPin(table, { match: 'tenant', value: order.tenant }, order.setId, epoch)
+    case 'unpinTenant':
+      return withoutPin(table, { match: 'tenant', value: order.tenant })
     case 'grey':
       return withRule(table, order.rule)
     case 'ungrey':
@@ -53,6 +61,9 @@ export function subjectOf(order: Order): string {
     case 'pin':
     case 'unpin':
       return `pin/${order.uid}`
+    case 'pinTenant':
+    case 'unpinTenant':
+      return `tenant/${order.tenant}`
     case 'grey':
       return `grey/${order.rule.version}`
     case 'ungrey':
@@ -68,6 +79,12 @@ export function writeOrder(writer: ByteWriter, order: Order): void {
       break
     case 'unpin':
       unpinFields.write(writer, order)
+      break
+    case 'pinTenant':
+      pinTenantFields.write(writer, order)
+      break
+    case 'unpinTenant':
+      unpinTenantFields.write(writer, order)
       break
     case 'grey': {
       const { version, percent, uids, prefixes } = order.rule
@@ -88,6 +105,10 @@ export function readOrder(reader: ByteReader): Order {
       return { type: 'pin', ...pinFields.read(reader) }
     case orderNumbers.unpin:
       return { type: 'unpin', ...unpinFields.read(reader) }
+    case orderNumbers.pinTenant:
+      return { type: 'pinTenant', ...pinTenantFields.read(reader) }
+    case orderNumbers.unpinTenant:
+      return { type: 'unpinTenant', ...unpinTenantFields.read(reader) }
     case orderNumbers.grey: {
       const { version, hundredths, uids, prefixes } = ruleFields.read(reader)
       return { type: 'grey', rule: { version, percent: hundredths / 100, uids, prefixes } }

@@ -28,6 +28,8 @@ export function endpointOf(process: Pick<AnnouncedProcess, 'role' | 'id'>): Endp
 /** A process of the table, whatever its role. */
 export interface KnownProcess {
   readonly endpoint: EndpointId
+  readonly setId: string
+  readonly nodeId: string
   readonly bootId: number
   readonly state: 'up' | 'down' | 'draining'
 }
@@ -35,18 +37,19 @@ export interface KnownProcess {
 /** Every process of the table, in the table's order. */
 export function knownProcesses(table: RoutingTable): KnownProcess[] {
   return table.sets.flatMap(set => [
-    ...set.transfers.map(entry => known('transfer', entry.id, entry)),
-    ...set.logics.map(entry => known('logic', entry.id, entry)),
-    ...set.routers.map(entry => known('router', `${set.id}/${entry.replicaId}`, entry))
+    ...set.transfers.map(entry => known(set, 'transfer', entry.id, entry)),
+    ...set.logics.map(entry => known(set, 'logic', entry.id, entry)),
+    ...set.routers.map(entry => known(set, 'router', routerId(set, entry), entry))
   ])
 }
 
 function known(
+  set: SetEntry,
   role: AnnouncedProcess['role'],
   id: string,
-  entry: Pick<KnownProcess, 'bootId' | 'state'>
+  { nodeId, bootId, state }: Pick<KnownProcess, 'nodeId' | 'bootId' | 'state'>
 ): KnownProcess {
-  return { endpoint: endpointOf({ role, id }), bootId: entry.bootId, state: entry.state }
+  return { endpoint: endpointOf({ role, id }), setId: set.id, nodeId, bootId, state }
 }
 
 /**

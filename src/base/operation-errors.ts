@@ -84,7 +84,14 @@ export const operationErrors = {
     'not-done',
     false,
     'The slot is pinned to another set.',
-    '`ringset pin list` shows by whom; `ringset pin remove UID` lets it go.'
+    '`ringset pin list` shows by whom; `ringset pin remove` lets it go.'
+  ),
+  TENANT_UNKNOWN: entry(
+    160,
+    'not-done',
+    false,
+    'The cluster has no such tenant.',
+    'Tenants, and their prefixes, are declared in `cluster.tenants` before the first start and not later; `ringset pin list` shows them.'
   ),
   SET_UNKNOWN: entry(
     111,
@@ -134,6 +141,20 @@ export const operationErrors = {
     false,
     'A line of the history breaks the format.',
     'Compare the line with docs/history-format.md; a run that was cut off may end in half a line.'
+  ),
+  FAULT_CONTROL_OFF: entry(
+    125,
+    'not-done',
+    false,
+    'The node does not let itself be disturbed: `cluster.faultControl` is off.',
+    'A drill on a cluster of its own needs no preparation; see docs/chaos.md for one that runs already.'
+  ),
+  DRILL_UNABLE: entry(
+    126,
+    'not-done',
+    false,
+    'The drill cannot do what the scenario asks for on this cluster or this machine.',
+    'The message names what; take another scenario, or leave the option away.'
   ),
   REPLICA_UNKNOWN: entry(
     130,
@@ -211,6 +232,13 @@ export const operationErrors = {
     false,
     'The replica is the only voter of its group.',
     'Add and promote another replica first.'
+  ),
+  ZONE_DECIDES: entry(
+    142,
+    'not-done',
+    true,
+    'The change would put so many voters of a group into one zone that the rest is no majority.',
+    'Choose a node in another zone, or say `--force`.'
   ),
   HAND_OVER_FAILED: entry(
     141,

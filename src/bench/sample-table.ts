@@ -9,7 +9,7 @@ export function sampleTable(setCount: number): RoutingTable {
   const sets = Array.from({ length: setCount }, (_, i) => sampleSet(i))
   const owners = targetOwners(slotCount, sets)
   const runs = runsOf(owners, new Array<number>(slotCount).fill(1))
-  const rest = { moves: [], grey: [], pins: [], arbiters: [] }
+  const rest = { moves: [], grey: [], tenants: [], pins: [], arbiters: [] }
   return { clusterId: '0a0000000001', epoch: 1, slotCount, runs, sets, ...rest }
 }
 

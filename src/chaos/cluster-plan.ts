@@ -2,26 +2,48 @@ import type { ClusterConfigInput } from '../config/schema.ts'
 import { freePorts, wholeClusterConfig } from '../launch/whole-cluster.ts'
 import type { Scenario } from './scenario.ts'
 
+type NodeInput = ClusterConfigInput['nodes'][number]
+type RoleInput = NodeInput['roles'][number]
+
+/** Roles that stand in processes of their own. */
+const standAlone: Readonly<Record<Scenario['layout'], readonly RoleInput['role'][]>> = {
+  together: [],
+  apart: ['logic'],
+  split: ['logic', 'transfer']
+}
+
 /** The cluster of a drill, on free ports. Every set and the arbiters are spread over the zones a, b and c. */
-export async function clusterPlan({ sets, layout }: Scenario): Promise<ClusterConfigInput> {
+export async function clusterPlan({
+  sets,
+  layout
+}: Pick<Scenario, 'sets' | 'layout'>): Promise<ClusterConfigInput> {
   const setIds = Array.from({ length: sets }, (_, i) => `s${i + 1}`)
   const config = await wholeClusterConfig(setIds)
   const zones = ['a', 'b', 'c']
-  const nodes = config.nodes.map((node, i) => ({ ...node, zone: zones[i % 3]! }))
-  const cluster = { name: 'chaos', faultControl: true }
-  if (layout === 'together') return { ...config, cluster, nodes }
-  const ports = await freePorts(nodes.length * 2)
-  const apart = nodes.flatMap(node => {
-    const logics = node.roles.filter(({ role }) => role === 'logic')
-    const rest = node.roles.filter(({ role }) => role !== 'logic')
-    const own = logics.map(logic => ({
-      id: 'id' in logic ? logic.id : node.id,
+  const alone = ({ role }: RoleInput): boolean => standAlone[layout].includes(role)
+  const together = config.nodes.map((node, i) => ({ ...node, zone: zones[i % 3]! }))
+  const ports = await portsBeside(together)
+  const nodes = together.flatMap((node): NodeInput[] => {
+    const rest = node.roles.filter(role => !alone(role))
+    const own = node.roles.filter(alone).map(role => ({
+      id: 'id' in role ? role.id : node.id,
       zone: node.zone,
       peerPort: ports.pop()!,
       controlPort: ports.pop()!,
-      roles: [logic]
+      roles: [role]
     }))
     return [{ ...node, roles: rest }, ...own]
   })
-  return { ...config, cluster, nodes: apart }
+  return { ...config, cluster: { name: 'chaos', faultControl: true }, nodes }
+}
+
+/** Two for each role, none of them in use. */
+async function portsBeside(nodes: readonly NodeInput[]): Promise<number[]> {
+  const roles = nodes.flatMap(node => node.roles)
+  const used = [
+    ...nodes.flatMap(({ peerPort, controlPort }) => [peerPort, controlPort]),
+    ...roles.flatMap(role => (role.role === 'transfer' ? [role.tcpPort] : []))
+  ]
+  const free = await freePorts(used.length + roles.length * 2)
+  return free.filter(port => !used.includes(port))
 }

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { RunningCluster } from '../launch/running-cluster.ts'
+import type { DrillCluster } from './arena.ts'
 import type { HistoryRecorder } from './history-recorder.ts'
 
 const pollMs = 100
@@ -24,16 +24,22 @@ export class ClusterWatch {
   readonly leaderChanges: LeaderChange[] = []
   readonly epochChanges: EpochChange[] = []
   /** Set id or `arbiter` → node that said last, in the newest term, that it leads. */
-  readonly leaders = new Map<string, string>()
+  readonly leaders: Map<string, string>
   readonly #terms = new Map<string, number>()
-  readonly #cluster: RunningCluster
+  readonly #cluster: DrillCluster
   readonly #history: HistoryRecorder
   readonly #stop = new AbortController()
   readonly #done: Promise<void>
   /** Highest epoch seen at any node. */
   epoch = 0
 
-  constructor(cluster: RunningCluster, history: HistoryRecorder) {
+  /** Begins at once. @param leaders is kept up to date. */
+  constructor(
+    cluster: DrillCluster,
+    history: HistoryRecorder,
+    leaders: Map<string, string> = new Map()
+  ) {
+    this.leaders = leaders
     this.#cluster = cluster
     this.#history = history
     this.#done = Promise.all(cluster.config.nodes.map(({ id }) => this.#watch(id))).then()

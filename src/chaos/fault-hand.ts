@@ -1,13 +1,26 @@
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
 import type { Prng } from '../base/prng.ts'
 import { dataFolder } from '../config/data-folder.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
-import type { ProcessAction } from './scenario.ts'
+import { type Disturbances, nodeDisturbances } from './disturbances.ts'
+import type { DisturbingHand } from './leased-faults.ts'
+import type { ProcessAction, ScenarioFault } from './scenario.ts'
 
 /** The most that may be configured: any disk counts as nearly full below it. */
 const reserveBytes = 2 ** 40
+/** A process under load writes many times meanwhile. */
+const failStopMs = 2_000
+const pollMs = 20
+
+/** Whether a process whose disk failed has stopped itself. */
+export interface FailStop {
+  readonly action: ProcessAction
+  readonly node: string
+  readonly stopped: boolean
+}
 
 /** Does faults to the processes of a cluster and mends them again. */
 export class FaultHand {
@@ -17,12 +30,17 @@ export class FaultHand {
   readonly #down = new Set<string>()
   /** Nodes whose folder lies in the past as a copy. */
   readonly #copied = new Set<string>()
-  readonly #full = new Set<string>()
+  readonly #nearlyFull = new Set<string>()
+  readonly #failing = new Map<string, Disturbances>()
+  readonly #leased: DisturbingHand
+  readonly failStops: FailStop[] = []
   /** Nodes read the configuration as they start: nobody else may while it is another one. */
   #starts: Promise<unknown> = Promise.resolve()
 
-  constructor(cluster: RunningCluster, random: Prng) {
+  /** @param leased has nodes disturb themselves. */
+  constructor(cluster: RunningCluster, random: Prng, leased: DisturbingHand) {
     this.#cluster = cluster
+    this.#leased = leased
     this.#random = random
   }
 
@@ -38,7 +56,7 @@ export class FaultHand {
     return !this.#paused.has(node) && !this.#down.has(node)
   }
 
-  async do(action: ProcessAction, nodes: readonly string[]): Promise<void> {
+  async do(fault: ScenarioFault, action: ProcessAction, nodes: readonly string[]): Promise<void> {
     if (action === 'pause') {
       for (const id of nodes) {
         this.#paused.add(id)
@@ -47,10 +65,28 @@ export class FaultHand {
       return
     }
     for (const id of nodes) this.#down.add(id)
+    if (action === 'diskFull' || action === 'syncError') {
+      await Promise.all(nodes.map(id => this.#failDisk(fault, action, id)))
+      return
+    }
     const end = (id: string) =>
       action === 'terminate' ? this.#cluster.stopNode(id) : this.#cluster.killNode(id)
     await Promise.all(nodes.map(end))
     for (const id of nodes) await this.#damage(action, id)
+  }
+
+  /** A process that does not write lives on, and is killed when the fault is undone. */
+  async #failDisk(
+    fault: ScenarioFault,
+    action: 'diskFull' | 'syncError',
+    node: string
+  ): Promise<void> {
+    const disturbances = nodeDisturbances(action, fault, [node])
+    this.#failing.set(node, disturbances)
+    await this.#leased.do(disturbances)
+    const untilMs = performance.now() + failStopMs
+    while (this.#cluster.isRunning(node) && performance.now() < untilMs) await pause(pollMs)
+    this.failStops.push({ action, node, stopped: !this.#cluster.isRunning(node) })
   }
 
   async #damage(action: ProcessAction, id: string): Promise<void> {
@@ -61,8 +97,8 @@ export class FaultHand {
       cpSync(this.#folder(id), this.#copyOf(id), { recursive: true, filter: isData })
       await this.#start(id)
     }
-    if (action === 'fullDisk') {
-      this.#full.add(id)
+    if (action === 'nearlyFullDisk') {
+      this.#nearlyFull.add(id)
       await this.#start(id)
     }
   }
@@ -73,17 +109,21 @@ export class FaultHand {
       if (this.#cluster.isRunning(id)) this.#cluster.resumeNode(id)
     }
     const down = nodes.filter(id => this.#down.has(id))
-    await Promise.all(
+    const mended = await Promise.allSettled(
       down.map(async id => {
         await this.#mend(id)
         if (!this.#cluster.isRunning(id)) await this.#start(id)
         this.#down.delete(id)
       })
     )
+    // One that does not come back keeps no other from it.
+    for (const one of mended) if (one.status === 'rejected') throw one.reason
   }
 
   async #mend(id: string): Promise<void> {
-    const ends = this.#full.delete(id) || this.#copied.has(id)
+    const failing = this.#failing.get(id)
+    if (failing !== undefined) await this.#leased.undo(failing)
+    const ends = this.#failing.delete(id) || this.#nearlyFull.delete(id) || this.#copied.has(id)
     if (ends && this.#cluster.isRunning(id)) await this.#cluster.killNode(id)
     if (!this.#copied.delete(id)) return
     for (const name of readdirSync(this.#folder(id))) {
@@ -94,15 +134,14 @@ export class FaultHand {
     rmSync(this.#copyOf(id), { recursive: true, force: true })
   }
 
-  /** Everything is mended: all nodes run, and the cluster is ready. */
+  /** Everything is mended: all nodes run. */
   async undoAll(): Promise<void> {
     await this.undo(this.disturbed)
-    await this.#cluster.waitReady()
   }
 
   #start(id: string): Promise<void> {
     const start = async (): Promise<void> => {
-      if (!this.#full.has(id)) return this.#cluster.startNode(id)
+      if (!this.#nearlyFull.has(id)) return this.#cluster.startNode(id)
       const { configFile } = dataFolder(this.#cluster.dataDirectory)
       const text = readFileSync(configFile, 'utf8')
       const config = JSON.parse(text) as { storage?: object }
@@ -114,7 +153,7 @@ export class FaultHand {
         writeFileSync(configFile, text)
       }
     }
-    const started = this.#full.size === 0 ? start() : this.#starts.then(start)
+    const started = this.#nearlyFull.size === 0 ? start() : this.#starts.then(start)
     this.#starts = Promise.allSettled([this.#starts, started])
     return started
   }

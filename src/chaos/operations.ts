@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
 import type { Prng } from '../base/prng.ts'
 import { arbiterGroup, ReplicaOperator } from '../control/replica-operator.ts'
@@ -5,6 +6,7 @@ import { SlotOperator } from '../control/slot-operator.ts'
 import { TransferOperator } from '../control/transfer-operator.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
 import { ownersOf } from '../table/runs.ts'
+import type { DrillCluster } from './arena.ts'
 import type { ScenarioFault } from './scenario.ts'
 import { SetHand } from './set-operations.ts'
 import { gatewaysOn } from './targets.ts'
@@ -24,21 +26,37 @@ export interface OperationOrder {
   readonly ledGroups: readonly string[]
 }
 
+interface OperationHandOptions {
+  readonly cluster: DrillCluster
+  /** Undefined: nodes can neither be rolled, nor sets added or removed. */
+  readonly processes: RunningCluster | undefined
+  readonly random: Prng
+  readonly roll: RollWork
+  /** Raised: the load ends, nothing more is begun. */
+  readonly signal: AbortSignal
+}
+
+const putBackMs = 60_000
+const pollMs = 200
+
 /** Does what an operator does, through what the commands use. */
 export class OperationHand {
-  readonly #cluster: RunningCluster
+  readonly #cluster: DrillCluster
+  readonly #processes: RunningCluster | undefined
   readonly #random: Prng
   readonly #roll: RollWork
   readonly #signal: AbortSignal
-  readonly #sets: SetHand
+  readonly #sets: SetHand | undefined
+  /** Slot → the set that had it before the first move. */
+  readonly #homes = new Map<number, string>()
 
-  /** @param signal raised: the load ends, nothing more is begun. */
-  constructor(cluster: RunningCluster, random: Prng, roll: RollWork, signal: AbortSignal) {
+  constructor({ cluster, processes, random, roll, signal }: OperationHandOptions) {
     this.#cluster = cluster
+    this.#processes = processes
     this.#random = random
     this.#roll = roll
     this.#signal = signal
-    this.#sets = new SetHand(cluster, signal)
+    this.#sets = processes && new SetHand(processes, signal)
   }
 
   /** Resolves with what was done, in words. Throws what the cluster refused with. */
@@ -51,11 +69,11 @@ export class OperationHand {
       case 'drain':
         return this.#drain(nodes)
       case 'addSet':
-        return this.#sets.add()
+        return this.#sets!.add()
       case 'removeSet':
-        return this.#sets.remove()
+        return this.#sets!.remove()
       default:
-        await this.#roll(this.#cluster, nodes, this.#signal)
+        await this.#roll(this.#processes!, nodes, this.#signal)
         return `rolled ${nodes.join(', ')}`
     }
   }
@@ -65,6 +83,27 @@ export class OperationHand {
     if (fault.do !== 'drain') return
     const operator = new TransferOperator(this.#cluster.control)
     for (const gateway of this.#gateways(nodes)) await operator.undrain(gateway).catch(() => {})
+  }
+
+  /** Slots that were moved go home, once none of them is on its way any more. Throws TIMEOUT, and what the cluster refuses with. */
+  async putBack(): Promise<void> {
+    if (this.#homes.size === 0) return
+    const untilMs = performance.now() + putBackMs
+    for (;;) {
+      const { runs, moves } = await this.#cluster.control.any(node => node.table())
+      const owners = ownersOf(runs)
+      const away = [...this.#homes]
+        .map(([slot, to]) => ({ slot, from: owners[slot]!, to }))
+        .filter(({ from, to }) => from !== to)
+      const underWay = moves.some(({ slot }) => this.#homes.has(slot))
+      if (away.length === 0 && !underWay) return
+      if (performance.now() > untilMs) {
+        const text = `${away.length} slots are not back where they were: ringset slot rebalance`
+        throw new RingsetError('TIMEOUT', text)
+      }
+      if (underWay) await pause(pollMs)
+      else await new SlotOperator(this.#cluster.control).carry(away)
+    }
   }
 
   async #handOver(groups: readonly string[]): Promise<string> {
@@ -91,6 +130,9 @@ export class OperationHand {
       const from = owners[slot]!
       const others = sets.filter(({ id }) => id !== from)
       plan.push({ slot, from, to: others[this.#random.below(others.length)]!.id })
+    }
+    for (const { slot, from } of plan) {
+      if (!this.#homes.has(slot)) this.#homes.set(slot, from)
     }
     const operator = new SlotOperator(this.#cluster.control)
     const { moved, aborted, seconds } = await operator.carry(plan, { signal: this.#signal })

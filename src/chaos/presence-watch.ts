@@ -32,13 +32,14 @@ export class PresenceWatch {
   readonly #seen = new Map<string, { transfer: string; firstMs: number; lastAskedMs: number }>()
   #work: Promise<unknown> = Promise.resolve()
 
-  /** @param groups users by the set that knows of them. */
+  /** @param groups users by the set that knows of them. @param name of the backend that asks. */
   constructor(
     addresses: readonly string[],
     secret: Buffer,
-    groups: readonly (readonly string[])[]
+    groups: readonly (readonly string[])[],
+    name: string
   ) {
-    this.#client = new LogicClient({ addresses: [...addresses], secret, name: 'watch', deadlineMs })
+    this.#client = new LogicClient({ addresses: [...addresses], secret, name, deadlineMs })
     this.#groups = groups
   }
 

@@ -1,5 +1,6 @@
 import type { Judgement } from '../check/check.ts'
 import type { EpochChange, LeaderChange } from './cluster-watch.ts'
+import type { FailStop } from './fault-hand.ts'
 import type { WrongOnline } from './presence-watch.ts'
 import { type FaultRecord, percentiles, type Recovery, untouched } from './recovery.ts'
 import type { Scenario } from './scenario.ts'
@@ -16,9 +17,12 @@ export interface RunFacts {
   readonly errors: ReadonlyMap<string, number>
   readonly faults: readonly FaultRecord[]
   readonly outcomes: readonly OperationOutcome[]
+  readonly failStops: readonly FailStop[]
   readonly wrongOnline: readonly WrongOnline[]
   readonly leaderChanges: readonly LeaderChange[]
   readonly epochChanges: readonly EpochChange[]
+  /** For how long each slot that moved was served by nobody; undefined: the logs are out of reach. */
+  readonly sealedMs?: readonly number[] | undefined
   /** Devices that never got everything. */
   readonly missing: readonly string[]
   readonly judgement: Judgement
@@ -42,10 +46,14 @@ export function judgeChecks({ checks }: Judgement): ReportCheck[] {
 /** What the history alone does not say. */
 export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCheck[] {
   const checks = [settled(facts), happened(facts)]
-  const { errors, firstAckMs, wrongOnlineMs, untouchedTimes } = facts.scenario.expect
+  const { expect } = facts.scenario
+  const { errors, firstAckMs, firstAckMedianMs, wrongOnlineMs, untouchedTimes } = expect
+  if (facts.failStops.length > 0) checks.push(stopped(facts))
   if (facts.outcomes.length > 0) checks.push(operated(facts))
+  if (expect.sealedMs !== undefined) checks.push(sealed(facts, expect.sealedMs))
   if (errors !== undefined) checks.push(erred(facts, errors))
-  if (firstAckMs !== undefined) checks.push(acknowledged(found, firstAckMs))
+  if (firstAckMs !== undefined) checks.push(acknowledged(found, 'p99', firstAckMs))
+  if (firstAckMedianMs !== undefined) checks.push(acknowledged(found, 'p50', firstAckMedianMs))
   if (wrongOnlineMs !== undefined) checks.push(wronglyOnline(facts, wrongOnlineMs))
   if (untouchedTimes !== undefined) checks.push(leftAlone(facts, untouchedTimes))
   return checks
@@ -85,13 +93,35 @@ function erred({ errors }: RunFacts, most: number): ReportCheck {
   }
 }
 
-function acknowledged(found: readonly Recovery[], mostMs: number): ReportCheck {
-  const times = found.flatMap(one => (one.firstAckMs === null ? [] : [one.firstAckMs]))
-  const { p99Ms, count } = percentiles(times)
+function sealed({ sealedMs = [] }: RunFacts, mostMs: number): ReportCheck {
+  const { count, p50Ms, p99Ms, maxMs } = percentiles(sealedMs)
+  const times = `p50 ${Math.round(p50Ms)} ms, p99 ${Math.round(p99Ms)} ms, longest ${Math.round(maxMs)} ms`
   return {
-    name: 'first-ack',
+    name: 'sealed',
     ok: count === 0 ? 'unknown' : p99Ms <= mostMs,
-    detail: `p99 ${Math.round(p99Ms)} ms over ${count} faults and sets, at most ${mostMs} ms wanted`,
+    detail: `${count} slots were sealed for ${times}; p99 at most ${mostMs} ms wanted`,
+    examples: []
+  }
+}
+
+/** Crash beats lying. */
+function stopped({ failStops }: RunFacts): ReportCheck {
+  const ranOn = failStops.filter(one => !one.stopped)
+  return {
+    name: 'fail-stop',
+    ok: ranOn.length === 0,
+    detail: `${failStops.length - ranOn.length} of ${failStops.length} processes whose disk failed stopped themselves`,
+    examples: ranOn.slice(0, examplesMax).map(({ action, node }) => `${action}: ${node} ran on`)
+  }
+}
+
+function acknowledged(found: readonly Recovery[], at: 'p50' | 'p99', mostMs: number): ReportCheck {
+  const times = found.flatMap(one => (one.firstAckMs === null ? [] : [one.firstAckMs]))
+  const { [`${at}Ms` as const]: ms, count } = percentiles(times)
+  return {
+    name: at === 'p99' ? 'first-ack' : 'first-ack-median',
+    ok: count === 0 ? 'unknown' : ms <= mostMs,
+    detail: `${at} ${Math.round(ms)} ms over ${count} faults and sets, at most ${mostMs} ms wanted`,
     examples: []
   }
 }

@@ -20,6 +20,7 @@ const colours = [
 /** One page without anything from elsewhere: what was done, what people noticed of it, and whether everything held. */
 export function reportPage(report: ChaosReport): string {
   const { scenario, proves, seed, verdict, messages, durationSeconds, historyLines } = report
+  const { sealedMs } = report
   const facts = [
     ['seed', seed],
     ['length', `${durationSeconds.toFixed(0)} s`],
@@ -29,6 +30,14 @@ export function reportPage(report: ChaosReport): string {
     ['duplicated', messages.duplicated],
     ['acknowledged in', `p50 ${ms(messages.ack.p50Ms)}, p99 ${ms(messages.ack.p99Ms)}`],
     ['delivered in', `p50 ${ms(messages.delivery.p50Ms)}, p99 ${ms(messages.delivery.p99Ms)}`],
+    ...(sealedMs.count === 0
+      ? []
+      : [
+          [
+            'slots sealed for',
+            `p50 ${ms(sealedMs.p50Ms)}, p99 ${ms(sealedMs.p99Ms)}, of ${count(sealedMs.count)}`
+          ] as const
+        ]),
     ['judged', `${count(historyLines)} lines of history`]
   ] as const
   return `<!doctype html>

@@ -60,6 +60,7 @@ function facts(change: Partial<RunFacts> = {}): RunFacts {
     errors: new Map([['TIMEOUT', 2]]),
     faults: [kill],
     outcomes: [],
+    failStops: [],
     wrongOnline: [{ fault: 0, transfer: 's1-t1', ms: 700 }],
     leaderChanges: [
       { atMs: 900, group: 's1', node: 's1-a', term: 1 },
@@ -131,6 +132,9 @@ describe('a report', () => {
 
   const done = { action: 'moveSlots', text: '8 of 8 slots moved', ok: true }
   const refused = { action: 'moveSlots', text: 'CANCELLED, 0 of 8 slots moved', ok: false }
+  const fullDisk = (stopped: boolean) => {
+    return { action: 'diskFull' as const, node: 's1-a', stopped }
+  }
   const expecting = (expect: object): Pick<RunFacts, 'scenario'> => {
     const { scenario } = facts()
     return { scenario: { ...scenario, expect: { ...scenario.expect, ...expect } } }
@@ -143,6 +147,14 @@ describe('a report', () => {
     [true, 'operations', { ...expecting({ refusals: 1 }), outcomes: [done, refused] }],
     [true, 'wrong-online', expecting({ wrongOnlineMs: 700 })],
     [false, 'wrong-online', expecting({ wrongOnlineMs: 699 })],
+    [true, 'first-ack-median', expecting({ firstAckMedianMs: 205 })],
+    [false, 'first-ack-median', expecting({ firstAckMedianMs: 204 })],
+    [true, 'fail-stop', { failStops: [fullDisk(true)] }],
+    [false, 'fail-stop', { failStops: [fullDisk(true), fullDisk(false)] }],
+    [true, 'sealed', { ...expecting({ sealedMs: 90 }), sealedMs: [90, 20, 30] }],
+    [false, 'sealed', { ...expecting({ sealedMs: 89 }), sealedMs: [90, 20, 30] }],
+    ['unknown', 'sealed', { ...expecting({ sealedMs: 90 }), sealedMs: [] }],
+    ['unknown', 'sealed', expecting({ sealedMs: 90 })],
     ['unknown', 'wrong-online', { ...expecting({ wrongOnlineMs: 700 }), wrongOnline: [] }]
   ] as const)('says %s of %s in case %#', (ok, name, change) => {
     const { checks } = buildReport(facts(change))
@@ -157,7 +169,8 @@ describe('a report', () => {
   })
 
   it('is a page that holds everything and lets no text become markup', () => {
-    const page = reportPage(buildReport(facts()))
+    const page = reportPage(buildReport(facts({ sealedMs: [41, 20] })))
+    expect(page).toContain('slots sealed for')
     expect(page).toContain('&lt;b&gt;nothing&lt;/b&gt;')
     expect(page).not.toContain('<b>nothing')
     expect(page).not.toMatch(/(?:src|href)=|url\(|@import/)

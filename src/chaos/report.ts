@@ -64,6 +64,8 @@ export interface ChaosReport {
   /** For how long lookups named a gateway after its death. */
   readonly wrongOnline: readonly WrongOnline[]
   readonly wrongOnlineMs: Percentiles
+  /** For how long nobody served a slot that moved. */
+  readonly sealedMs: Percentiles
   readonly operations: readonly OperationOutcome[]
   readonly leaders: readonly {
     readonly at: number
@@ -108,6 +110,7 @@ export function buildReport(facts: RunFacts): ChaosReport {
     recoveryMs: recoveryTable(faults, found),
     wrongOnline: facts.wrongOnline,
     wrongOnlineMs: percentiles(facts.wrongOnline.map(one => one.ms)),
+    sealedMs: percentiles(facts.sealedMs ?? []),
     operations: facts.outcomes,
     leaders: facts.leaderChanges.map(({ atMs, group, node, term }) => {
       return { at: second(atMs), group, node, term }

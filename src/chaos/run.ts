@@ -1,24 +1,22 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
 import { Prng } from '../base/prng.ts'
-import { dataFolder } from '../config/data-folder.ts'
 import type { ClusterConfig } from '../config/schema.ts'
-import { readSecrets } from '../config/secrets.ts'
-import { startCluster } from '../launch/launch.ts'
-import type { RunningCluster } from '../launch/running-cluster.ts'
 import { compileTable } from '../table/compile-table.ts'
-import { clusterPlan } from './cluster-plan.ts'
+import type { Arena } from './arena.ts'
+import { type AttachOptions, withRunningCluster } from './attach.ts'
 import { ClusterWatch } from './cluster-watch.ts'
 import { HistoryRecorder } from './history-recorder.ts'
 import type { RollWork } from './operations.ts'
+import { withOwnCluster } from './own-cluster.ts'
 import { PresenceWatch } from './presence-watch.ts'
 import { buildReport, type ChaosReport } from './report.ts'
 import type { RunFacts } from './report-checks.ts'
 import { reportPage } from './report-page.ts'
 import type { Scenario } from './scenario.ts'
+import { sealedTimes } from './sealed-times.ts'
 import { Strokes } from './strokes.ts'
 import { gatewaysOn } from './targets.ts'
 import { Workload } from './workload.ts'
@@ -33,6 +31,10 @@ export interface ChaosOptions {
   readonly onProgress: (progress: ChaosProgress) => void
   /** How nodes are rolled; the program's own way. */
   readonly roll: RollWork
+  /** A cluster that runs already; undefined: one of its own, which is thrown away. */
+  readonly attach?: AttachOptions | undefined
+  /** Nodes of a cluster of its own have a network namespace each, in which links are disturbed. */
+  readonly netns?: boolean | undefined
   /** Raised: heal, clean up and reject with CANCELLED. */
   readonly signal: AbortSignal
 }
@@ -55,65 +57,33 @@ const settleMs = 60_000
 const progressMs = 500
 
 /**
- * Runs a scenario against a throw-away cluster of its own and judges it. Whatever happens, all processes are gone and the folder is
- * deleted afterwards. Rejects with CANCELLED, or with what kept the cluster from starting or healing.
+ * Runs a scenario against a cluster and judges it. Whatever happens, a cluster of its own is gone afterwards, and one that runs already is
+ * mended. Rejects with CANCELLED, with what kept the cluster from starting or healing, and as `withRunningCluster`.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
-  const directory = mkdtempSync(join(tmpdir(), 'ringset-chaos-'))
-  let cluster: RunningCluster | undefined
-  try {
-    options.onProgress(idle('starting'))
-    cluster = await startCluster({
-      config: await clusterPlan(options.scenario),
-      dataDirectory: directory,
-      signal: options.signal,
-      onStarted: started => {
-        cluster = started
-      }
-    })
-    const run = new ChaosRun(options, cluster, directory)
+  const { scenario, seconds = scenario.seconds, attach } = options
+  const work = async (arena: Arena): Promise<ChaosReport> => {
+    const run = new ChaosRun(options, arena)
     try {
       return await run.whole()
     } finally {
       await run.close()
     }
-  } finally {
-    if (cluster !== undefined) {
-      await endCluster(cluster)
-      if (options.reportDirectory !== undefined) keepLogs(cluster, options.reportDirectory)
-    }
-    rmSync(directory, { recursive: true, force: true })
   }
-}
-
-async function endNodes(cluster: RunningCluster): Promise<void> {
-  for (const { id } of cluster.config.nodes) if (cluster.isRunning(id)) cluster.resumeNode(id)
-  await cluster.stopAll({ timeoutMs: 0 })
-}
-
-async function endCluster(cluster: RunningCluster): Promise<void> {
-  await endNodes(cluster)
-  cluster.close()
+  if (attach === undefined) {
+    options.onProgress(idle('starting'))
+    return withOwnCluster(options, work)
+  }
+  return withRunningCluster({ ...options, attach, seconds: quietSeconds + seconds }, work)
 }
 
 function idle(phase: ChaosProgress['phase']): ChaosProgress {
   return { phase, secondsLeft: 0, acked: 0, delivered: 0, ackedPerSecond: 0, disturbed: [] }
 }
 
-function keepLogs(cluster: RunningCluster, reportDirectory: string): void {
-  const logs = join(reportDirectory, 'logs')
-  mkdirSync(logs, { recursive: true })
-  const folder = dataFolder(cluster.dataDirectory)
-  for (const { id } of cluster.config.nodes) {
-    const file = folder.nodeLogFile(id)
-    if (existsSync(file)) copyFileSync(file, join(logs, `${id}.log`))
-  }
-}
-
 class ChaosRun {
   readonly #options: ChaosOptions
-  readonly #cluster: RunningCluster
-  readonly #directory: string
+  readonly #arena: Arena
   readonly #history = new HistoryRecorder()
   readonly #watch: ClusterWatch
   readonly #strokes: Strokes
@@ -122,21 +92,22 @@ class ChaosRun {
   #phase: ChaosProgress['phase'] = 'connecting'
   #loadEndMs = 0
 
-  constructor(options: ChaosOptions, cluster: RunningCluster, directory: string) {
+  constructor(options: ChaosOptions, arena: Arena) {
     const { scenario, seed, roll, signal } = options
     this.#options = options
-    this.#cluster = cluster
-    this.#directory = directory
-    this.#watch = new ClusterWatch(cluster, this.#history)
+    this.#arena = arena
+    const leaders = new Map<string, string>()
     this.#strokes = new Strokes({
-      cluster,
+      arena,
       scenario,
       random: new Prng(seed, 'faults'),
-      leaders: this.#watch.leaders,
+      leaders,
       roll,
       signal,
       onEvent: event => this.#tell(event)
     })
+    // Last: it looks at the cluster until it is told to end.
+    this.#watch = new ClusterWatch(arena.cluster, this.#history, leaders)
   }
 
   async whole(): Promise<ChaosReport> {
@@ -162,21 +133,35 @@ class ChaosRun {
   }
 
   async close(): Promise<void> {
+    try {
+      await this.#leave()
+    } finally {
+      await this.#watch.end()
+      await this.#presence?.end()
+      await this.#workload?.close()
+    }
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#arena.lasting) {
+      await this.#strokes.end()
+      await this.#strokes.putBack()
+      return
+    }
     // A node that is being started would be waited for.
-    if (this.#options.signal.aborted) await endNodes(this.#cluster)
+    if (this.#options.signal.aborted) await this.#arena.giveUp()
     await this.#strokes.abandon()
-    await this.#watch.end()
-    await this.#presence?.end()
-    await this.#workload?.close()
   }
 
   async #connect(): Promise<Workload> {
     const { scenario, seed, signal } = this.#options
-    const { config, control } = this.#cluster
-    const { secret } = readSecrets(this.#directory)
+    const { cluster, secret, prefix, token } = this.#arena
+    const { config, control } = cluster
     const workload = new Workload({
       config,
       secret,
+      prefix,
+      token,
       table: compileTable(await control.any(node => node.table())),
       history: this.#history,
       seed,
@@ -184,8 +169,9 @@ class ChaosRun {
     })
     this.#workload = workload
     await workload.connect(() => this.#mustGoOn())
-    if (!signal.aborted) {
-      this.#presence = new PresenceWatch(routersOf(config), secret, workload.usersBySet())
+    if (!signal.aborted && secret !== undefined) {
+      const users = workload.usersBySet()
+      this.#presence = new PresenceWatch(routersOf(config), secret, users, `${prefix}watch`)
       await this.#presence.start()
     }
     return workload
@@ -215,7 +201,7 @@ class ChaosRun {
   async #unmoved(): Promise<string[]> {
     const untilMs = performance.now() + settleMs
     for (;;) {
-      const { moves } = await this.#cluster.control.any(node => node.table())
+      const { moves } = await this.#arena.cluster.control.any(node => node.table())
       if (moves.length === 0) return []
       this.#mustGoOn()
       if (performance.now() > untilMs) {
@@ -256,22 +242,27 @@ class ChaosRun {
 
   #report(startMs: number, missing: readonly string[]): ChaosReport {
     const { scenario, seed, reportDirectory } = this.#options
-    const { faults, outcomes } = this.#strokes
+    const { cluster, processes } = this.#arena
+    const { config } = cluster
+    const endMs = performance.now()
+    const { faults, outcomes, failStops } = this.#strokes
     const workload = this.#workload!
     const facts: RunFacts = {
       scenario,
       seed,
       startMs,
-      endMs: performance.now(),
+      endMs,
       samples: workload.samples,
       errors: workload.errors,
       faults,
       outcomes,
-      wrongOnline: this.#presence!.after(faults, node => gatewaysOn(node, this.#cluster.config)),
+      failStops,
+      wrongOnline: this.#presence?.after(faults, node => gatewaysOn(node, config)) ?? [],
       leaderChanges: this.#watch.leaderChanges,
       epochChanges: this.#watch.epochChanges,
       missing,
-      judgement: this.#history.judge(['presence', 'ownership'])
+      judgement: this.#history.judge(['presence', 'ownership']),
+      ...(processes && { sealedMs: sealedTimes(processes, Date.now() - endMs + startMs) })
     }
     const report = buildReport(facts)
     if (reportDirectory !== undefined) {

@@ -6,10 +6,11 @@ import { z } from 'zod'
 import { RingsetError } from '../base/errors.ts'
 
 /**
- * What is done to the nodes that a target names · `kill`: SIGKILL, started again afterwards · `terminate`: SIGTERM, so that they hand
+ * What is done to the processes that a target names · `kill`: SIGKILL, started again afterwards · `terminate`: SIGTERM, so that they hand
  * over first, then started again · `pause`: SIGSTOP, then SIGCONT · `wipe`: killed, their database deleted, started again ·
  * `bitRot`: killed, one bit of their newest log file turned, started again · `oldDirectory`: their folder is copied at the beginning,
- * and put back at the end, after a SIGKILL · `fullDisk`: started again as nodes whose disk is nearly full.
+ * and put back at the end, after a SIGKILL · `nearlyFullDisk`: started again as nodes whose disk is nearly full · `diskFull`, `syncError`:
+ * their next write fails, which ends them; started again afterwards.
  */
 const processActions = [
   'kill',
@@ -18,8 +19,12 @@ const processActions = [
   'wipe',
   'bitRot',
   'oldDirectory',
-  'fullDisk'
+  'nearlyFullDisk',
+  'diskFull',
+  'syncError'
 ] as const
+/** What nodes do to their disks and clocks while they run. */
+const nodeActions = ['slowDisk', 'stuckDisk', 'clockOffset'] as const
 /** What is done to the links between nodes, or between nodes and clients. */
 const linkActions = ['cut', 'cutOneWay', 'flap', 'delay', 'loss', 'bandwidth'] as const
 /** What an operator does. */
@@ -28,10 +33,13 @@ const operations = ['handOver', 'moveSlots', 'drain', 'roll', 'addSet', 'removeS
 const targetless: readonly FaultAction[] = ['moveSlots', 'addSet', 'removeSet']
 
 export type ProcessAction = (typeof processActions)[number]
+export type NodeAction = (typeof nodeActions)[number]
 export type LinkAction = (typeof linkActions)[number]
 export type Operation = (typeof operations)[number]
-export type FaultAction = ProcessAction | LinkAction | Operation
+export type FaultAction = ProcessAction | NodeAction | LinkAction | Operation
 
+export const isNodeAction = (action: FaultAction): action is NodeAction =>
+  nodeActions.some(known => known === action)
 export const isLinkAction = (action: FaultAction): action is LinkAction =>
   linkActions.some(known => known === action)
 export const isOperation = (action: FaultAction): action is Operation =>
@@ -43,21 +51,23 @@ const share = z.number().min(0).max(1)
 
 const fault = z
   .strictObject({
-    do: z.enum([...processActions, ...linkActions, ...operations]),
+    do: z.enum([...processActions, ...nodeActions, ...linkActions, ...operations]),
     /** See `parseTarget`; of links: those between it and all other nodes. */
     target: selection.optional(),
     /** Of links: between these … */
     from: selection.optional(),
     /** … and these. */
     to: selection.optional(),
-    /** `delay`: so much later. */
+    /** `delay`, and each write of `slowDisk`: so much later. */
     delayMs: z.number().int().min(1).max(10_000).default(50),
-    /** `delay`: and up to so much more. */
+    /** And up to so much more. */
     jitterMs: z.number().int().min(0).max(10_000).default(10),
     /** `loss`: of the segments. */
     share: z.number().min(0.001).max(0.9).default(0.05),
     /** `bandwidth`. */
     bytesPerSecond: z.number().int().min(100).max(1e9).default(20_000),
+    /** `clockOffset`: so far ahead; negative: behind. */
+    offsetMs: z.number().int().min(-1e11).max(1e11).default(3_600_000),
     /** `flap`: so long cut, so long healed. */
     flapMs: z.number().int().min(10).max(60_000).default(500),
     /** `moveSlots`: so many, drawn, each to another set. */
@@ -93,8 +103,11 @@ const scenarioSchema = z.strictObject({
   /** A suite that has to hurry shortens it no further: an operation takes the time that it takes. */
   leastSeconds: seconds.optional(),
   sets: z.number().int().min(1).max(8).default(2),
-  /** `together`: gateways and logics on the nodes of routers · `apart`: logics as processes of their own. */
-  layout: z.enum(['together', 'apart']).default('together'),
+  /**
+   * `together`: gateways and logics on the nodes of routers · `apart`: logics as processes of their own · `split`: gateways, too, so that
+   * routers are alone.
+   */
+  layout: z.enum(['together', 'apart', 'split']).default('together'),
   workload: z
     .strictObject({
       users: z.number().int().min(2).max(5_000).default(40),
@@ -113,12 +126,16 @@ const scenarioSchema = z.strictObject({
     .strictObject({
       /** From a fault to the next acknowledgement in each set that it touched, at the 99th percentile of the run. */
       firstAckMs: z.number().min(1).optional(),
+      /** The same at the median. */
+      firstAckMedianMs: z.number().min(1).optional(),
       /** Messages of sets that no fault touched: their p99 during faults, as a multiple of before, at most. */
       untouchedTimes: z.number().min(1).optional(),
-      /** How long after a gateway's death anybody is still told that users are connected to it, at most. */
       /** Operations of the scenario that the cluster may refuse; unless given, all but one. */
       refusals: z.number().int().min(0).optional(),
+      /** How long after a gateway's death anybody is still told that users are connected to it, at most. */
       wrongOnlineMs: z.number().min(1).optional(),
+      /** For how long nobody serves a slot that moves, from the seal on, at the 99th percentile of the run. */
+      sealedMs: z.number().min(1).optional(),
       /** Operations that end in an error at their caller, after all repetitions, at most. */
       errors: z.number().int().min(0).optional()
     })

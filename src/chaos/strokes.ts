@@ -1,12 +1,20 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { RingsetError } from '../base/errors.ts'
+import { assert, RingsetError } from '../base/errors.ts'
 import type { Prng } from '../base/prng.ts'
-import type { RunningCluster } from '../launch/running-cluster.ts'
-import { FaultHand } from './fault-hand.ts'
-import { LinkHand, linkFaults } from './link-hand.ts'
+import type { Arena, DrillCluster } from './arena.ts'
+import { type Disturbances, linkDisturbances, nodeDisturbances } from './disturbances.ts'
+import { type FailStop, FaultHand } from './fault-hand.ts'
+import { type DisturbingHand, LeasedFaults } from './leased-faults.ts'
 import { OperationHand, type RollWork } from './operations.ts'
 import type { FaultRecord } from './recovery.ts'
-import { isLinkAction, isOperation, type Scenario, type ScenarioFault } from './scenario.ts'
+import {
+  type FaultAction,
+  isLinkAction,
+  isNodeAction,
+  isOperation,
+  type Scenario,
+  type ScenarioFault
+} from './scenario.ts'
 import { drawn, type Leaders, nodesOf, parseTarget, setsOn, type Target } from './targets.ts'
 
 /** What became of the operations of a run. */
@@ -18,12 +26,12 @@ export interface OperationOutcome {
 }
 
 export interface StrokesOptions {
-  readonly cluster: RunningCluster
+  readonly arena: Arena
   readonly scenario: Scenario
   readonly random: Prng
   readonly leaders: Leaders
   readonly roll: RollWork
-  /** Raised: the cluster is about to be ended, mend nothing. */
+  /** Raised: the cluster is about to be ended, mend nothing; unless it is one that lasts. */
   readonly signal: AbortSignal
   /** Something began or ended, in words. */
   readonly onEvent: (event: string) => void
@@ -35,38 +43,51 @@ interface Selection {
   readonly to: Target | undefined
 }
 
+/** Nobody is expected to take over. */
+const keepLeaders: readonly FaultAction[] = ['slowDisk', 'clockOffset']
+
 /** The faults and operations of a scenario, as they fall due. */
 export class Strokes {
   readonly faults: FaultRecord[] = []
   readonly outcomes: OperationOutcome[] = []
   readonly #options: StrokesOptions
-  readonly #hand: FaultHand
-  readonly #links: LinkHand
+  readonly #cluster: DrillCluster
+  readonly #hand: FaultHand | undefined
+  readonly #leased: LeasedFaults
+  readonly #links: DisturbingHand
   readonly #operations: OperationHand
   readonly #selections: readonly Selection[]
   readonly #ended = new AbortController()
   readonly #underWay = new Set<Promise<void>>()
-  readonly #disturbedLinks = new Set<string>()
+  readonly #disturbed = new Set<string>()
   #timers: Promise<void>[] = []
   #alone: Promise<void> = Promise.resolve()
 
   /** Throws CONFIG_INVALID for a target that does not exist. */
   constructor(options: StrokesOptions) {
-    const { cluster, scenario, random, roll } = options
+    const { arena, scenario, random, roll } = options
+    const { cluster, processes } = arena
     this.#options = options
+    this.#cluster = cluster
     const parsed = (text: string | undefined): Target | undefined =>
       text === undefined ? undefined : parseTarget(text, cluster.config)
     this.#selections = scenario.faults.map(({ target, from, to }) => {
       return { target: parsed(target), from: parsed(from), to: parsed(to) }
     })
-    this.#hand = new FaultHand(cluster, random)
-    this.#links = new LinkHand(cluster)
-    this.#operations = new OperationHand(cluster, random, roll, this.#ended.signal)
+    this.#leased = new LeasedFaults(cluster)
+    this.#links = arena.network ?? this.#leased
+    this.#hand = processes && new FaultHand(processes, random, this.#leased)
+    const { signal } = this.#ended
+    this.#operations = new OperationHand({ cluster, processes, random, roll, signal })
   }
 
   /** Nodes, and links in words, under a fault right now. */
   get disturbed(): string[] {
-    return [...this.#hand.disturbed, ...this.#disturbedLinks]
+    return [...(this.#hand?.disturbed ?? []), ...this.#disturbed]
+  }
+
+  get failStops(): readonly FailStop[] {
+    return this.#hand?.failStops ?? []
   }
 
   /** @param quietSeconds before the first may fall. */
@@ -81,16 +102,23 @@ export class Strokes {
   async end(): Promise<void> {
     this.#ended.abort()
     await Promise.all(this.#timers)
-    await Promise.all(this.#underWay)
-    await this.#links.end()
-    await this.#hand.undoAll()
+    const ended = await Promise.allSettled(this.#underWay)
+    await Promise.all([this.#leased.end(), this.#links.end()])
+    await this.#hand?.undoAll()
+    await this.#cluster.waitReady()
+    for (const one of ended) if (one.status === 'rejected') throw one.reason
+  }
+
+  /** After `end`: slots are where they were before. Throws what the cluster refuses with. */
+  async putBack(): Promise<void> {
+    await this.#operations.putBack()
   }
 
   /** Begins nothing more, whatever happens to what is under way. */
   async abandon(): Promise<void> {
     this.#ended.abort()
     await Promise.allSettled([...this.#underWay])
-    await this.#links.end()
+    await Promise.all([this.#leased.end(), this.#links.end()])
   }
 
   /** One line of the scenario: its strokes, one after the other, until the load ends. */
@@ -115,36 +143,49 @@ export class Strokes {
     const mine = this.#alone.then(async () => {
       if (this.#ended.signal.aborted) return
       await this.#stroke(fault, selection)
-      await this.#options.cluster.waitReady({ signal: this.#options.signal })
+      await this.#cluster.waitReady({ signal: this.#options.signal })
     })
     this.#alone = mine.catch(() => {})
     return mine
   }
 
   #stroke(fault: ScenarioFault, selection: Selection): Promise<void> {
-    if (isLinkAction(fault.do)) return this.#disturb(fault, selection)
+    if (isLinkAction(fault.do)) return this.#disturbLinks(fault, selection)
+    if (isNodeAction(fault.do)) return this.#disturbNodes(fault, selection)
     if (isOperation(fault.do)) return this.#operate(fault, selection)
     return this.#hit(fault, selection)
   }
 
   async #hit(fault: ScenarioFault, { target }: Selection): Promise<void> {
     const action = fault.do
-    if (isLinkAction(action) || isOperation(action)) return
-    const nodes = this.#nodes(target!, node => this.#hand.free(action, node))
+    if (isLinkAction(action) || isNodeAction(action) || isOperation(action)) return
+    const hand = this.#hand
+    assert(hand !== undefined, 'only what the arena allows is done')
+    const nodes = this.#nodes(target!, node => hand.free(action, node))
     if (nodes.length === 0) return
     const record = this.#record(fault, nodes, nodes)
     const what = `${action} ${nodes.join(', ')}`
     this.#options.onEvent(`${what} (${fault.target})`)
-    await this.#hand.do(action, nodes)
+    await hand.do(fault, action, nodes)
     await this.#hold(fault, record)
-    if (this.#options.signal.aborted) return
+    if (this.#abandoned) return
     this.#options.onEvent(`${what} is undone`)
-    await this.#hand.undo(nodes)
+    await hand.undo(nodes)
   }
 
-  async #disturb(fault: ScenarioFault, { target, from, to }: Selection): Promise<void> {
-    const { cluster, random } = this.#options
-    const { config } = cluster
+  async #disturbNodes(fault: ScenarioFault, { target }: Selection): Promise<void> {
+    if (!isNodeAction(fault.do)) return
+    const nodes = this.#nodes(target!)
+    if (nodes.length === 0) return
+    const record = this.#record(fault, nodes, nodes)
+    const what = `${fault.do} ${nodes.join(', ')}`
+    const disturbances = nodeDisturbances(fault.do, fault, nodes)
+    await this.#disturb(this.#leased, disturbances, { fault, record, what })
+  }
+
+  async #disturbLinks(fault: ScenarioFault, { target, from, to }: Selection): Promise<void> {
+    const { random } = this.#options
+    const { config } = this.#cluster
     const here = drawn((target ?? from)!, config, random)
     const group = 'group' in here ? here.group : undefined
     const there = to === undefined ? undefined : drawn(to, config, random, group)
@@ -155,19 +196,27 @@ export class Strokes {
         : this.#nodes(there)
     const clients = there?.kind === 'clients'
     if (nodes.length === 0 || (others.length === 0 && !clients)) return
-    const faults = linkFaults(fault, config, nodes, clients ? undefined : others)
+    const disturbances = linkDisturbances(fault, config, nodes, clients ? undefined : others)
     const known = there === undefined ? nodes : [...nodes, ...others]
     const record = this.#record(fault, nodes, known)
     const end = clients ? 'clients' : there === undefined ? 'all others' : others.join(', ')
     const what = `${fault.do} ${nodes.join(', ')} ${fault.do === 'cutOneWay' ? '→' : '–'} ${end}`
-    this.#disturbedLinks.add(what)
+    await this.#disturb(this.#links, disturbances, { fault, record, what })
+  }
+
+  async #disturb(
+    hand: DisturbingHand,
+    disturbances: Disturbances,
+    { fault, record, what }: { fault: ScenarioFault; record: FaultRecord; what: string }
+  ): Promise<void> {
+    this.#disturbed.add(what)
     this.#options.onEvent(what)
-    await this.#links.do(faults)
+    await hand.do(disturbances)
     await this.#hold(fault, record)
-    this.#disturbedLinks.delete(what)
-    if (this.#options.signal.aborted) return
+    this.#disturbed.delete(what)
+    if (this.#abandoned) return
     this.#options.onEvent(`${what} is undone`)
-    await this.#links.undo(faults)
+    await hand.undo(disturbances)
   }
 
   async #operate(fault: ScenarioFault, { target }: Selection): Promise<void> {
@@ -188,7 +237,7 @@ export class Strokes {
       text = `${error.code}, ${error.message}`
     }
     record.undoneMs = performance.now()
-    if (this.#options.signal.aborted) return
+    if (this.#abandoned) return
     this.outcomes.push({ action: fault.do, text, ok })
     this.#options.onEvent(`${what}: ${text}`)
     if (fault.do !== 'drain') return
@@ -196,20 +245,25 @@ export class Strokes {
     await this.#operations.undo(order)
   }
 
+  get #abandoned(): boolean {
+    return this.#options.signal.aborted && !this.#options.arena.lasting
+  }
+
   #nodes(target: Target, free: (node: string) => boolean = () => true): string[] {
-    const { cluster, leaders, random } = this.#options
-    return nodesOf(target, cluster.config, leaders, random, free)
+    const { leaders, random } = this.#options
+    return nodesOf(target, this.#cluster.config, leaders, random, free)
   }
 
   #record(fault: ScenarioFault, nodes: readonly string[], touched: readonly string[]): FaultRecord {
-    const { cluster, leaders } = this.#options
+    const { leaders } = this.#options
     const { target, from, to } = fault
+    const led = [...leaders].filter(([, node]) => nodes.includes(node)).map(([group]) => group)
     const record: FaultRecord = {
       action: fault.do,
       target: target ?? (from === undefined ? '' : `${from} – ${to ?? 'all others'}`),
       nodes,
-      sets: setsOn(touched, cluster.config),
-      ledGroups: [...leaders].filter(([, node]) => nodes.includes(node)).map(([group]) => group),
+      sets: setsOn(touched, this.#cluster.config),
+      ledGroups: keepLeaders.includes(fault.do) ? [] : led,
       atMs: performance.now(),
       undoneMs: 0
     }

@@ -28,12 +28,17 @@ export interface MessageSample {
 
 export interface WorkloadOptions {
   readonly config: ClusterConfig
-  readonly secret: Buffer
+  /** Of the cluster. Undefined: it is not known, and there are no backends. */
+  readonly secret: Buffer | undefined
+  /** A connect token for a user. Default: made from the secret. */
+  readonly token?: (uid: string) => string | (() => Promise<string>)
+  /** The names of users, backends and sequences begin so. */
+  readonly prefix?: string
   readonly table: TableView
   readonly history: HistoryRecorder
   readonly seed: number
   readonly plan: Scenario['workload']
-  /** So many as the plan says. Default: `user-1` and so on. */
+  /** So many as the plan says. Default: `user-1` and so on, after the prefix. */
   readonly uids?: readonly string[]
 }
 
@@ -70,6 +75,7 @@ export class Workload {
   readonly #options: WorkloadOptions
   readonly #random: Prng
   readonly #uids: readonly string[]
+  readonly #prefix: string
   readonly #devices = new Map<string, Device>()
   readonly #pairs: (readonly [string, string])[] = []
   readonly #backends: LogicClient[] = []
@@ -85,7 +91,9 @@ export class Workload {
     this.#options = options
     this.#random = new Prng(options.seed, 'workload')
     const { users } = options.plan
-    this.#uids = options.uids ?? Array.from({ length: users }, (_, i) => `user-${i + 1}`)
+    const prefix = options.prefix ?? ''
+    this.#prefix = prefix
+    this.#uids = options.uids ?? Array.from({ length: users }, (_, i) => `${prefix}user-${i + 1}`)
   }
 
   /** Brings everybody online and tells the recorder who has to get what. */
@@ -109,7 +117,8 @@ export class Workload {
       await Promise.all(some.map(({ client }) => client.connect()))
       onProgress(Math.min(first + connectAtOnce, devices.length))
     }
-    for (let i = 0; i < plan.backends; i++) this.#addBackend(i)
+    const { secret } = this.#options
+    if (secret !== undefined) for (let i = 0; i < plan.backends; i++) this.#addBackend(i, secret)
     await Promise.all(this.#backends.map(backend => backend.ready()))
   }
 
@@ -188,10 +197,10 @@ export class Workload {
     store: MemoryStore,
     connectDeadlineMs = firstConnectMs
   ): ImClient {
-    const { config, secret } = this.#options
+    const { config, token = this.#ownToken } = this.#options
     return new ImClient({
       uid,
-      token: createToken(secret, uid, Date.now() + dayMs),
+      token: token(uid),
       addresses: config.nodes.flatMap(({ host, roles }) =>
         roles.flatMap(role => (role.role === 'transfer' ? [`tcp://${host}:${role.tcpPort}`] : []))
       ),
@@ -201,6 +210,10 @@ export class Workload {
       sendDeadlineMs,
       connectDeadlineMs
     })
+  }
+
+  readonly #ownToken = (uid: string): string => {
+    return createToken(this.#options.secret!, uid, Date.now() + dayMs)
   }
 
   #declare(session: string, uids: readonly string[]): void {
@@ -281,12 +294,12 @@ export class Workload {
 
   // Backends
 
-  #addBackend(index: number): void {
-    const { config, secret } = this.#options
+  #addBackend(index: number, secret: Buffer): void {
+    const { config } = this.#options
     const addresses = config.nodes
       .filter(({ roles }) => roles.some(({ role }) => role === 'router'))
       .map(({ host, peerPort }) => `${host}:${peerPort}`)
-    const name = `backend-${index + 1}`
+    const name = `${this.#prefix}backend-${index + 1}`
     const uid = this.#uids[index % this.#uids.length]!
     this.#declare(p2pSession(name, uid), [name, uid])
     this.#backends.push(new LogicClient({ addresses, secret, name, deadlineMs: backendDeadlineMs }))
@@ -295,7 +308,7 @@ export class Workload {
   async #backendOperation(): Promise<void> {
     const index = this.#random.below(this.#backends.length)
     const backend = this.#backends[index]!
-    const name = `backend-${index + 1}`
+    const name = `${this.#prefix}backend-${index + 1}`
     const session = p2pSession(name, this.#uids[index % this.#uids.length]!)
     const kind = this.#random.below(3)
     if (kind === 0) {
@@ -320,7 +333,7 @@ export class Workload {
         cursors => ({ msgid: cursors[0]!.msgid })
       )
     } else {
-      const sequence = `sequence-${this.#random.below(4)}`
+      const sequence = `${this.#prefix}sequence-${this.#random.below(4)}`
       await this.#recorded(
         name,
         'sequence.next',

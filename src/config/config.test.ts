@@ -30,6 +30,44 @@ nodes:
       - { role: logic, id: l1, set: s1 }
 `
 
+/** The routers and arbiters of one group on nodes in these zones, judged. */
+function warningsIn(zones: string) {
+  const nodes = [...zones].map((zone, i) => ({
+    ...{ id: `n${i}`, zone, peerPort: 7_100 + i, controlPort: 7_200 + i },
+    roles: [
+      { role: 'router', set: 's1', replica: i + 1 },
+      ...(i < 3 ? [{ role: 'arbiter', replica: i + 1 }] : []),
+      ...(i === 0
+        ? [
+            { role: 'transfer', id: 't1', set: 's1', tcpPort: 7_300 },
+            { role: 'logic', id: 'l1', set: 's1' }
+          ]
+        : [])
+    ]
+  }))
+  const { config, problems, warnings } = checkConfigText(
+    JSON.stringify({ cluster: { name: 'zones' }, sets: [{ id: 's1' }], nodes })
+  )
+  expect([config === undefined, problems]).toEqual([false, []])
+  return warnings
+}
+
+describe('a good file with odd zones', () => {
+  it('is taken, with a warning for each group that one zone decides about', () => {
+    expect(warningsIn('abc')).toEqual([])
+    expect(warningsIn('aab')).toEqual([])
+    expect(warningsIn('aaa')).toEqual([])
+    expect(warningsIn('aabbc').map(({ field }) => field)).toEqual(['nodes[1].zone'])
+    const [routers, arbiters] = warningsIn('aaabc')
+    expect(routers).toMatchObject({
+      field: 'nodes[2].zone',
+      rule: 'replicas-over-zones',
+      text: expect.stringMatching(/^is a for 3 of the routers of set s1, 5 in all/)
+    })
+    expect(arbiters?.text).toMatch(/^is a for 3 of the arbiters, 3 in all/)
+  })
+})
+
 const problemsOf = (text: string) =>
   checkConfigText(text).problems.map(found => describeProblem('f', found))
 
@@ -48,6 +86,7 @@ describe('a good file', () => {
     expect(config.cluster).toEqual({
       name: 'single',
       slotCount: 1024,
+      tenants: [],
       carry: 'stamp',
       allowPlaintext: false,
       faultControl: false
@@ -155,6 +194,23 @@ describe('a bad file', () => {
   })
 })
 
+const tenant = (prefix: string, id = 'acme') => ({ id, prefix, slots: 8 })
+
+describe('tenants', () => {
+  const problemsWith = (...tenants: unknown[]) =>
+    changed(c => Object.assign(c.cluster, { tenants }))
+
+  it('have a name, a prefix of at most 32 bytes and slots of their own', () => {
+    expect(problemsWith(tenant('acme-'), tenant('用户-', 'users'))).toEqual([])
+    expect(problemsWith(tenant(''))).toEqual(['custom'])
+    expect(problemsWith(tenant('ü'.repeat(17)))).toEqual(['custom'])
+    expect(problemsWith(tenant('a\n'))).toEqual(['custom'])
+    expect(problemsWith({ ...tenant('a'), slots: 0 })).toEqual(['too-small'])
+    expect(problemsWith({ ...tenant('a'), id: 'a/b' })).toEqual(['invalid-format'])
+    expect(problemsWith({ id: 'a' })).toEqual(['required', 'required'])
+  })
+})
+
 describe('each cross-field rule', () => {
   const breaks: Record<string, (config: ClusterConfigInput) => void> = {
     'slot-count-power-of-two': c => Object.assign(c.cluster, { slotCount: 1000 }),
@@ -162,6 +218,11 @@ describe('each cross-field rule', () => {
       c.cluster.slotCount = 16
       for (let i = 2; i <= 17; i++) c.sets.push({ id: `s${i}` })
     },
+    'tenant-id-unique': c => Object.assign(c.cluster, { tenants: [tenant('a-'), tenant('b-')] }),
+    'tenant-prefixes-apart': c =>
+      Object.assign(c.cluster, { tenants: [tenant('acme-'), tenant('ac', 'ac')] }),
+    'tenants-below-half': c =>
+      Object.assign(c.cluster, { slotCount: 32, tenants: [tenant('a-'), tenant('b-', 'b')] }),
     'set-id-unique': c => c.sets.push({ id: 's1' }),
     'node-id-unique': c => c.nodes.push({ ...c.nodes[0]!, host: '127.0.0.2' }),
     'role-id-unique': c => c.nodes[0]!.roles.push({ role: 'logic', id: 'l1', set: 's1' }),

@@ -5,6 +5,7 @@ import { RingsetError } from '../base/errors.ts'
 import { nearest } from './nearest.ts'
 import { type FieldPath, fieldName, type Violation, violations } from './rules.ts'
 import { type ClusterConfig, configSchema } from './schema.ts'
+import { zoneWarnings } from './zone-rules.ts'
 
 /** One broken rule, and where. `line` and `column` count from 1; 0 when the configuration did not come from text. */
 export interface ConfigProblem {
@@ -21,6 +22,8 @@ export interface ConfigVerdict {
   readonly config: ClusterConfig | undefined
   /** By place in the file. */
   readonly problems: readonly ConfigProblem[]
+  /** What is allowed and hardly meant; none while there are problems. */
+  readonly warnings: readonly ConfigProblem[]
 }
 
 const maxFileBytes = 4 * 1024 * 1024
@@ -71,13 +74,14 @@ export function checkConfigText(text: string): ConfigVerdict {
     const problems = broken.map(error =>
       problem(at(error.pos[0]), [], 'yaml', firstLine(error.message))
     )
-    return { config: undefined, problems }
+    return { config: undefined, problems, warnings: [] }
   }
   let value: unknown
   try {
     value = document.toJS({ maxAliasCount: 100 })
   } catch (error) {
-    return { config: undefined, problems: [problem([1, 1], [], 'yaml', firstLine(String(error)))] }
+    const problems = [problem([1, 1], [], 'yaml', firstLine(String(error)))]
+    return { config: undefined, problems, warnings: [] }
   }
   return judge(value, (path, isKey) => at(offsetOf(document, path, isKey)))
 }
@@ -95,7 +99,11 @@ function judge(value: unknown, locate: Locate): ConfigVerdict {
     if (rest.success) problems.push(...ruleProblems(violations(rest.data), locate))
   }
   problems.sort((a, b) => a.line - b.line || a.column - b.column)
-  return { config: problems.length === 0 ? parsed.data : undefined, problems }
+  if (parsed.data === undefined || problems.length > 0) {
+    return { config: undefined, problems, warnings: [] }
+  }
+  const config = parsed.data
+  return { config, problems, warnings: ruleProblems(zoneWarnings(config), locate) }
 }
 
 function ruleProblems(broken: readonly Violation[], locate: Locate): ConfigProblem[] {

@@ -16,7 +16,7 @@ export interface DataFolder {
   readonly clusterFile: string
   /** Held while processes are started or stopped. */
   readonly lockFile: string
-  /** Held while the nodes are restarted one after the other. */
+  /** Held while the nodes are restarted one after the other, or a drill hurts them. */
   readonly rollLockFile: string
   /** The name of a set that `set add` has chosen and not brought to its end. */
   readonly setAddFile: string

@@ -51,6 +51,7 @@ export const port = (note: FieldNote) => z.int().min(1).max(65_535).meta(meta('p
 /** 1–255, as a replica id travels in one byte. */
 export const replicaNumber = (note: FieldNote) => z.int().min(1).max(255).meta(meta('count', note))
 
+const printable = /^[^\p{Cc}\p{Cs}]+$/u
 const labelPattern = /^[A-Za-z0-9._:+-]+$/
 
 /** Ids become parts of endpoint names and of folder names. */
@@ -70,6 +71,15 @@ export const label = (limit: number, note: FieldNote) =>
     .regex(labelPattern, { error: 'must be letters, digits and . _ : + -' })
     .optional()
     .meta({ ...meta('text', note), optional: true })
+
+/** Required: the beginning of a uid. */
+export const prefix = (limitBytes: number, note: FieldNote) =>
+  z
+    .string()
+    .refine(value => printable.test(value) && Buffer.byteLength(value, 'utf8') <= limitBytes, {
+      error: `must be 1 to ${limitBytes} bytes without control characters`
+    })
+    .meta(meta('text', note))
 
 /** Printable text of at most `limit` ASCII characters without spaces. */
 export const text = (initial: string, limit: number, note: FieldNote) =>

@@ -24,6 +24,30 @@ const rules: Readonly<Record<string, Rule>> = {
       report(['cluster', 'slotCount'], `is less than the ${sets.length} sets`)
     }
   },
+  'tenant-id-unique': ({ cluster: { tenants } }, report) => {
+    unique(
+      tenants.map((tenant, i) => [tenant.id, ['cluster', 'tenants', i, 'id']]),
+      report
+    )
+  },
+  'tenant-prefixes-apart': ({ cluster: { tenants } }, report) => {
+    for (const [i, { prefix }] of tenants.entries()) {
+      const other = tenants.find((one, j) => j !== i && prefix.startsWith(one.prefix))
+      if (other === undefined) continue
+      report(
+        ['cluster', 'tenants', i, 'prefix'],
+        `begins with "${other.prefix}" of tenant ${other.id}: a user would have two tenants`
+      )
+    }
+  },
+  'tenants-below-half': ({ cluster: { tenants, slotCount } }, report) => {
+    const slots = tenants.reduce((sum, tenant) => sum + tenant.slots, 0)
+    if (slots * 2 < slotCount) return
+    report(
+      ['cluster', 'tenants'],
+      `have ${slots} slots, which is not less than half of ${slotCount}`
+    )
+  },
   'set-id-unique': ({ sets }, report) => {
     unique(
       sets.map((set, i) => [set.id, ['sets', i, 'id']]),

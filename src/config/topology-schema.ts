@@ -1,5 +1,24 @@
 import { z } from 'zod'
-import { count, id, label, port, replicaNumber, text, word, yesOrNo } from './fields.ts'
+import { count, id, label, port, prefix, replicaNumber, text, word, yesOrNo } from './fields.ts'
+
+const tenant = z.strictObject({
+  id: id({
+    about: 'Name of a tenant, unique in the cluster: `ringset pin` and `ringset grey` take it.',
+    tradeOff: 'Fixed at the first start, as all of it.'
+  }),
+  prefix: prefix(32, {
+    about:
+      'Users whose uid begins so, and no others, share slots of their own; 1 to 32 bytes, and no prefix begins with another.',
+    tradeOff: 'Fixed at the first start. Users move as one tenant only if their names say so.'
+  }),
+  slots: z.int().min(1).max(1_024).meta({
+    description:
+      'How many of the slots these users have to themselves; those of all tenants must be less than half.',
+    unit: 'count',
+    tradeOff:
+      'More spread a tenant that is not pinned over more sets, and leave fewer slots to everybody else.'
+  })
+})
 
 export const cluster = z.strictObject({
   name: id({
@@ -15,6 +34,7 @@ export const cluster = z.strictObject({
         'More slots move in smaller steps and balance better; fewer make the routing table smaller.'
     }
   ),
+  tenants: z.array(tenant).max(64).default([]),
   carry: word(['stamp', 'always'], 'stamp', {
     about:
       'Whether a packet carries the table stamp (the table follows only when the other end is behind) or always the whole table.',
@@ -28,9 +48,9 @@ export const cluster = z.strictObject({
   }),
   faultControl: yesOrNo(false, {
     about:
-      'Lets whoever has the credential of the control interface cut, delay and lose traffic of the nodes on purpose, for `ringset chaos`.',
+      'Lets whoever has the credential of the control interface disturb the links, disks and clocks of the nodes on purpose, for `ringset chaos`.',
     tradeOff:
-      'Never in production: one call takes a node off the network. Off, the call is refused.'
+      'Never in production: one call takes a node off the network, or ends it. Off, the call is refused.'
   })
 })
 

@@ -192,7 +192,8 @@ export const arbiter = z.strictObject({
   downAfterMs: milliseconds(
     { initial: 3000, min: 200, max: 600_000 },
     {
-      about: 'Silence after which the arbiter marks a process down in the table.',
+      about:
+        'Silence after which the arbiter marks a process down in the table, unless other nodes hear it.',
       tradeOff: 'Shorter reacts sooner and makes more table epochs when processes stall.'
     }
   )

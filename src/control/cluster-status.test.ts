@@ -14,6 +14,7 @@ const table: RoutingTable = {
   ],
   moves: [],
   grey: [],
+  tenants: [],
   pins: [],
   arbiters: [{ replicaId: 1, nodeId: 'n1', address: '' }],
   sets: ['s1', 's2'].map(id => ({
@@ -97,6 +98,16 @@ describe('cluster status', () => {
       addresses: ['tcp://x:1']
     })
     expect(status.nodes.map(({ state }) => state)).toEqual(['running', 'unreachable'])
+  })
+
+  it('names the zone of every node that somebody knows of, answering or not', () => {
+    const places = ['a', 'b'].map((zone, i) => ({ id: `n${i + 1}`, controlAddress: '', zone }))
+    const first = node('n1', [])
+    const knowing = { ...first, status: { ...first.status!, nodes: places } }
+    const zonesIn = (...nodes: NodeSample[]) =>
+      clusterStatus(sample(...nodes)).nodes.map(({ zone }) => zone)
+    expect(zonesIn(knowing, silent)).toEqual(['a', 'b'])
+    expect(zonesIn(first, silent)).toEqual(['', ''])
   })
 
   it('shows slots on their way, still with their owners', () => {

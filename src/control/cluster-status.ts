@@ -84,6 +84,8 @@ export interface MoveView {
 
 export interface NodeView {
   readonly id: string
+  /** Its failure domain; empty while nobody who knows answers. */
+  readonly zone: string
   /** `starting`, `running`, `stopping` or `unreachable`. */
   readonly state: string
   readonly pid: number
@@ -112,6 +114,7 @@ export interface ClusterStatus {
 export function clusterStatus(sample: ClusterSample): ClusterStatus {
   const { table } = sample
   const answered = sample.nodes.flatMap(node => node.status ?? [])
+  const zones = zonesOf(sample)
   const setIds = new Set<string>(table?.sets.map(set => set.id))
   for (const status of answered) {
     for (const { set } of [...status.routers, ...status.transfers, ...status.logics])
@@ -127,8 +130,14 @@ export function clusterStatus(sample: ClusterSample): ClusterStatus {
     ),
     sets: [...setIds].sort().map(id => setView(id, answered, table)),
     moves: table === undefined ? [] : moveViews(table),
-    nodes: sample.nodes.map(nodeView)
+    nodes: sample.nodes.map(node => nodeView(node, zones))
   }
+}
+
+/** Node id → zone, as the nodes' configurations say. */
+export function zonesOf(sample: ClusterSample): ReadonlyMap<string, string> {
+  const answered = sample.nodes.flatMap(({ status }) => status?.nodes ?? [])
+  return new Map(answered.map(({ id, zone }) => [id, zone]))
 }
 
 function moveViews({ moves, runs }: RoutingTable): MoveView[] {
@@ -273,9 +282,13 @@ function leaderOf<T extends RouterStatus | ArbiterStatus>(
   return best
 }
 
-function nodeView({ id, controlAddress, status }: NodeSample): NodeView {
+function nodeView(
+  { id, controlAddress, status }: NodeSample,
+  zones: ReadonlyMap<string, string>
+): NodeView {
   return {
     id,
+    zone: zones.get(id) ?? '',
     state: status?.state ?? 'unreachable',
     pid: status?.pid ?? 0,
     epoch: status?.epoch ?? 0,

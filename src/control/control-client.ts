@@ -17,7 +17,8 @@ import type {
   Place,
   RouteAnswer,
   SetOrder,
-  Undrained
+  Undrained,
+  UnpinOrder
 } from './control-source.ts'
 import { fromGrpcError } from './grpc-errors.ts'
 
@@ -71,7 +72,8 @@ export class ControlClient {
   /** The routing table of the node; NO_TABLE while it has none. */
   async table(epoch?: number): Promise<RoutingTable> {
     const { json } = await this.#call(this.#client.table, { epoch })
-    return JSON.parse(json) as RoutingTable
+    // Nodes of before do not name what they know nothing of.
+    return { tenants: [], ...(JSON.parse(json) as object) } as unknown as RoutingTable
   }
 
   route(uid: string): Promise<RouteAnswer> {
@@ -123,8 +125,8 @@ export class ControlClient {
     return this.#call(this.#client.addPin, order, changeTimeoutMs)
   }
 
-  removePin(uid: string): Promise<Ordered> {
-    return this.#call(this.#client.removePin, { uid }, changeTimeoutMs)
+  removePin(order: UnpinOrder): Promise<Ordered> {
+    return this.#call(this.#client.removePin, order, changeTimeoutMs)
   }
 
   setGrey(order: GreyOrder): Promise<Ordered> {
@@ -141,8 +143,9 @@ export class ControlClient {
     return (await this.#call(this.#client.changeSet, order, changeTimeoutMs)).epoch
   }
 
-  async setLinkFaults(order: FaultOrder): Promise<void> {
-    await this.#call(this.#client.setLinkFaults, order)
+  /** Takes the place of what was set before; FAULT_CONTROL_OFF. */
+  async setFaults(order: FaultOrder): Promise<void> {
+    await this.#call(this.#client.setFaults, order)
   }
 
   close(): void {

@@ -128,11 +128,11 @@ function handlers({ source, credential, log }: ControlServerOptions): NodeContro
       return { epoch: await source.abortMoves(slots) }
     }),
     addPin: unary('AddPin', order => source.addPin(order)),
-    removePin: unary('RemovePin', ({ uid }) => source.removePin(uid)),
+    removePin: unary('RemovePin', order => source.removePin(order)),
     setGrey: unary('SetGrey', order => source.setGrey(order)),
     undoGrey: unary('UndoGrey', ({ version }) => source.undoGrey(version)),
-    setLinkFaults: unary('SetLinkFaults', async order => {
-      await source.setLinkFaults(order)
+    setFaults: unary('SetFaults', async order => {
+      await source.setFaults(order)
       return {}
     })
   }

@@ -7,9 +7,10 @@ import type {
   IssueTokenResponse,
   MoveSlotsRequest,
   PlaceReplicaRequest,
+  RemovePinRequest,
   RouteResponse,
+  SetFaultsRequest,
   SetGreyRequest,
-  SetLinkFaultsRequest,
   StatusResponse,
   TransferLeadershipResponse,
   UndrainTransferResponse
@@ -23,12 +24,13 @@ export type ChangedMembers = ChangeReplicaResponse
 /** Of a router replica in the routing table. */
 export type Place = PlaceReplicaRequest
 
-export type FaultOrder = SetLinkFaultsRequest
+export type FaultOrder = SetFaultsRequest
 export type DrainOrder = DrainTransferRequest
 export type Undrained = UndrainTransferResponse
 export type MoveOrder = MoveSlotsRequest
 export type SetOrder = ChangeSetRequest
 export type PinOrder = AddPinRequest
+export type UnpinOrder = RemovePinRequest
 export type GreyOrder = SetGreyRequest
 /** `epoch` of a table that has the change; `changed` false when it was so before. */
 export type Ordered = AddPinResponse
@@ -72,14 +74,14 @@ export interface ControlSource {
   abortMoves(slots: readonly number[]): Promise<number>
   /** Resolves with the epoch of a table that is so. NOT_LEADER as above; SET_UNKNOWN, SET_USED, SET_NOT_EMPTY, SET_PINNED, LAST_SET, OVERLOADED. */
   changeSet(order: SetOrder): Promise<number>
-  /** NOT_LEADER when this node does not lead the arbiter group, as the following ones; SET_UNKNOWN, SLOT_PINNED, SLOT_MOVING, BAD_UID. */
+  /** NOT_LEADER when this node does not lead the arbiter group, as the following ones; SET_UNKNOWN, SLOT_PINNED, SLOT_MOVING, BAD_UID, TENANT_UNKNOWN. */
   addPin(order: PinOrder): Promise<Ordered>
-  /** BAD_UID. */
-  removePin(uid: string): Promise<Ordered>
+  /** BAD_UID, TENANT_UNKNOWN. */
+  removePin(order: UnpinOrder): Promise<Ordered>
   /** USAGE for a rule out of bounds, OVERLOADED when there are too many. */
   setGrey(order: GreyOrder): Promise<Ordered>
   /** @param version empty for every rule. */
   undoGrey(version: string): Promise<Ordered>
-  /** UNSUPPORTED unless the configuration allows it (`cluster.faultControl`). */
-  setLinkFaults(order: FaultOrder): Promise<void>
+  /** FAULT_CONTROL_OFF unless the configuration allows it (`cluster.faultControl`); USAGE for an order out of bounds. */
+  setFaults(order: FaultOrder): Promise<void>
 }

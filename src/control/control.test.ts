@@ -63,8 +63,8 @@ async function started(overrides: Partial<ControlSource> = {}): Promise<ControlS
       calls.push(['pin', order])
       return { epoch: 15, changed: true }
     },
-    removePin: async uid => {
-      calls.push(['unpin', uid])
+    removePin: async order => {
+      calls.push(['unpin', order])
       return { epoch: 16, changed: false }
     },
     setGrey: async order => {
@@ -75,7 +75,7 @@ async function started(overrides: Partial<ControlSource> = {}): Promise<ControlS
       calls.push(['ungrey', version])
       return { epoch: 18, changed: true }
     },
-    setLinkFaults: async order => {
+    setFaults: async order => {
       calls.push(['faults', order])
     },
     changeSet: async order => {
@@ -161,13 +161,16 @@ describe('control', () => {
     const server = await started()
     const node = client(server.port)
     const rule = { version: '0.2.0', hundredths: 5, uids: ['ann'], prefixes: ['vip-', 'é'] }
-    expect(await node.addPin({ uid: 'ann', set: 's2' })).toEqual({ epoch: 15, changed: true })
-    expect(await node.removePin('ann')).toEqual({ epoch: 16, changed: false })
+    expect(await node.addPin({ uid: 'ann', tenant: '', set: 's2' })).toEqual({
+      epoch: 15,
+      changed: true
+    })
+    expect(await node.removePin({ uid: '', tenant: 'acme' })).toEqual({ epoch: 16, changed: false })
     expect(await node.setGrey(rule)).toEqual({ epoch: 17, changed: true })
     expect(await node.undoGrey('')).toEqual({ epoch: 18, changed: true })
     expect(server.calls).toEqual([
-      ['pin', { uid: 'ann', set: 's2' }],
-      ['unpin', 'ann'],
+      ['pin', { uid: 'ann', tenant: '', set: 's2' }],
+      ['unpin', { uid: '', tenant: 'acme' }],
       ['grey', rule],
       ['ungrey', '']
     ])

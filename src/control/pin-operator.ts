@@ -1,6 +1,6 @@
-import { pinnedSlots, pinnersOf } from '../table/pins.ts'
+import { pinnedSlots, pinnersOf, pinsOf } from '../table/pins.ts'
 import { ownersOf } from '../table/runs.ts'
-import { slotOfKey } from '../table/slot-of.ts'
+import { slotOfKey, tenantOf } from '../table/slot-of.ts'
 import type { RoutingTable } from '../table/table.ts'
 import { ArbiterCalls, patienceMs, type TableCluster } from './arbiter-calls.ts'
 import { clusterStatus } from './cluster-status.ts'
@@ -27,6 +27,8 @@ export interface PinReport {
   readonly uid: string
   readonly slot: number
   readonly slotCount: number
+  /** Of the user; empty when the user has none. */
+  readonly tenant: string
   /** Where the slot was. */
   readonly from: string
   /** Where the slot is. */
@@ -37,6 +39,8 @@ export interface PinReport {
   readonly target: string
   /** Users whose pins hold the slot now. */
   readonly pinnedBy: readonly string[]
+  /** A pin of the tenant holds it as well. */
+  readonly tenantPinned: boolean
   /** About how many users have the slot. */
   readonly users: number
   /** False when the pin was, or was not, there before. */
@@ -67,16 +71,18 @@ export class PinOperator {
   async add(uid: string, set: string, options: WaitOptions = {}): Promise<PinReport> {
     const startMs = performance.now()
     const before = await this.#arbiters.table()
-    const { changed, epoch } = await this.#arbiters.ask(node => node.addPin({ uid, set }))
+    const { changed, epoch } = await this.#arbiters.ask(node =>
+      node.addPin({ uid, tenant: '', set })
+    )
     const table = await this.#arbiters.table(epoch)
-    await this.#send(table, slotOfKey(uid, table.slotCount), set, options)
+    await this.#send(table, slotOfKey(uid, table), set, options)
     return this.#report(before, uid, changed, startMs)
   }
 
   /** What `add` would do; throws as it would. */
   async plan(uid: string, set: string): Promise<PinReport> {
     const table = await this.#arbiters.table()
-    await this.#slots.plan([slotOfKey(uid, table.slotCount)], set)
+    await this.#slots.plan([slotOfKey(uid, table)], set)
     const known = table.pins.some(({ match, value }) => match === 'uid' && value === uid)
     return this.#report(table, uid, !known, performance.now())
   }
@@ -85,9 +91,9 @@ export class PinOperator {
   async remove(uid: string, now: boolean, options: WaitOptions = {}): Promise<PinReport> {
     const startMs = performance.now()
     const before = await this.#arbiters.table()
-    const { changed, epoch } = await this.#arbiters.ask(node => node.removePin(uid))
+    const { changed, epoch } = await this.#arbiters.ask(node => node.removePin({ uid, tenant: '' }))
     const table = await this.#arbiters.table(epoch)
-    const slot = slotOfKey(uid, table.slotCount)
+    const slot = slotOfKey(uid, table)
     if (now && !pinnedSlots(table).has(slot)) await this.#sendBack(table, slot, options)
     return this.#report(before, uid, changed, startMs)
   }
@@ -97,7 +103,7 @@ export class PinOperator {
     const owners = ownersOf(table.runs)
     const pins = table.pins.flatMap(({ match, value, setId }) => {
       if (match !== 'uid') return []
-      const slot = slotOfKey(value, table.slotCount)
+      const slot = slotOfKey(value, table)
       const movingTo = movingToOf(table, slot)
       return [{ uid: value, slot, set: setId, owner: owners[slot]!, movingTo }]
     })
@@ -129,17 +135,19 @@ export class PinOperator {
   ): Promise<PinReport> {
     const table = await this.#arbiters.table(before.epoch)
     const { slotCount } = table
-    const slot = slotOfKey(uid, slotCount)
+    const slot = slotOfKey(uid, table)
     const { sets } = clusterStatus(await this.#cluster.sample())
     return {
       uid,
       slot,
       slotCount,
+      tenant: tenantOf(uid, table.tenants)?.id ?? '',
       from: ownersOf(before.runs)[slot]!,
       owner: ownersOf(table.runs)[slot]!,
       movingTo: movingToOf(table, slot),
       target: targetsOf(table)[slot]!,
       pinnedBy: pinnersOf(table, slot),
+      tenantPinned: pinsOf(table, slot).some(({ match }) => match === 'tenant'),
       users: Math.round(sets.reduce((sum, { users }) => sum + users, 0) / slotCount),
       changed,
       seconds: Math.round(performance.now() - startMs) / 1_000

@@ -12,6 +12,9 @@ class FakeCluster implements OperatedCluster {
   voters = [1, 2, 3]
   learners: number[] = []
   listed = [1, 2, 3]
+  zones = ['z', 'z', 'z', 'z']
+  /** Replicas that do not answer. */
+  silent: number[] = []
   /** Of the replica on n4 as it sees itself. */
   newcomer = { voters: [1, 2, 3], lastIndex: 0 }
   readonly calls: string[] = []
@@ -21,7 +24,8 @@ class FakeCluster implements OperatedCluster {
   async sample(): Promise<ClusterSample> {
     const ids = ['n1', 'n2', 'n3', 'n4']
     const nodes = ids.map((id, i) => {
-      return { id, controlAddress: '', status: this.#status(i + 1), error: undefined }
+      const status = this.silent.includes(i + 1) ? undefined : this.#status(i + 1)
+      return { id, controlAddress: '', status, error: undefined }
     })
     const routers = this.listed.map(replicaId => {
       return { replicaId, nodeId: `n${replicaId}`, address: '', role: 'voter' as const }
@@ -41,6 +45,7 @@ class FakeCluster implements OperatedCluster {
     return StatusResponse.fromPartial({
       nodeId: `n${replica}`,
       peerAddress: `h:${replica}`,
+      nodes: this.zones.map((zone, i) => ({ id: `n${i + 1}`, controlAddress: '', zone })),
       routers: [{ set: 's1', raft: raft(this.leader) }],
       arbiters
     })
@@ -178,6 +183,34 @@ describe('operating replicas', () => {
     const calls = [operator.add('s1', 'n4'), operator.promote('s1', 4), operator.remove('s1', 2)]
     for (const call of calls) expect(await refusalOf(call)).toMatch(/^NO_LEADER: the arbiter group/)
     expect(cluster.calls).toEqual([])
+  })
+
+  it('puts no majority of those that are there into one zone that need not have it, unless forced', async () => {
+    const { cluster, operator } = made()
+    cluster.zones = ['a', 'b', 'c', 'a']
+    expect(await operator.add('s1', 'n4')).toMatchObject({ learners: [4] })
+    cluster.silent = [2]
+    cluster.calls.length = 0
+    const refusal =
+      'ZONE_DECIDES: zone a would have 2 of the 3 voters of set s1, and there are nodes in a, b, c'
+    expect(await refusalOf(operator.add('s1', 'n4'))).toBe(refusal)
+    expect(await refusalOf(operator.promote('s1', 4))).toBe(refusal)
+    expect(cluster.calls).toEqual([])
+    expect(await operator.promote('s1', 4, true)).toMatchObject({ voters: [1, 2, 3, 4] })
+    expect(await operator.promote('s1', 4)).toMatchObject({ changed: false })
+  })
+
+  it('lets any zone do where there are too few, or they are not known', async () => {
+    for (const zones of [
+      ['a', 'b', 'a', 'a'],
+      ['a', 'b', 'c', '']
+    ]) {
+      const { cluster, operator } = made()
+      cluster.zones = zones
+      cluster.silent = [2]
+      expect(await operator.add('s1', 'n4')).toMatchObject({ learners: [4] })
+      expect(await operator.promote('s1', 4)).toMatchObject({ changed: true })
+    }
   })
 
   it('adds nothing but a replica that waits', async () => {

@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
+import { decisiveZone } from '../table/zones.ts'
 import type { ClusterSample } from './cluster-control.ts'
-import { clusterStatus, type GroupView } from './cluster-status.ts'
+import { clusterStatus, type GroupView, zonesOf } from './cluster-status.ts'
 import type { ControlClient } from './control-client.ts'
 import type { MemberChange, Members, NodeStatus } from './control-source.ts'
 import { atLeader } from './leader-calls.ts'
@@ -75,22 +76,27 @@ export class ReplicaOperator {
 
   /**
    * Makes the replica that waits on a node a learner of the set. The table comes first: by it the
-   * leader finds the replica. Throws NODE_UNKNOWN, SET_UNKNOWN, NOT_JOINING, REPLICA_USED, and what
-   * the leader refuses with.
+   * leader finds the replica. Throws NODE_UNKNOWN, SET_UNKNOWN, NOT_JOINING, REPLICA_USED,
+   * ZONE_DECIDES, and what the leader refuses with.
+   *
+   * @param force also where its vote would make a zone decisive
    */
-  async add(set: string, nodeId: string): Promise<ChangeReport> {
-    const { groups } = await this.#look(set)
+  async add(set: string, nodeId: string, force = false): Promise<ChangeReport> {
+    const seen = await this.#look(set)
     const status = await this.#cluster.node(nodeId).status()
-    const replica = newcomer(status, set, groups)
+    const replica = newcomer(status, set, seen.groups)
+    if (!force) mustSpread(seen, set, { replica, node: nodeId })
     const place = { set, replica, node: nodeId, address: status.peerAddress }
     await this.#place({ ...place, role: 'learner' })
     const members = await this.#change(set, replica, 'add')
     return { set, replica, node: nodeId, ...members, handOver: null }
   }
 
-  /** Gives a learner its vote. Throws what the leader refuses with. */
-  async promote(set: string, replica: number): Promise<ChangeReport> {
-    const { view } = await this.#look(set)
+  /** Gives a learner its vote. Throws ZONE_DECIDES unless forced, and what the leader refuses with. */
+  async promote(set: string, replica: number, force = false): Promise<ChangeReport> {
+    const seen = await this.#look(set)
+    const { view } = seen
+    if (!force) mustSpread(seen, set, placeOf(view, replica))
     const members = await this.#change(set, replica, 'promote')
     await this.#place({ set, replica, role: 'voter', node: '', address: '' })
     return { set, ...placeOf(view, replica), ...members, handOver: null }
@@ -159,6 +165,8 @@ interface Seen {
   readonly groups: readonly NodeStatus['routers'][number][]
   /** Numbers of the replicas in the routing table. */
   readonly listed: readonly number[]
+  /** Node id → zone. */
+  readonly zones: ReadonlyMap<string, string>
 }
 
 function see(sample: ClusterSample, set: string): Seen {
@@ -168,7 +176,8 @@ function see(sample: ClusterSample, set: string): Seen {
     throw new RingsetError(code, 'no node of the cluster answers')
   }
   const { arbiter, sets } = clusterStatus(sample)
-  if (set === arbiterGroup) return { view: arbiter, groups: [], listed: [] }
+  const zones = zonesOf(sample)
+  if (set === arbiterGroup) return { view: arbiter, groups: [], listed: [], zones }
   const { table } = sample
   if (table === undefined) throw new RingsetError('NO_TABLE')
   const entry = table.sets.find(({ id }) => id === set)
@@ -180,8 +189,27 @@ function see(sample: ClusterSample, set: string): Seen {
   return {
     view,
     groups: answered.flatMap(({ routers }) => routers.filter(router => router.set === set)),
-    listed: entry.routers.map(({ replicaId }) => replicaId)
+    listed: entry.routers.map(({ replicaId }) => replicaId),
+    zones
   }
+}
+
+/**
+ * Throws ZONE_DECIDES when a new voter would make its zone decisive among those voters that are
+ * there: whoever is unreachable is about to be replaced.
+ */
+function mustSpread({ view, zones }: Seen, set: string, { replica, node }: PlacedReplica): void {
+  const zone = zones.get(node)
+  const there = view.replicas.filter(({ voter, role }) => voter && role !== 'unreachable')
+  if (there.some(({ id }) => id === replica)) return
+  const voters = [...there.map(other => zones.get(other.node)), zone]
+  // Somebody whose zone nobody knows: there is nothing to judge.
+  if (voters.includes(undefined)) return
+  const known = new Set(zones.values())
+  if (zone === undefined || decisiveZone(voters as string[], known.size) !== zone) return
+  const held = voters.filter(one => one === zone).length
+  const text = `zone ${zone} would have ${held} of the ${voters.length} voters of set ${set}, and there are nodes in ${[...known].join(', ')}`
+  throw new RingsetError('ZONE_DECIDES', text, { zone, replica })
 }
 
 /** The number of the replica on a node that is to be added. */

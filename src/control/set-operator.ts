@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
+import { pinName } from '../table/pins.ts'
 import { ownersOf } from '../table/runs.ts'
 import type { RoutingTable } from '../table/table.ts'
 import { ArbiterCalls, patienceMs, pollMs, type TableCluster } from './arbiter-calls.ts'
@@ -232,7 +233,7 @@ function mustLeave(table: RoutingTable, id: string): void {
   }
   const pins = table.pins.filter(({ setId }) => setId === id)
   if (pins.length > 0) {
-    const text = `${pins.length} pins hold users in set ${id}, such as "${pins[0]!.value}"`
+    const text = `${pins.length} pins hold users in set ${id}, such as ${pinName(pins[0]!)}`
     throw new RingsetError('SET_PINNED', text, { set: id })
   }
 }

@@ -73,7 +73,8 @@ class FakeCluster implements SlotCluster {
     })
     const moves = [...this.moves]
     const { epoch, pins } = this
-    const table = { epoch, clusterId: 'c', slotCount, runs, moves, pins, arbiters: [], sets }
+    const rest = { tenants: [], arbiters: [] }
+    const table = { epoch, clusterId: 'c', slotCount, runs, moves, pins, sets, ...rest }
     return table as unknown as RoutingTable
   }
 }
@@ -156,7 +157,7 @@ describe('moving slots from outside', () => {
   it('leaves pinned slots where they are held, and brings those there that are not', async () => {
     const cluster = new FakeCluster()
     const operator = new SlotOperator(cluster)
-    const slotOf = (uid: string) => slotOfKey(uid, slotCount)
+    const slotOf = (uid: string) => slotOfKey(uid, { slotCount, tenants: [] })
     const ring = targetOwners(
       slotCount,
       ['s1', 's2'].map(id => ({ id, weight: 1 }))

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
-import { pinnedSlots, pinnersOf } from '../table/pins.ts'
+import { pinNames, pinnedSlots } from '../table/pins.ts'
 import { targetOwners } from '../table/ring.ts'
 import { ownersOf } from '../table/runs.ts'
 import type { RoutingTable } from '../table/table.ts'
@@ -158,8 +158,7 @@ function mustBeFree(table: RoutingTable, slots: readonly number[], to: string): 
   const pinned = pinnedSlots(table)
   const held = slots.find(slot => (pinned.get(slot) ?? to) !== to)
   if (held === undefined) return
-  const by = pinnersOf(table, held)[0]
-  const text = `slot ${held} is pinned to set ${pinned.get(held)} by "${by}"`
+  const text = `slot ${held} is pinned to set ${pinned.get(held)} by ${pinNames(table, held)}`
   throw new RingsetError('SLOT_PINNED', text, { slot: held })
 }
 

@@ -5,6 +5,7 @@ import {
   type EndpointId,
   endpointOf,
   logicEndpoint,
+  observerEndpoint,
   routerEndpoint,
   transferEndpoint
 } from '../protocol/endpoint.ts'
@@ -23,7 +24,8 @@ export class AddressBook {
 
   constructor(config: ClusterConfig, network: PeerNetwork, keeper: TableKeeper) {
     this.#network = network
-    for (const { host, peerPort, roles } of config.nodes) {
+    for (const { id, host, peerPort, roles } of config.nodes) {
+      this.#learn(observerEndpoint(id), `${host}:${peerPort}`)
       for (const role of roles) this.#learn(endpointOf(role), `${host}:${peerPort}`)
     }
     this.#read(keeper.view())
@@ -50,13 +52,14 @@ export class AddressBook {
 
 function placesOf({ arbiters, sets }: RoutingTable): [EndpointId, string][] {
   const places: [EndpointId, string][] = []
-  for (const { replicaId, address } of arbiters) places.push([arbiterEndpoint(replicaId), address])
+  const place = (endpoint: EndpointId, entry: { nodeId: string; address: string }): void => {
+    places.push([endpoint, entry.address], [observerEndpoint(entry.nodeId), entry.address])
+  }
+  for (const entry of arbiters) place(arbiterEndpoint(entry.replicaId), entry)
   for (const { id: setId, transfers, logics, routers } of sets) {
-    for (const { id, address } of transfers) places.push([transferEndpoint(id), address])
-    for (const { id, address } of logics) places.push([logicEndpoint(id), address])
-    for (const { replicaId, address } of routers) {
-      places.push([routerEndpoint(setId, replicaId), address])
-    }
+    for (const entry of transfers) place(transferEndpoint(entry.id), entry)
+    for (const entry of logics) place(logicEndpoint(entry.id), entry)
+    for (const entry of routers) place(routerEndpoint(setId, entry.replicaId), entry)
   }
   return places
 }

@@ -1,42 +1,57 @@
 import { RingsetError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
 import type { FaultOrder } from '../control/control-source.ts'
-import type { LinkFault, LinkFaults } from '../net/link-faults.ts'
+import type { LinkFault } from '../net/link-faults.ts'
+import type { DiskFault } from '../storage/disk-faults.ts'
+import type { NodeFaults } from './node-faults.ts'
 
 const leaseMaxMs = 60_000
 const delayMaxMs = 60_000
 const flapMinMs = 10
 const faultsMax = 1_024
 const nameMax = 300
+const clockOffsetMaxMs = 1e12
 
-/** Disturbs the links of this node for a drill, if the configuration lets it. */
+/** Disturbs this node for a drill, if the configuration lets it. */
 export class FaultDesk {
-  readonly #faults: LinkFaults | undefined
+  readonly #faults: NodeFaults | undefined
   readonly #log: Log
+  #told = nothing
 
-  constructor(faults: LinkFaults | undefined, log: Log) {
+  constructor(faults: NodeFaults | undefined, log: Log) {
     this.#faults = faults
     this.#log = log
     if (faults !== undefined) log.warn('fault_control_enabled')
   }
 
-  /** Throws UNSUPPORTED, and USAGE for an order out of bounds. */
-  set({ faults, leaseMs }: FaultOrder): void {
-    if (this.#faults === undefined) {
-      const text = 'nothing is disturbed here: `cluster.faultControl` is off in the configuration'
-      throw new RingsetError('UNSUPPORTED', text)
+  /** Throws FAULT_CONTROL_OFF, and USAGE for an order out of bounds, of which nothing is done. */
+  set(order: FaultOrder): void {
+    const faults = this.#faults
+    if (faults === undefined) throw new RingsetError('FAULT_CONTROL_OFF')
+    const { links, leaseMs, disk, clockOffsetMs } = order
+    mustBe(links.length <= faultsMax, `there are at most ${faultsMax} disturbances`)
+    mustBe(Math.abs(clockOffsetMs) <= clockOffsetMaxMs, `clocks differ by ${clockOffsetMaxMs} ms`)
+    const ofLinks = links.map(checkedLink)
+    const ofDisk = disk === undefined ? undefined : checkedDisk(disk)
+    const facts = { links: links.length, ...ofDisk, clockOffsetMs }
+    const told = JSON.stringify(facts)
+    if (told === nothing) faults.stop()
+    else {
+      mustBe(leaseMs >= 1 && leaseMs <= leaseMaxMs, `a lease lasts 1 to ${leaseMaxMs} ms`)
+      faults.links.set(ofLinks)
+      faults.disk.set(ofDisk)
+      faults.clockOffsetMs = clockOffsetMs
+      faults.renew(leaseMs)
     }
-    mustBe(faults.length <= faultsMax, `there are at most ${faultsMax} disturbances`)
-    const leased = faults.length === 0 || (leaseMs >= 1 && leaseMs <= leaseMaxMs)
-    mustBe(leased, `a lease lasts 1 to ${leaseMaxMs} ms`)
-    const before = this.#faults.size
-    this.#faults.set(faults.map(checked), leaseMs)
-    if (faults.length === before) return
-    this.#log.warn('links_disturbed', { disturbances: faults.length })
+    if (told === this.#told) return
+    this.#told = told
+    this.#log.warn('node_disturbed', facts)
   }
 }
 
-function checked(fault: FaultOrder['faults'][number]): LinkFault {
+const nothing = JSON.stringify({ links: 0, clockOffsetMs: 0 })
+
+function checkedLink(fault: FaultOrder['links'][number]): LinkFault {
   const { peer, address, direction, flapMs, delayMs, jitterMs, lossShare } = fault
   mustBe(peer !== '' && peer.length <= nameMax && address.length <= nameMax, 'who is the peer?')
   mustBe(Math.max(delayMs, jitterMs) <= delayMaxMs, `a delay is at most ${delayMaxMs} ms`)
@@ -46,6 +61,14 @@ function checked(fault: FaultOrder['faults'][number]): LinkFault {
     throw new RingsetError('USAGE', 'a direction is out, in or both')
   }
   return { ...fault, direction }
+}
+
+function checkedDisk({ delayMs, jitterMs, failure }: NonNullable<FaultOrder['disk']>): DiskFault {
+  mustBe(Math.max(delayMs, jitterMs) <= delayMaxMs, `a delay is at most ${delayMaxMs} ms`)
+  if (failure !== '' && failure !== 'full' && failure !== 'sync') {
+    throw new RingsetError('USAGE', 'a write fails as full or sync')
+  }
+  return { delayMs, jitterMs, failure: failure === '' ? 'none' : failure }
 }
 
 function mustBe(holds: boolean, rule: string): void {

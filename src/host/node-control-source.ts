@@ -15,7 +15,8 @@ import type {
   Place,
   RouteAnswer,
   SetOrder,
-  Undrained
+  Undrained,
+  UnpinOrder
 } from '../control/control-source.ts'
 import { createToken } from '../net/token.ts'
 import type { ProcessMeter } from '../observe/process-meter.ts'
@@ -91,9 +92,10 @@ export class NodeControlSource implements ControlSource {
       cluster: config.cluster.name,
       clusterId: view.table?.clusterId ?? '',
       epoch: view.epoch,
-      nodes: config.nodes.map(({ id, host, controlPort }) => ({
+      nodes: config.nodes.map(({ id, host, controlPort, zone }) => ({
         id,
-        controlAddress: `${host}:${controlPort}`
+        controlAddress: `${host}:${controlPort}`,
+        zone
       })),
       routers: this.#routers(),
       arbiters: this.#roles.arbiters.map(({ replica }) => ({
@@ -104,7 +106,8 @@ export class NodeControlSource implements ControlSource {
       logics: this.#logics(),
       process: this.#process(),
       metrics: this.#parts.metrics.snapshot(),
-      peerAddress: `${node.host}:${node.peerPort}`
+      peerAddress: `${node.host}:${node.peerPort}`,
+      wallMs: clock.wallMs()
     }
   }
 
@@ -200,6 +203,8 @@ export class NodeControlSource implements ControlSource {
       pinnedTo: route.pinnedTo ?? '',
       pinnedBy: [...route.pinnedBy],
       movingTo: route.movingTo ?? '',
+      tenant: route.tenant?.id ?? '',
+      tenantPinned: route.tenantPinned,
       version: route.grey?.version ?? '',
       rule: route.grey?.by ?? '',
       logics: route.logics.map(({ id, nodeId, version }) => ({ id, node: nodeId, version })),
@@ -250,8 +255,8 @@ export class NodeControlSource implements ControlSource {
     return this.#changes.pins.pin(order)
   }
 
-  async removePin(uid: string): Promise<Ordered> {
-    return this.#changes.pins.unpin(uid)
+  async removePin(order: UnpinOrder): Promise<Ordered> {
+    return this.#changes.pins.unpin(order)
   }
 
   async setGrey(order: GreyOrder): Promise<Ordered> {
@@ -274,7 +279,7 @@ export class NodeControlSource implements ControlSource {
     return this.#drains.undrain(transfer)
   }
 
-  async setLinkFaults(order: FaultOrder): Promise<void> {
+  async setFaults(order: FaultOrder): Promise<void> {
     this.#disturber.set(order)
   }
 

@@ -1,10 +1,10 @@
 import type { Clock, Log } from '../base/ports.ts'
 import type { ClusterConfig, NodeConfig } from '../config/schema.ts'
-import type { LinkFaults } from '../net/link-faults.ts'
 import type { PeerNetwork } from '../net/peer-network.ts'
 import type { MetricsRegistry } from '../observe/metrics.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import type { DiskGuard } from './disk-guard.ts'
+import type { NodeFaults } from './node-faults.ts'
 import type { RoleRunner } from './role-runner.ts'
 
 /** What every part of a node is built from. */
@@ -21,6 +21,6 @@ export interface NodeParts {
   readonly network: PeerNetwork
   readonly runner: RoleRunner
   readonly disk: DiskGuard
-  /** Only where the configuration lets links be disturbed. */
-  readonly faults: LinkFaults | undefined
+  /** Only where the configuration lets the node be disturbed. */
+  readonly faults: NodeFaults | undefined
 }

@@ -2,13 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { RingsetError } from '../base/errors.ts'
-import type { Log } from '../base/ports.ts'
+import type { Clock, Log } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
 import { dataFolder } from '../config/data-folder.ts'
 import type { ClusterConfig } from '../config/schema.ts'
 import { ensureSecrets } from '../config/secrets.ts'
 import { type ControlServer, startControlServer } from '../control/control-server.ts'
-import { LinkFaults } from '../net/link-faults.ts'
 import { PeerNetwork } from '../net/peer-network.ts'
 import { createLog } from '../observe/log.ts'
 import { createMetrics } from '../observe/metrics.ts'
@@ -20,6 +19,7 @@ import { AddressBook } from './address-book.ts'
 import { DiskGuard } from './disk-guard.ts'
 import { LagGuard, lagGuardOptions } from './lag-guard.ts'
 import { NodeControlSource } from './node-control-source.ts'
+import { createNodeFaults } from './node-faults.ts'
 import type { NodeParts } from './node-parts.ts'
 import { RoleRunner } from './role-runner.ts'
 import { buildRoles, type NodeRoles } from './roles.ts'
@@ -38,6 +38,8 @@ export interface RunningNode {
   /** Hands over leadership and clients, then stops. `graceful` false skips the handing over. Idempotent. */
   stop(graceful?: boolean): Promise<void>
 }
+
+const processClock: Clock = { nowMs: () => performance.now(), wallMs: () => Date.now() }
 
 /** How long a stopping node waits for its roles to hand over. */
 const leaveMs = 8_000
@@ -93,7 +95,8 @@ class Node implements RunningNode {
     })
     this.#cache = new TableCache(join(this.#folder, 'table.bin'), this.#keeper, log)
     const bootId = randomBytes(6).readUIntBE(0, 6) || 1
-    const clock = { nowMs: () => performance.now(), wallMs: () => Date.now() }
+    const faults = config.cluster.faultControl ? createNodeFaults(bootId) : undefined
+    const clock = faults?.disturbed(processClock) ?? processClock
     this.#lagGuard = new LagGuard(lagGuardOptions(config.raft.electionMinMs))
     this.#runner = new RoleRunner({
       tickMs: config.raft.tickMs,
@@ -109,7 +112,6 @@ class Node implements RunningNode {
       onLate: lateMs => this.#onLate(lateMs),
       onFatal: error => this.#fatal(error)
     })
-    const faults = config.cluster.faultControl ? createFaults(bootId) : undefined
     this.#network = new PeerNetwork({
       nodeId,
       bootId,
@@ -123,7 +125,7 @@ class Node implements RunningNode {
       metrics: this.#metrics,
       clock,
       random: new Prng(bootId, 'network'),
-      faults,
+      faults: faults?.links,
       hints: () => this.#roles?.hints() ?? [],
       onPacket: (to, from, packet) => this.#runner.packet(to, from, packet),
       onPeer: (endpoint, up, refused) => this.#runner.peer(endpoint, up, refused)
@@ -163,6 +165,7 @@ class Node implements RunningNode {
         metrics: this.#metrics,
         writeBufferBytes: config.storage.writeBufferBytes,
         cacheBytes: config.storage.cacheBytes,
+        faults: this.#parts.faults?.disk,
         onFatal: error => this.#fatal(error)
       })
       this.#roles = await buildRoles(this.#parts, this.#database)
@@ -239,16 +242,4 @@ class Node implements RunningNode {
     this.#runner.stop()
     this.#settle.reject(error)
   }
-}
-
-function createFaults(bootId: number): LinkFaults {
-  const random = new Prng(bootId, 'faults')
-  return new LinkFaults({
-    nowMs: () => performance.now(),
-    random: () => random.float(),
-    after: (ms, run) => {
-      const timer = setTimeout(run, ms)
-      return () => clearTimeout(timer)
-    }
-  })
 }

@@ -13,10 +13,12 @@ import {
   arbiterEndpoint,
   type EndpointId,
   logicEndpoint,
+  observerEndpoint,
   routerEndpoint,
   transferEndpoint
 } from '../protocol/endpoint.ts'
 import type { LeaderHint } from '../protocol/kinds.ts'
+import { Observer } from '../protocol/observer.ts'
 import type { Role, RoleEnv } from '../protocol/role.ts'
 import { fittest } from '../raft/operator-rules.ts'
 import { createReplica } from '../raft/replica.ts'
@@ -79,6 +81,7 @@ export async function buildRoles(parts: NodeParts, database: Database): Promise<
     else if (role.role === 'transfer') builder.transfer(role)
     else builder.logic(role)
   }
+  builder.observer()
   return builder
 }
 
@@ -200,7 +203,7 @@ class RoleBuilder implements NodeRoles {
       log,
       metrics,
       clock,
-      faults,
+      faults: faults?.links,
       limits: {
         frameBytes: limits.frameBytes,
         connections: limits.connectionsPerTransfer,
@@ -263,6 +266,11 @@ class RoleBuilder implements NodeRoles {
     this.#add(endpoint, role)
   }
 
+  observer(): void {
+    const endpoint = observerEndpoint(this.#parts.node.id)
+    this.#add(endpoint, new Observer(this.#env(endpoint)))
+  }
+
   #add(endpoint: EndpointId, role: Role): void {
     this.#parts.network.addLocal(endpoint)
     this.#parts.runner.add(endpoint, role)
@@ -323,6 +331,7 @@ class RoleBuilder implements NodeRoles {
     const { cluster, sets } = this.#parts.config
     return {
       slotCount: cluster.slotCount,
+      tenants: cluster.tenants,
       sets: sets.map(({ id, zone, weight }) => {
         return { id, zone, weight, routers: this.#replicasOf(id) }
       })

@@ -72,6 +72,7 @@ function sampleOf(scene: Scene): ClusterSample {
     runs: [],
     moves: [],
     grey: [],
+    tenants: [],
     pins: [],
     arbiters: [],
     sets: [
@@ -221,6 +222,12 @@ describe('a cluster that is started with another file', () => {
     const started = startCluster({ config: text(['s1']), dataDirectory: folder.root })
     await expect(started).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
     await expect(started).rejects.toThrow('lacks set s2')
+    const divided = text(['s1', 's2'])
+    for (const change of [{ slotCount: 64 }, { tenants: [{ id: 'a', prefix: 'a-', slots: 2 }] }]) {
+      const config = { ...divided, cluster: { ...divided.cluster, ...change } }
+      const refused = startCluster({ config, dataDirectory: folder.root })
+      await expect(refused).rejects.toThrow('is fixed by the first start')
+    }
     expect(readdirSync(folder.root).sort()).toEqual(['config.yaml', 'nodes'])
   })
 })

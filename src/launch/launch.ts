@@ -1,13 +1,14 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import { RingsetError } from '../base/errors.ts'
 import { checkConfigText, loadConfig, parseConfig, readConfig } from '../config/config.ts'
 import { type DataFolder, dataFolder, defaultDataDirectory } from '../config/data-folder.ts'
-import type { ClusterConfigInput } from '../config/schema.ts'
+import type { ClusterConfig, ClusterConfigInput } from '../config/schema.ts'
 import { ensureSecrets } from '../config/secrets.ts'
 import { readRecord, removeRecord } from './cluster-record.ts'
 import { withLaunchLock } from './launch-lock.ts'
 import { isRunning } from './node-process.ts'
-import { RunningCluster, type WaitOptions } from './running-cluster.ts'
+import { type EnterNode, RunningCluster, type WaitOptions } from './running-cluster.ts'
 import { nodesOf } from './set-change.ts'
 
 export interface StartOptions extends WaitOptions {
@@ -18,6 +19,8 @@ export interface StartOptions extends WaitOptions {
   readonly onStarted?: (cluster: RunningCluster) => void
   /** What `process.execPath` is given before `node run ID …`; by default the program that runs now. */
   readonly program?: readonly string[]
+  /** What the command of a node is preceded by, such as `ip netns exec NAME`; it has to become the node by exec. */
+  readonly enter?: EnterNode
   /** Raised while a failed start is being undone: kill what is left at once. */
   readonly hurry?: AbortSignal
 }
@@ -36,7 +39,7 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
     ensureSecrets(folder.root)
     writeFileSync(folder.configFile, text)
     removeRecord(folder)
-    const made = new RunningCluster(folder.root, options.program)
+    const made = new RunningCluster(folder.root, options.program, options.enter)
     made.spawnAll()
     return made
   })
@@ -78,6 +81,7 @@ function refuseToForget(folder: DataFolder, text: string): void {
   const before = checkConfigText(readConfig(folder.configFile)).config
   const after = checkConfigText(text).config
   if (before === undefined || before.cluster.name !== after?.cluster.name) return
+  refuseToRedivide(folder, before, after)
   const lost = before.sets.find(({ id }) => {
     const kept = after.sets.some(set => set.id === id)
     return !kept && nodesOf(before, id).some(node => existsSync(folder.nodeFolder(node.id)))
@@ -86,6 +90,20 @@ function refuseToForget(folder: DataFolder, text: string): void {
   const own = folder.configFile
   const known = `which ${own} has with data: leave out -c, or bring your file up to date from that one`
   throw new RingsetError('CONFIG_INVALID', `the configuration lacks set ${lost.id}, ${known}`)
+}
+
+/** Slots are what everything on disk is sorted by. */
+function refuseToRedivide(folder: DataFolder, before: ClusterConfig, after: ClusterConfig): void {
+  if (before.nodes.every(({ id }) => !existsSync(folder.nodeFolder(id)))) return
+  for (const field of ['slotCount', 'tenants'] as const) {
+    if (isDeepStrictEqual(sorted(before.cluster[field]), sorted(after.cluster[field]))) continue
+    const text = `cluster.${field} is fixed by the first start; ${folder.configFile} has what it was then`
+    throw new RingsetError('CONFIG_INVALID', text)
+  }
+}
+
+function sorted(value: number | ClusterConfig['cluster']['tenants']): unknown {
+  return typeof value === 'number' ? value : [...value].sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
 /** The nodes read a copy in the data folder, so that all of them, and whoever stops them, see the same. */

@@ -21,21 +21,21 @@ const pollMs = 20
 /**
  * Starts one node in a session of its own, so that neither Ctrl-C nor the end of this process reaches it. Its output goes to its log file.
  * @param program what stands between `process.execPath` and the command. @param onEnd called when it ends while this process lives.
+ * @param enter what stands before all that and becomes the node by exec, so that it is the same process.
  */
 export function spawnNode(
   id: string,
   folder: DataFolder,
   program: readonly string[],
-  onEnd: (ending: Ending) => void
+  onEnd: (ending: Ending) => void,
+  enter: readonly string[] = []
 ): NodeProcess {
   mkdirSync(folder.nodeFolder(id), { recursive: true })
   const output = openSync(folder.nodeLogFile(id), 'a')
   try {
-    const child = spawn(
-      process.execPath,
-      [...program, 'node', 'run', id, '-c', folder.configFile, '--data', folder.root],
-      { detached: true, stdio: ['ignore', output, output] }
-    )
+    const run = ['node', 'run', id, '-c', folder.configFile, '--data', folder.root]
+    const [command, ...words] = [...enter, process.execPath, ...program, ...run]
+    const child = spawn(command!, words, { detached: true, stdio: ['ignore', output, output] })
     child.once('error', () => onEnd({ code: null, signal: null }))
     child.once('exit', (code, signal) => onEnd({ code, signal }))
     child.unref()

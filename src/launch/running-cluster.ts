@@ -45,6 +45,9 @@ export interface StopOptions {
   readonly hurry?: AbortSignal
 }
 
+/** What a node's command is preceded by. */
+export type EnterNode = (id: string) => readonly string[]
+
 const readyTimeoutMs = 60_000
 const stopTimeoutMs = 15_000
 const killTimeoutMs = 5_000
@@ -58,12 +61,18 @@ export class RunningCluster {
   readonly control: ClusterControl
   readonly #folder: DataFolder
   readonly #program: readonly string[]
+  readonly #enter: EnterNode
   /** How the processes that this one started end, by process id. */
   readonly #endings = new Map<number, Promise<Ending>>()
 
-  /** @param program see `StartOptions.program`. */
-  constructor(dataDirectory: string, program: readonly string[] = programArguments()) {
+  /** @param program see `StartOptions.program`. @param enter see `StartOptions.enter`. */
+  constructor(
+    dataDirectory: string,
+    program: readonly string[] = programArguments(),
+    enter: EnterNode = () => []
+  ) {
     this.#program = program
+    this.#enter = enter
     this.#folder = dataFolder(dataDirectory)
     this.#configText = readConfig(this.#folder.configFile)
     this.#config = loadConfig(this.#folder.configFile)
@@ -246,7 +255,7 @@ export class RunningCluster {
     const ending = new Promise<Ending>(resolve => {
       ended = resolve
     })
-    const spawned = spawnNode(id, this.#folder, this.#program, ended)
+    const spawned = spawnNode(id, this.#folder, this.#program, ended, this.#enter(id))
     this.#endings.set(spawned.pid, ending)
     const record = this.#record()
     const others = record.nodes.filter(node => node.id !== id)

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { RingsetError } from '../base/errors.ts'
 import type { DataFolder } from '../config/data-folder.ts'
 import type { ClusterConfig, ClusterConfigInput } from '../config/schema.ts'
+import { zonesIn } from '../config/zone-rules.ts'
 import { freePorts } from './whole-cluster.ts'
 
 type NodeInput = ClusterConfigInput['nodes'][number]
@@ -34,7 +35,7 @@ export function freeSetId(
 
 /**
  * Three routers, two gateways and two logics in three processes on this machine, on ports that nobody uses and under names that nobody
- * has had. Throws USAGE for a cluster that is not on this machine alone.
+ * has had, one process after the other in the zones that the cluster has. Throws USAGE for a cluster that is not on this machine alone.
  */
 export async function newSetLayout(
   id: string,
@@ -52,6 +53,7 @@ export async function newSetLayout(
   const roleIds = config.nodes.flatMap(({ roles }) =>
     roles.flatMap(role => (role.role === 'transfer' || role.role === 'logic' ? [role.id] : []))
   )
+  const zones = zonesByUse(config)
   const nodes = [1, 2, 3].map((replica): NodeInput => {
     const nodeId = freeName(`${id}-${'abc'[replica - 1]}`, name => {
       return nodeIds.includes(name) || existsSync(folder.nodeFolder(name))
@@ -64,9 +66,19 @@ export async function newSetLayout(
       roles.push({ role: 'transfer', id: transfer, set: id, tcpPort: ports.shift()! })
       roles.push({ role: 'logic', id: logic, set: id })
     }
-    return { id: nodeId, peerPort, controlPort, roles }
+    const zone = zones[(replica - 1) % zones.length]!
+    return { id: nodeId, peerPort, controlPort, ...(zone !== 'default' && { zone }), roles }
   })
   return { set: weight === 1 ? { id } : { id, weight }, nodes }
+}
+
+/** The zones of the cluster, those with the fewest routers first: with three of them or more, none is decisive. */
+function zonesByUse(config: ClusterConfig): string[] {
+  const routersIn = (zone: string): number =>
+    config.nodes.filter(
+      node => node.zone === zone && node.roles.some(({ role }) => role === 'router')
+    ).length
+  return zonesIn(config).sort((a, b) => routersIn(a) - routersIn(b))
 }
 
 function freeName(name: string, taken: (name: string) => boolean): string {

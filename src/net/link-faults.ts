@@ -33,7 +33,7 @@ interface Watched {
 
 /**
  * The disturbances of a process's links. Links tell it of themselves; without any fault it does nothing to them, and a process in which
- * faults are not enabled has none of these. Faults end by themselves when their lease is not renewed.
+ * faults are not enabled has none of these.
  */
 export class LinkFaults {
   readonly #ports: FaultPorts
@@ -42,7 +42,6 @@ export class LinkFaults {
   /** Of `#faults`, those that flap and are healed at the moment. */
   readonly #resting = new Set<LinkFault>()
   #cancelFlaps: (() => void)[] = []
-  #cancelLease: (() => void) | undefined
 
   constructor(ports: FaultPorts) {
     this.#ports = ports
@@ -53,11 +52,8 @@ export class LinkFaults {
     return this.#faults.length
   }
 
-  /** From now on these, and no others, for so long. The same again renews the lease. */
-  set(faults: readonly LinkFault[], leaseMs: number): void {
-    this.#cancelLease?.()
-    this.#cancelLease = undefined
-    if (faults.length > 0) this.#cancelLease = this.#ports.after(leaseMs, () => this.set([], 0))
+  /** From now on these, and no others. */
+  set(faults: readonly LinkFault[]): void {
     if (JSON.stringify(faults) === JSON.stringify(this.#faults)) return
     for (const cancel of this.#cancelFlaps) cancel()
     this.#cancelFlaps = []
@@ -96,7 +92,7 @@ export class LinkFaults {
   }
 
   stop(): void {
-    this.set([], 0)
+    this.set([])
   }
 
   #apply(): void {

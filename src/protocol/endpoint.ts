@@ -1,6 +1,6 @@
 /**
  * The name of a role instance, unique in the cluster: `transfer/t1`, `logic/l1`, `router/s1/2` (set, replica),
- * `arbiter/1`, `client/…` (a logic client on its link). The host resolves it to an address.
+ * `arbiter/1`, `observer/n1` (node), `client/…` (a logic client on its link). The host resolves it to an address.
  */
 export type EndpointId = string
 
@@ -9,6 +9,8 @@ export const routerEndpoint = (setId: string, replicaId: number): EndpointId =>
 export const arbiterEndpoint = (replicaId: number): EndpointId => `arbiter/${replicaId}`
 export const transferEndpoint = (id: string): EndpointId => `transfer/${id}`
 export const logicEndpoint = (id: string): EndpointId => `logic/${id}`
+/** Every node has one. */
+export const observerEndpoint = (nodeId: string): EndpointId => `observer/${nodeId}`
 
 /** A role as a plan of processes names it. */
 export type PlannedRole =

@@ -23,7 +23,9 @@ export const hardLimits = {
   sessionBytes: 400,
   nameBytes: 128,
   rowKeyBytes: 2_048,
-  listItems: 10_000
+  listItems: 10_000,
+  /** Nodes that one OBSERVE asks about. */
+  suspects: 256
 } as const
 
 export const deviceClasses = ['mobile', 'desktop', 'web', 'bot'] as const
@@ -297,7 +299,21 @@ export const kinds = {
     114,
     struct({ slot: uint(), epoch: uint(), outcome: oneOf(['imported', 'stuck', 'clean']) })
   ),
-  MOVE_REPORT_OK: kind(115, empty)
+  MOVE_REPORT_OK: kind(115, empty),
+
+  // Arbiter and observer, observer and observer
+  /** Whether the receiver can talk to these lives of nodes right now. */
+  OBSERVE: kind(
+    116,
+    struct({
+      suspects: list(struct({ nodeId: name, bootId: id48() }), hardLimits.suspects)
+    })
+  ),
+  /** `heard`: in the order of the question. */
+  OBSERVE_OK: kind(117, struct({ heard: list(bool(), hardLimits.suspects) })),
+  PROBE: kind(118, empty),
+  /** Of the process that answers. */
+  PROBE_OK: kind(119, struct({ bootId: id48() }))
 } as const satisfies Record<string, Kind<never> | Kind<unknown>>
 
 export interface Kind<T> {

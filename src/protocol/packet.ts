@@ -90,6 +90,10 @@ export function isUrgent({ kind, priority }: Packet): boolean {
     case 'RENEW_OK':
     case 'ANNOUNCE':
     case 'ANNOUNCE_OK':
+    case 'OBSERVE':
+    case 'OBSERVE_OK':
+    case 'PROBE':
+    case 'PROBE_OK':
     case 'WELCOME':
       return true
     default:

@@ -2,7 +2,7 @@ import type { ByteReader, ByteWriter } from '../base/bytes.ts'
 import type { ErrorCode } from '../base/error-codes.ts'
 import { assert } from '../base/errors.ts'
 import { hardLimits, type Message, type PayloadOf, route } from '../protocol/kinds.ts'
-import type { SlotRun } from '../table/table.ts'
+import type { SlotRange, SlotRun } from '../table/table.ts'
 import { writeMessage } from './timelines.ts'
 
 /**
@@ -10,6 +10,8 @@ import { writeMessage } from './timelines.ts'
  * here) is written by the leader, so that applying needs neither.
  */
 export const entryVersion = 1
+/** An entry that tells the group the tenants of the cluster: their list follows the header. */
+const tenantsVersion = 2
 
 export const commandKinds = {
   append: 1,
@@ -58,14 +60,43 @@ export interface EntryHeader {
   readonly wallMs: number
   readonly slotCount: number
   readonly count: number
+  /** Whose slots are which, if the entry says so; they never change. */
+  readonly tenants: readonly SlotRange[]
 }
 
-export function beginEntry(writer: ByteWriter, wallMs: number, slotCount: number): void {
+/** @param tenants those of the cluster, while the group's log may not have them yet; else none. */
+export function beginEntry(
+  writer: ByteWriter,
+  wallMs: number,
+  slotCount: number,
+  tenants: readonly SlotRange[] = []
+): void {
   writer.reset()
-  writer.u8(entryVersion)
+  writer.u8(tenants.length === 0 ? entryVersion : tenantsVersion)
   writer.u48(wallMs)
   writer.u32(slotCount)
   writer.u16(0)
+  if (tenants.length > 0) writeTenants(writer, tenants)
+}
+
+export function writeTenants(writer: ByteWriter, tenants: readonly SlotRange[]): void {
+  writer.varint(tenants.length)
+  for (const { prefix, first, count } of tenants) {
+    writer.string(prefix)
+    writer.varint(first)
+    writer.varint(count)
+  }
+}
+
+export function readTenants(reader: ByteReader): SlotRange[] {
+  const tenants: SlotRange[] = []
+  const count = reader.varint()
+  for (let i = 0; i < count; i++) {
+    const prefix = reader.string(hardLimits.uidBytes)
+    const first = reader.varint()
+    tenants.push({ prefix, first, count: reader.varint() })
+  }
+  return tenants
 }
 
 /** The finished entry in its own bytes. */
@@ -77,10 +108,12 @@ export function finishEntry(writer: ByteWriter, count: number): Buffer {
 
 export function readEntryHeader(reader: ByteReader): EntryHeader {
   const version = reader.u8()
-  assert(version === entryVersion, 'the entry is of a known version', { version })
+  const told = version === tenantsVersion
+  assert(version === entryVersion || told, 'the entry is of a known version', { version })
   const wallMs = reader.u48()
   const slotCount = reader.u32()
-  return { wallMs, slotCount, count: reader.u16() }
+  const count = reader.u16()
+  return { wallMs, slotCount, count, tenants: told ? readTenants(reader) : [] }
 }
 
 /** What the leader adds to an append. */

@@ -43,6 +43,32 @@ describe('the ownership of slots', () => {
     }
   })
 
+  it('remembers whose slots are which from the first entry that says so, and reads rows of before', () => {
+    const rows = new MapRows()
+    const ownership = owned(rows)
+    ownership.flush(rows)
+    const plain = rows.dump()
+    expect(ownership.space(rows, slotCount, [])).toEqual({ slotCount, tenants: [] })
+    ownership.flush(rows)
+    expect(rows.dump()).toEqual(plain)
+    const tenants = [{ prefix: 'acme-', first: 6, count: 2 }]
+    const space = { slotCount, tenants }
+    expect(ownership.space(rows, slotCount, tenants)).toEqual(space)
+    expect(ownership.space(rows, slotCount, [])).toEqual(space)
+    ownership.flush(rows)
+    const again = new Ownership()
+    expect(again.tenants(rows)).toEqual(tenants)
+    expect([again.routeEpoch(rows), again.state(rows, 3), again.slotCount(rows)]).toEqual([
+      0,
+      'owned',
+      8
+    ])
+    again.raiseRouteEpoch(rows, 9)
+    again.flush(rows)
+    again.reset()
+    expect([again.routeEpoch(rows), again.tenants(rows)]).toEqual([9, tenants])
+  })
+
   it('never takes a slot that was here before for one of the first table', () => {
     const rows = new MapRows()
     const ownership = owned(rows)

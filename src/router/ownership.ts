@@ -2,7 +2,9 @@ import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import type { ErrorCode } from '../base/error-codes.ts'
 import { assert } from '../base/errors.ts'
 import type { Rows } from '../raft/state-machine.ts'
-import type { SlotRun } from '../table/table.ts'
+import type { SlotSpace } from '../table/slot-of.ts'
+import type { SlotRange, SlotRun } from '../table/table.ts'
+import { readTenants, writeTenants } from './commands.ts'
 import { groupPrefix } from './row-keys.ts'
 import type { RowReader } from './row-table.ts'
 
@@ -41,6 +43,7 @@ export class Ownership {
   #states = new Uint8Array(0)
   #epochs = new Float64Array(0)
   #moves = new Float64Array(0)
+  #tenants: readonly SlotRange[] = []
   #routeEpoch = 0
   #loaded = false
   #metaDirty = false
@@ -54,6 +57,21 @@ export class Ownership {
   slotCount(rows: RowReader): number {
     this.#load(rows)
     return this.#states.length
+  }
+
+  /** Those that the log has named; none before, and in a cluster without tenants. */
+  tenants(rows: RowReader): readonly SlotRange[] {
+    if (!this.#loaded) this.#load(rows)
+    return this.#tenants
+  }
+
+  /** What slots keys have, by what the log says. @param told by the entry that is being applied; kept for ever. */
+  space(rows: RowReader, slotCount: number, told: readonly SlotRange[]): SlotSpace {
+    if (this.tenants(rows).length === 0 && told.length > 0) {
+      this.#tenants = told
+      this.#metaDirty = true
+    }
+    return { slotCount, tenants: this.#tenants }
   }
 
   state(rows: RowReader, slot: number): SlotState {
@@ -184,7 +202,8 @@ export class Ownership {
     if (this.#dirtyPages.size === 0 && !this.#metaDirty) return
     writer.reset()
     writer.varint(this.#states.length)
-    if (this.#routeEpoch > 0) writer.varint(this.#routeEpoch)
+    if (this.#routeEpoch > 0 || this.#tenants.length > 0) writer.varint(this.#routeEpoch)
+    if (this.#tenants.length > 0) writeTenants(writer, this.#tenants)
     rows.put(metaKey, writer.copy())
     for (const page of this.#dirtyPages) {
       writer.reset()
@@ -233,6 +252,7 @@ export class Ownership {
     const reader = meta === undefined ? undefined : new ByteReader(meta)
     const slotCount = reader?.varint() ?? 0
     this.#routeEpoch = reader !== undefined && reader.remaining > 0 ? reader.varint() : 0
+    this.#tenants = reader !== undefined && reader.remaining > 0 ? readTenants(reader) : []
     this.#size(slotCount)
     for (let first = 0; first < slotCount; first += slotsPerRow) {
       const bytes = rows.get(pageKey(first / slotsPerRow))

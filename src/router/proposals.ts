@@ -5,6 +5,7 @@ import type { Packet } from '../protocol/packet.ts'
 import type { RoleEnv } from '../protocol/role.ts'
 import type { Refusal } from '../raft/raft-api.ts'
 import type { ProposeOutcome, ReplicaApi } from '../raft/replica-api.ts'
+import type { SlotRange } from '../table/table.ts'
 import { beginEntry, commandError, finishEntry } from './commands.ts'
 import type { RouterLimits } from './limits.ts'
 
@@ -13,6 +14,8 @@ type Done = (result: unknown) => void
 
 /** The commands of one entry and who waits for each: a packet to answer, or a callback of this role. */
 interface OpenEntry {
+  /** 0: begun before a table was known, and no place for what is of a slot. */
+  readonly slotCount: number
   readonly askers: EndpointId[]
   readonly requests: (Packet | undefined)[]
   readonly dones: (Done | undefined)[]
@@ -23,6 +26,8 @@ interface ProposalsOptions {
   readonly env: RoleEnv
   readonly replica: ReplicaApi
   readonly limits: RouterLimits
+  /** Tenants that the log does not name yet. */
+  tenantsToTell(): readonly SlotRange[]
   /** A request's command was applied, or certainly or possibly was not (`CommandError`). */
   settle(asker: EndpointId, request: Packet, result: unknown): void
 }
@@ -64,10 +69,12 @@ export class Proposals {
     ) {
       return undefined
     }
+    const slotCount = env.table().table?.slotCount ?? 0
     if (open === undefined) {
-      beginEntry(this.#writer, env.wallMs(), env.table().table?.slotCount ?? 0)
-      this.#open = { askers: [], requests: [], dones: [], bytes: 0 }
+      beginEntry(this.#writer, env.wallMs(), slotCount, this.#options.tenantsToTell())
+      this.#open = { slotCount, askers: [], requests: [], dones: [], bytes: 0 }
     } else if (
+      open.slotCount !== slotCount ||
       open.askers.length >= limits.entryCommands ||
       this.#writer.length >= limits.entryBytes
     ) {
@@ -96,10 +103,16 @@ export class Proposals {
     const full = this.#full
     this.#full = []
     const { env } = this.#options
+    let refusal: Refusal | undefined
     for (const { data, entry } of full) {
+      // What follows may build upon what was refused: nothing of a turn is logged without all that was written before it.
+      if (refusal !== undefined) {
+        this.#fail(entry, refusalCode(refusal))
+        continue
+      }
       this.#lastBatch = entry.askers.length
       env.metrics.observe('router_entry_commands', entry.askers.length)
-      const refusal = replica.propose(data, outcome => this.#outcome(entry, outcome))
+      refusal = replica.propose(data, outcome => this.#outcome(entry, outcome))
       if (refusal !== undefined) this.#fail(entry, refusalCode(refusal))
     }
   }

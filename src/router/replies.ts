@@ -73,3 +73,8 @@ export function headerOf(request: PacketHeader): PacketHeader {
   const { epoch, slot, slotEpoch, term } = request
   return { hop, priority, bootId, sequence, deadlineMs, clusterTag, epoch, slot, slotEpoch, term }
 }
+
+/** Answers are never answered, lest two processes talk for ever. */
+export function isAnswer({ kind }: Packet): boolean {
+  return kind === 'ERROR' || kind === 'TABLE' || kind === 'RAFT' || kind.endsWith('_OK')
+}

@@ -5,6 +5,7 @@ import {
   type CommandWriter,
   channelAcked,
   entryOf,
+  entryTelling,
   entryWallMs,
   fill,
   homeSlot,
@@ -18,6 +19,8 @@ import {
 } from '../../test/support/router-entries.ts'
 import { oneSetTable, twoSetTable, uidsOf } from '../../test/support/router-table.ts'
 import { p2pSession } from '../protocol/session.ts'
+import { slotOfKey } from '../table/slot-of.ts'
+import type { SlotRange } from '../table/table.ts'
 import { dedupWindow } from './dedup.ts'
 import { RouterMachine } from './router-machine.ts'
 import { decodeMessage, getMessage } from './timelines.ts'
@@ -35,6 +38,10 @@ class Bench {
 
   apply(...commands: CommandWriter[]): unknown[] {
     return this.machine.apply(++this.#index, entryOf(...commands), this.rows)
+  }
+
+  tell(tenants: readonly SlotRange[], ...commands: CommandWriter[]): void {
+    this.machine.apply(++this.#index, entryTelling(tenants, ...commands), this.rows)
   }
 
   body(slot: number, session: string, msgid: number): string | undefined {
@@ -183,6 +190,36 @@ describe('append', () => {
   })
 })
 
+describe('tenants', () => {
+  const tenants = [{ prefix: 'acme-', first: 60, count: 4 }]
+  const space = { slotCount: 64, tenants }
+  const sessionsAt = (bench: Bench, at: number, uid: string): string[] => {
+    const found: string[] = []
+    bench.machine.users.every(bench.rows, at, uid, one => {
+      found.push(one)
+      return true
+    })
+    return found
+  }
+
+  it('have their users in their own slots, from the first entry that names them', () => {
+    const bench = new Bench()
+    bench.tell(tenants, ownAll)
+    bench.apply(append(table, { from: 'acme-ann', to: 'bob', clientMsgId: 1, localMembers: 3 }))
+    const own = slotOfKey('acme-ann', space)
+    expect(own).toBeGreaterThanOrEqual(60)
+    const talk = [p2pSession('acme-ann', 'bob')]
+    bench.machine.reset()
+    for (const uid of ['acme-ann', 'bob']) {
+      expect(sessionsAt(bench, slotOfKey(uid, space), uid)).toEqual(talk)
+    }
+    bench.machine.reset()
+    bench.apply(append(table, { from: 'acme-ann', to: 'zoe', clientMsgId: 1, localMembers: 1 }))
+    bench.machine.reset()
+    expect(sessionsAt(bench, own, 'acme-ann')).toHaveLength(2)
+  })
+})
+
 describe('ownership at apply (E-5)', () => {
   it('executes only at the logged slot epoch and leaves no trace otherwise', () => {
     const bench = new Bench()
@@ -326,7 +363,7 @@ describe('sequences', () => {
 it('an entry of an unknown version or with an unknown command breaks an invariant', () => {
   const bench = home()
   const newer = entryOf(ownAll)
-  newer[0] = 2
+  newer[0] = 3
   expect(() => bench.machine.apply(9, newer, bench.rows)).toThrow('known version')
   const strange = entryOf(w => w.u8(200))
   expect(() => bench.machine.apply(9, strange, bench.rows)).toThrow('unknown command')

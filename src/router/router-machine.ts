@@ -2,6 +2,7 @@ import { ByteReader } from '../base/bytes.ts'
 import { RingsetError } from '../base/errors.ts'
 import { hardLimits, type Route, route as routeField } from '../protocol/kinds.ts'
 import type { Rows, StateMachine } from '../raft/state-machine.ts'
+import type { SlotSpace } from '../table/slot-of.ts'
 import { Channels } from './channels.ts'
 import {
   type CommandError,
@@ -85,7 +86,7 @@ export class RouterMachine implements StateMachine {
   readonly #slotRows: SlotRows
 
   readonly #listener: MachineListener
-  #slotCount = 0
+  #space: SlotSpace = { slotCount: 0, tenants: [] }
   #wallMs = 0
 
   constructor(listener: MachineListener, sizes: CacheSizes = defaultCacheSizes) {
@@ -100,9 +101,9 @@ export class RouterMachine implements StateMachine {
 
   apply(_index: number, data: Buffer, rows: Rows): unknown[] {
     const reader = new ByteReader(data)
-    const { wallMs, slotCount, count } = readEntryHeader(reader)
+    const { wallMs, slotCount, count, tenants } = readEntryHeader(reader)
     this.#wallMs = wallMs
-    this.#slotCount = slotCount
+    this.#space = this.ownership.space(rows, slotCount, tenants)
     const results: unknown[] = []
     for (let i = 0; i < count; i++) results.push(this.#command(reader, data, rows))
     reader.end()
@@ -155,22 +156,22 @@ export class RouterMachine implements StateMachine {
       case commandKinds.raiseSequence:
         return this.#raiseSequence(reader, rows)
       case commandKinds.own:
-        return { taken: this.ownership.own(rows, this.#slotCount, readOwnRuns(reader)) }
+        return { taken: this.ownership.own(rows, this.#space.slotCount, readOwnRuns(reader)) }
       case commandKinds.slotStep:
-        return this.#slotRows.step(reader, rows, this.#slotCount)
+        return this.#slotRows.step(reader, rows, this.#space.slotCount)
       case commandKinds.routeEpoch:
         this.ownership.raiseRouteEpoch(rows, reader.varint())
         return { done: true }
       case commandKinds.importMessages:
         return this.#slotRows.importMessages(reader, rows)
       case commandKinds.importSessions:
-        return this.#slotRows.importSessions(reader, rows, this.#slotCount)
+        return this.#slotRows.importSessions(reader, rows, this.#space)
       case commandKinds.importRows:
         return this.#slotRows.importRows(reader, rows)
       case commandKinds.redirect:
-        return this.#slotRows.redirect(reader, rows, this.#slotCount)
+        return this.#slotRows.redirect(reader, rows, this.#space)
       case commandKinds.dropRows:
-        return this.#slotRows.dropRows(reader, rows, this.#slotCount)
+        return this.#slotRows.dropRows(reader, rows, this.#space)
       default:
         throw new RingsetError('INTERNAL', 'an entry holds an unknown command', { kind })
     }
@@ -208,7 +209,7 @@ export class RouterMachine implements StateMachine {
     }
 
     const row = this.sessions.get(rows, slot, session)
-    if (this.members.leaving(rows, row, localMembers, this.#slotCount))
+    if (this.members.leaving(rows, row, localMembers, this.#space))
       return commandError('SLOT_SEALED')
     const msgid = row.latest + 1
     const message = layMessage(msgid, this.#wallMs, data, fromStart, typeEnd, bodyStart + bodyBytes)
@@ -251,7 +252,7 @@ export class RouterMachine implements StateMachine {
     }
     row.latest++
     putMessage(rows, row.slot, row.session, row.latest, message)
-    this.members.index(rows, row, localMembers, this.#slotCount)
+    this.members.index(rows, row, localMembers, this.#space)
     this.sessions.touch(row)
     this.#listener.appended(row, row.latest, message)
   }
@@ -329,10 +330,10 @@ export class RouterMachine implements StateMachine {
     const row = this.sessions.get(rows, slot, session)
     const msgid = new ByteReader(message).varint()
     const state = this.ownership.state(rows, slot)
-    if (this.members.leaving(rows, row, localMembers, this.#slotCount)) return 'full'
+    if (this.members.leaving(rows, row, localMembers, this.#space)) return 'full'
     if (state === 'owned' || msgid <= row.latest) {
       // The session may have come with its slot, before its member here has heard of it.
-      if (row.latest > 0) this.members.index(rows, row, localMembers, this.#slotCount)
+      if (row.latest > 0) this.members.index(rows, row, localMembers, this.#space)
       return 'done'
     }
     // Its home is elsewhere already, and this set has yet to learn of it.

@@ -19,7 +19,7 @@ import { defaultRouterLimits, type RouterLimits } from './limits.ts'
 import { SlotMover } from './moves/slot-mover.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
-import { Replies } from './replies.ts'
+import { isAnswer, Replies } from './replies.ts'
 import { Requests } from './requests.ts'
 import { defaultCacheSizes, type MachineListener, RouterMachine } from './router-machine.ts'
 import type { RouterOptions, RouterStatus } from './router-options.ts'
@@ -86,20 +86,18 @@ export class Router implements Role {
       env,
       replica,
       limits: this.#limits,
+      tenantsToTell: () =>
+        machine.ownership.tenants(rows).length > 0 ? [] : (env.table().table?.tenants ?? []),
       settle: (asker, request, result) => this.#requests.settle(asker, request, result)
     })
     const { transferLeaseMs } = options
+    const admission = this.#admission
+    const routes = this.#routes
+    const replies = this.#replies
     const proposals = this.#proposals
-    this.#reads = new Reads(
-      parts,
-      this.#admission,
-      this.#routes,
-      this.#replies,
-      this.#limits,
-      proposals
-    )
-    this.#delivery = new Delivery(parts, this.#routes)
-    this.#leases = new Leases(parts, this.#admission, proposals, this.#replies, transferLeaseMs)
+    this.#reads = new Reads(parts, admission, routes, replies, this.#limits, proposals)
+    this.#delivery = new Delivery(parts, routes)
+    this.#leases = new Leases(parts, admission, proposals, replies, transferLeaseMs)
     this.#sequences = new SequenceDispenser(parts, proposals, this.#replies)
     this.#requests = new Requests({
       parts,
@@ -196,6 +194,7 @@ export class Router implements Role {
   onTable(): void {
     this.#hints.prune(this.#env.table())
     this.#slots.onTable()
+    this.#mover.onTable()
   }
 
   flush(): void {
@@ -204,6 +203,11 @@ export class Router implements Role {
     this.#sequences.flush()
     this.#replica.flush()
     this.#followLeadership()
+    if (this.#ledTerm !== 0 && this.#mover.flush()) {
+      this.#proposals.flush()
+      this.#replica.flush()
+      this.#followLeadership()
+    }
     this.#delivery.flush()
     if (this.#ledTerm !== 0) this.#sender.flush()
     this.#machine.trim()
@@ -391,10 +395,4 @@ export class Router implements Role {
       load: this.#proposals.pending
     }
   }
-}
-
-/** Answers are never answered, lest two processes talk for ever. */
-function isAnswer(received: Packet): boolean {
-  const { kind } = received
-  return kind === 'ERROR' || kind === 'TABLE' || kind === 'RAFT' || kind.endsWith('_OK')
 }

@@ -2,6 +2,7 @@ import { ByteReader } from '../base/bytes.ts'
 import { assert } from '../base/errors.ts'
 import { hardLimits } from '../protocol/kinds.ts'
 import type { Rows } from '../raft/state-machine.ts'
+import type { SlotSpace } from '../table/slot-of.ts'
 import { readSized } from './commands.ts'
 import { membersIn } from './members.ts'
 import { readImportHead, readImportSessions, readSlotStep } from './move-commands.ts'
@@ -72,7 +73,7 @@ export class SlotRows {
    * Sessions that live in the slot, and copies that its users have. A copy that is here already goes on; of a session at home here only
    * its new member is noted.
    */
-  importSessions(reader: ByteReader, rows: Rows, slotCount: number): { done: boolean } {
+  importSessions(reader: ByteReader, rows: Rows, space: SlotSpace): { done: boolean } {
     const { slot, move } = readImportHead(reader)
     const done = this.#coming(rows, slot, move)
     for (const moved of readImportSessions(reader)) {
@@ -80,7 +81,7 @@ export class SlotRows {
       const row = this.#machine.sessions.get(rows, moved.slot, moved.session)
       const state = this.#machine.ownership.state(rows, moved.slot)
       if (state !== 'owned' && state !== 'sealed') this.#extend(rows, row, moved.latest)
-      row.localMembers |= membersIn(row.session, slot, slotCount)
+      row.localMembers |= membersIn(row.session, slot, space)
       this.#machine.sessions.touch(row)
     }
     return { done }
@@ -120,7 +121,7 @@ export class SlotRows {
   }
 
   /** A message goes out once more, to where its members live now. */
-  redirect(reader: ByteReader, rows: Rows, slotCount: number): { done: boolean } {
+  redirect(reader: ByteReader, rows: Rows, space: SlotSpace): { done: boolean } {
     const slot = reader.u16()
     const session = reader.string(hardLimits.sessionBytes)
     const msgid = reader.varint()
@@ -131,10 +132,10 @@ export class SlotRows {
     const { sessions, channels, members } = this.#machine
     const row = sessions.get(rows, slot, session)
     const message = getMessage(rows, slot, session, msgid)
-    if (message === undefined || members.leaving(rows, row, localMembers, slotCount)) {
+    if (message === undefined || members.leaving(rows, row, localMembers, space)) {
       return { done: false }
     }
-    members.index(rows, row, localMembers, slotCount)
+    members.index(rows, row, localMembers, space)
     for (const targetSet of targetSets) {
       const position = channels.push(rows, targetSet, { slot, session, msgid })
       this.#listener.queued(targetSet, position, row, message)
@@ -143,7 +144,7 @@ export class SlotRows {
   }
 
   /** Rows that a slot left behind. What somebody who stayed has a share in stays. */
-  dropRows(reader: ByteReader, rows: Rows, slotCount: number): { done: boolean } {
+  dropRows(reader: ByteReader, rows: Rows, space: SlotSpace): { done: boolean } {
     const slot = reader.u16()
     const epoch = reader.varint()
     const { ownership } = this.#machine
@@ -153,15 +154,15 @@ export class SlotRows {
     const count = reader.varint()
     for (let i = 0; i < count; i++) {
       const key = reader.string(hardLimits.rowKeyBytes)
-      if (done) this.#drop(rows, slot, key, slotCount)
+      if (done) this.#drop(rows, slot, key, space)
     }
     return { done }
   }
 
-  #drop(rows: Rows, slot: number, key: string, slotCount: number): void {
+  #drop(rows: Rows, slot: number, key: string, space: SlotSpace): void {
     const name = slotRowName(key)
     if (name.kind === 'session') {
-      this.#dropSession(rows, slot, name, slotCount)
+      this.#dropSession(rows, slot, name, space)
       return
     }
     if (name.kind === 'timeline') {
@@ -179,11 +180,11 @@ export class SlotRows {
     rows: Rows,
     slot: number,
     { slot: homeSlot, id: session }: SlotRowName,
-    slotCount: number
+    space: SlotSpace
   ): void {
     const row = this.#machine.sessions.get(rows, homeSlot, session)
     const state = this.#machine.ownership.state(rows, homeSlot)
-    row.localMembers &= ~membersIn(session, slot, slotCount)
+    row.localMembers &= ~membersIn(session, slot, space)
     if (row.localMembers !== 0 || state === 'owned' || state === 'sealed') {
       this.#machine.sessions.touch(row)
       return

@@ -2,7 +2,13 @@ import { Arbiter } from '../arbiter/arbiter.ts'
 import { Prng } from '../base/prng.ts'
 import { Logic } from '../logic/logic.ts'
 import { defaultLogicLimits } from '../logic/logic-options.ts'
-import { arbiterEndpoint, type EndpointId, endpointOf } from '../protocol/endpoint.ts'
+import {
+  arbiterEndpoint,
+  type EndpointId,
+  endpointOf,
+  observerEndpoint
+} from '../protocol/endpoint.ts'
+import { Observer } from '../protocol/observer.ts'
 import type { RoleEnv } from '../protocol/role.ts'
 import type { RaftConfig } from '../raft/raft-api.ts'
 import { createReplica } from '../raft/replica.ts'
@@ -83,6 +89,8 @@ export function buildRoles(process: SimProcess, { id, address, roles }: NodePlan
       process.roles.set(env.self, new Logic(env, { ...options, announceMs }))
     }
   }
+  const observer = observerEndpoint(id)
+  process.roles.set(observer, new Observer(process.env(observer)))
 }
 
 /** What a role gets, with somebody looking over its shoulder. */

@@ -1,6 +1,6 @@
 import type { Metrics } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
-import { endpointOf } from '../protocol/endpoint.ts'
+import { endpointOf, observerEndpoint } from '../protocol/endpoint.ts'
 import { p2pSession } from '../protocol/session.ts'
 import { compileEncoded } from '../table/create-table-keeper.ts'
 import { peekTable } from '../table/table-codec.ts'
@@ -71,7 +71,7 @@ export class World {
     this.network = new SimNetwork(this)
     this.gates = new SimGates(this)
     for (const [index, plan] of this.topology.nodes.entries()) {
-      const endpoints = plan.roles.map(endpointOf)
+      const endpoints = [...plan.roles.map(endpointOf), observerEndpoint(plan.id)]
       const build = (process: SimProcess): void => buildRoles(process, plan)
       const node = new SimProcess(this, { index, id: plan.id, endpoints }, build)
       this.nodes.push(node)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { assert, RingsetError } from '../base/errors.ts'
 import type { Log, Metrics } from '../base/ports.ts'
 import type { GroupStore } from '../raft/store.ts'
+import type { DiskFaults } from './disk-faults.ts'
 import { type BatchSource, DiskWriter, diskFailed } from './disk-writer.ts'
 import type { GroupState } from './group-state.ts'
 import { type GroupStoreParts, LevelGroupStore } from './group-store.ts'
@@ -36,6 +37,8 @@ export interface DatabaseOptions {
   readonly tailLimitBytes?: number
   /** How old the note of what is durable may get; a loss of less than this at the log's end can go unnoticed. */
   readonly watermarkIntervalMs?: number
+  /** Lets the disk be disturbed on purpose. */
+  readonly faults?: DiskFaults | undefined
 }
 
 /** The stores of all groups of a process, over one LevelDB and one stream of synced writes. */
@@ -117,7 +120,7 @@ class LevelDatabase implements Database {
   }
 
   async start(metaPath: string, superWindowBytes: number): Promise<void> {
-    const { log, metrics, clusterNodeIdentity } = this.#options
+    const { log, metrics, clusterNodeIdentity, faults } = this.#options
     const level = this.#level
     const recovered = await recoverDatabase({
       ...this.#recoverOptions(),
@@ -131,7 +134,16 @@ class LevelDatabase implements Database {
     )
     const sweeper = new Sweeper(level, error => this.#stop(diskFailed(error)))
     const writer = new DiskWriter(
-      { level, meta, sweeper, log, metrics, superWindowBytes, fail: error => this.#stop(error) },
+      {
+        level,
+        meta,
+        sweeper,
+        log,
+        metrics,
+        superWindowBytes,
+        faults,
+        fail: error => this.#stop(error)
+      },
       recovered.sequence
     )
     this.#parts = { level, writer, meta, sweeper, fail: error => this.#stop(error) }

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { RingsetError } from '../base/errors.ts'
 import type { Log, Metrics } from '../base/ports.ts'
+import type { DiskFaults } from './disk-faults.ts'
 import { superKey } from './keys.ts'
 import type { MetaFile } from './meta-file.ts'
 import { encodeSuper } from './state-codec.ts'
@@ -25,6 +26,8 @@ export interface DiskWriterParts {
   readonly metrics: Metrics
   /** Super records are kept for this many bytes of batches, which must be more than the write-ahead log can hold. */
   readonly superWindowBytes: number
+  /** Only where the disk may be disturbed on purpose. */
+  readonly faults?: DiskFaults | undefined
   fail(error: RingsetError): void
 }
 
@@ -159,7 +162,9 @@ export class DiskWriter {
     if (this.#failed) return
     const sequence = this.#sequence
     const startMs = performance.now()
-    batch.write(sync).then(
+    const { faults } = this.#parts
+    const written = faults === undefined ? batch.write(sync) : faults.write(batch, sync)
+    written.then(
       () => this.#wrote(sequence, sync, batch, performance.now() - startMs),
       error => this.#fail(error)
     )

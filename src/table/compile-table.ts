@@ -43,7 +43,7 @@ class CompiledTable implements TableView {
   }
 
   slotOf(key: string): number {
-    return slotOfKey(key, this.table.slotCount)
+    return slotOfKey(key, this.table)
   }
 
   owner(slot: number): SlotOwner | undefined {

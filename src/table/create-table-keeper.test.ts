@@ -13,6 +13,7 @@ function tableOf(epoch: number, zone = 'default', clusterId = '0a0000000001'): R
     runs: [{ first: 0, count: 16, setId: 's1', slotEpoch: 1 }],
     moves: [],
     grey: [],
+    tenants: [],
     pins: [],
     sets: [{ ...set, transfers: [], logics: [], routers: [] }],
     arbiters: []

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { compileTable, emptyTableView } from './compile-table.ts'
 import { explainRoute } from './explain-route.ts'
-import type { GreyRule, Pin, ProcessEntry, SlotMove } from './table.ts'
+import type { GreyRule, Pin, ProcessEntry, SlotMove, Tenant } from './table.ts'
 
 const logic = (id: string, version: string, state: ProcessEntry['state'] = 'up'): ProcessEntry => ({
   id,
@@ -18,9 +18,10 @@ interface Change {
   readonly moves?: readonly SlotMove[]
   readonly grey?: readonly GreyRule[]
   readonly logics?: readonly ProcessEntry[]
+  readonly tenants?: readonly Tenant[]
 }
 
-const viewWith = ({ pins = [], moves = [], grey = [], logics = [] }: Change) =>
+const viewWith = ({ pins = [], moves = [], grey = [], logics = [], tenants = [] }: Change) =>
   compileTable({
     clusterId: '0a0000000001',
     epoch: 3,
@@ -28,6 +29,7 @@ const viewWith = ({ pins = [], moves = [], grey = [], logics = [] }: Change) =>
     runs: [{ first: 0, count: 4, setId: 's1', slotEpoch: 2 }],
     moves,
     grey,
+    tenants,
     pins,
     sets: ['s1', 's2'].map(id => ({
       id,
@@ -74,16 +76,28 @@ describe('explainRoute', () => {
     expect(explainRoute(viewWith({ pins }), stranger)).toMatchObject({ pinnedBy: [] })
   })
 
-  it('does not take a prefix or a tenant for a pin: a slot has no prefix', () => {
+  it('says of a user of a tenant that the tenant is pinned, and of others nothing of it', () => {
+    const tenants = [{ id: 'acme', prefix: 'acme-', first: 3, count: 1 }]
     const pins: Pin[] = [
-      { match: 'prefix', value: 'bob', setId: 's2' },
-      { match: 'tenant', value: 'bob', setId: 's2' }
+      { match: 'tenant', value: 'acme', setId: 's2' },
+      { match: 'uid', value: 'acme-ann', setId: 's2' }
     ]
-    expect(explainRoute(viewWith({ pins }), 'bob')).toMatchObject({
-      setId: 's1',
-      pinnedTo: undefined,
-      pinnedBy: []
+    const why = 'slot 3, 1 of 1 of tenant acme, belongs to set s1 since epoch 2'
+    const route = explainRoute(viewWith({ pins, tenants }), 'acme-bob')
+    expect(route).toMatchObject({
+      ...{ slot: 3, setId: 's1', pinnedTo: 's2', pinnedBy: ['acme-ann'], tenantPinned: true },
+      ...{ tenant: { id: 'acme' }, why: `${why}; it is pinned to set s2 by tenant acme and 1 more` }
     })
+    const free = { tenant: { id: 'acme' }, tenantPinned: false, pinnedTo: undefined, why }
+    expect(explainRoute(viewWith({ tenants }), 'acme-bob')).toMatchObject(free)
+    const other = { tenant: undefined, tenantPinned: false, pinnedTo: undefined }
+    expect(explainRoute(viewWith({ pins, tenants }), 'acme')).toMatchObject(other)
+  })
+
+  it('does not take a prefix for a pin: it has no slots of its own', () => {
+    const pins: Pin[] = [{ match: 'prefix', value: 'bob', setId: 's2' }]
+    const route = explainRoute(viewWith({ pins }), 'bob')
+    expect(route).toMatchObject({ setId: 's1', pinnedTo: undefined, pinnedBy: [] })
   })
 
   it('names the logics that serve the user, by rule or for want of others', () => {

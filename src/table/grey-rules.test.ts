@@ -50,7 +50,7 @@ describe('rules of grey releases', () => {
     const taken = new Set(takenBy(50))
     const shares = Array.from({ length: slots }, () => ({ all: 0, taken: 0 }))
     for (const uid of users) {
-      const share = shares[slotOfKey(uid, slots)]!
+      const share = shares[slotOfKey(uid, { slotCount: slots, tenants: [] })]!
       share.all++
       if (taken.has(uid)) share.taken++
     }

@@ -5,7 +5,7 @@ import { thrownBy } from '../../test/support/codes.ts'
 import { contentHash } from './content-hash.ts'
 import { targetOwners } from './ring.ts'
 import { runsOf } from './runs.ts'
-import type { GreyRule, RoutingTable } from './table.ts'
+import type { GreyRule, RoutingTable, Tenant } from './table.ts'
 import { decodeTable, encodeTable, peekTable } from './table-codec.ts'
 
 const smallTable: RoutingTable = {
@@ -18,6 +18,7 @@ const smallTable: RoutingTable = {
   ],
   moves: [],
   grey: [],
+  tenants: [],
   pins: [{ match: 'uid', value: 'alice', setId: 's2' }],
   sets: ['s1', 's2'].map(id => ({
     id,
@@ -29,6 +30,10 @@ const smallTable: RoutingTable = {
     routers: []
   })),
   arbiters: []
+}
+
+const tenant = (prefix: string, first: number, count: number, id = `t${first}`): Tenant => {
+  return { id, prefix, first, count }
 }
 
 const rule = (change: Partial<GreyRule> = {}): GreyRule => {
@@ -59,17 +64,19 @@ describe('table codec', () => {
   it('takes a newer format only while something in the table needs it', () => {
     const moves = [{ slot: 1, to: 's2', epoch: 7 }]
     const grey = [{ version: '0.2.0', percent: 0.05, uids: ['ann', 'bob'], prefixes: ['vip-'] }]
-    const formats = [{}, { moves }, { grey }, { moves, grey }].map(change => {
+    const tenants = [{ id: 'acme', prefix: 'acme-', first: 6, count: 2 }]
+    const changes = [{}, { moves }, { grey }, { moves, grey }, { tenants }, { moves, tenants }]
+    const formats = changes.map(change => {
       const encoded = encodeTable({ ...smallTable, ...change })
       expect(decodeTable(encoded)).toEqual({ ...smallTable, ...change })
       return encoded[0]
     })
-    expect(formats).toEqual([1, 2, 3, 3])
+    expect(formats).toEqual([1, 2, 3, 3, 4, 4])
   })
 
   it('refuses a format that the content does not need', () => {
     const plain = encodeTable(smallTable)
-    const lists = [Buffer.of(0), Buffer.of(0, 0)]
+    const lists = [Buffer.of(0), Buffer.of(0, 0), Buffer.of(0, 0, 0)]
     for (const [i, empty] of lists.entries()) {
       const body = Buffer.concat([Buffer.of(i + 2), plain.subarray(1, -8), empty])
       const hash = contentHash(body)
@@ -169,6 +176,19 @@ describe('table codec', () => {
     ['a set weight of 0', { sets: [{ ...setOne, weight: 0 }, setTwo] }],
     ['a pin to an unknown set', { pins: [{ match: 'uid', value: 'alice', setId: 's3' }] }],
     ['an empty pin', { pins: [{ match: 'uid', value: '', setId: 's1' }] }],
+    ['tenants with half of the slots', { tenants: [tenant('a-', 4, 4)] }],
+    ['a tenant without slots', { tenants: [tenant('a-', 8, 0)] }],
+    ['a tenant away from the end', { tenants: [tenant('a-', 5, 2)] }],
+    ['a gap between tenants', { tenants: [tenant('a-', 5, 1), tenant('b-', 7, 1)] }],
+    ['unsorted tenants', { tenants: [tenant('b-', 6, 1), tenant('a-', 7, 1)] }],
+    ['a prefix that begins another', { tenants: [tenant('a', 6, 1), tenant('a-', 7, 1)] }],
+    [
+      'two tenants of one name',
+      { tenants: [tenant('a-', 6, 1, 'one'), tenant('b-', 7, 1, 'one')] }
+    ],
+    ['a tenant of everybody', { tenants: [tenant('', 7, 1, 'all')] }],
+    ['a prefix over 32 bytes', { tenants: [tenant('ü'.repeat(17), 7, 1, 'u')] }],
+    ['a pin of an unknown tenant', { pins: [{ match: 'tenant', value: 'acme', setId: 's1' }] }],
     ['a rule for no version', { grey: [rule({ version: '' })] }],
     ['two rules for a version', { grey: [rule(), rule()] }],
     ['a share over 100', { grey: [rule({ percent: 100.5 })] }],

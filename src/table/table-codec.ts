@@ -2,18 +2,28 @@ import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { assert, RingsetError } from '../base/errors.ts'
 import { contentHash } from './content-hash.ts'
 import { readSlots, writeSlots } from './slot-codec.ts'
+import { reserveSlots } from './slot-of.ts'
 import { StringPoolReader, StringPoolWriter } from './string-pool.ts'
-import type { GreyRule, Pin, ProcessEntry, ReplicaEntry, RoutingTable, SetEntry } from './table.ts'
+import type {
+  GreyRule,
+  Pin,
+  ProcessEntry,
+  ReplicaEntry,
+  RoutingTable,
+  SetEntry,
+  Tenant
+} from './table.ts'
 import { tableFault, tableLimits } from './table-rules.ts'
 
 /**
  * First byte of every encoded table; another one is refused, not guessed at. Version 2 has the list of moves at its end, version 3
- * that list and the rules of grey releases behind it. Each is written only while it has to be, so that processes which know only
- * earlier ones stand aside no longer than a move takes, or a rule is there.
+ * that list and the rules of grey releases behind it, version 4 both and the tenants. Each is written only while it has to be, so that
+ * processes which know only earlier ones stand aside no longer than a move takes, or a rule is there; a cluster with tenants has none.
  */
 const plainVersion = 1
 const movingVersion = 2
 const greyVersion = 3
+const tenantVersion = 4
 /** Second byte: the whole table. Deltas would take another number. */
 const fullForm = 0
 const headBytes = 2
@@ -72,7 +82,7 @@ export function peekTable(encoded: Buffer): TableLabel {
   const reader = new ByteReader(encoded)
   const version = reader.u8()
   const form = reader.u8()
-  if (version < plainVersion || version > greyVersion || form !== fullForm) {
+  if (version < plainVersion || version > tenantVersion || form !== fullForm) {
     throw new RingsetError('BAD_PACKET', 'an unknown table format', { version, form })
   }
   const clusterId = readClusterId(reader)
@@ -113,13 +123,22 @@ function write(table: RoutingTable): Buffer {
     writer.varint(table.grey.length)
     for (const rule of table.grey) writeRule(writer, pool, rule)
   }
+  if (version >= tenantVersion) {
+    writer.varint(table.tenants.length)
+    for (const { id, prefix, count } of table.tenants) {
+      pool.write(id)
+      pool.write(prefix)
+      writer.varint(count)
+    }
+  }
   const hash = contentHash(writer.finish())
   writer.u32(Math.floor(hash / 0x1_0000_0000))
   writer.u32(hash % 0x1_0000_0000)
   return writer.copy()
 }
 
-function versionOf({ moves, grey }: RoutingTable): number {
+function versionOf({ moves, grey, tenants }: RoutingTable): number {
+  if (tenants.length > 0) return tenantVersion
   if (grey.length > 0) return greyVersion
   return moves.length > 0 ? movingVersion : plainVersion
 }
@@ -150,7 +169,8 @@ function read(reader: ByteReader, version: number): RoutingTable {
     version >= greyVersion
       ? readList(reader, tableLimits.greyRules, () => readRule(reader, pool))
       : []
-  return { clusterId, epoch, slotCount, runs, pins, moves, grey, sets, arbiters }
+  const tenants = version >= tenantVersion ? readTenants(reader, pool, slotCount) : []
+  return { clusterId, epoch, slotCount, runs, pins, moves, grey, tenants, sets, arbiters }
 }
 
 function readClusterId(reader: ByteReader): string {
@@ -267,6 +287,17 @@ function readRule(reader: ByteReader, pool: StringPoolReader): GreyRule {
     uids: names(),
     prefixes: names()
   }
+}
+
+function readTenants(reader: ByteReader, pool: StringPoolReader, slotCount: number): Tenant[] {
+  const tenants = readList(reader, tableLimits.tenants, () => ({
+    id: pool.read(tableLimits.idBytes),
+    prefix: pool.read(tableLimits.tenantPrefixBytes),
+    slots: reader.varint()
+  }))
+  return reserveSlots(slotCount, tenants).map(({ id, prefix, first, count }) => {
+    return { id, prefix, first, count }
+  })
 }
 
 function readWord<const T extends readonly string[]>(reader: ByteReader, words: T): T[number] {

@@ -26,6 +26,10 @@ export const tableLimits = {
   processBytes: 1_024,
   clientAddresses: 16,
   pins: 10_000,
+  tenants: 64,
+  /** Of one tenant: a pin sends all of them on their way at once. */
+  tenantSlots: 1_024,
+  tenantPrefixBytes: 32,
   /** Slots that move at once. */
   moves: 1_024,
   /** Rules of grey releases. */
@@ -77,6 +81,7 @@ export function tableFault(table: RoutingTable): string | undefined {
   return (
     setsFault(table) ??
     runsFault(table) ??
+    tenantsFault(table) ??
     pinsFault(table) ??
     arbitersFault(table.arbiters) ??
     movesFault(table) ??
@@ -158,8 +163,37 @@ function pinsFault(table: RoutingTable): string | undefined {
   for (const pin of table.pins) {
     if (!validName(pin.value)) return 'a pin is malformed'
     if (!sets.has(pin.setId)) return 'a pin names an unknown set'
+    if (pin.match === 'tenant' && !table.tenants.some(({ id }) => id === pin.value)) {
+      return 'a pin names an unknown tenant'
+    }
   }
   return undefined
+}
+
+function tenantsFault({ tenants, slotCount }: RoutingTable): string | undefined {
+  if (tenants.length === 0) return undefined
+  if (tenants.length > tableLimits.tenants) return 'too many tenants'
+  if (!ascending(tenants, tenant => tenant.prefix)) return 'tenants are not sorted by prefix'
+  if (new Set(tenants.map(({ id }) => id)).size < tenants.length) return 'two tenants have one id'
+  let next = tenants[0]!.first
+  if (!whole(next, Math.floor(slotCount / 2) + 1, slotCount)) {
+    return 'the tenants have half of the slots or more'
+  }
+  for (const [i, { id, prefix, first, count }] of tenants.entries()) {
+    if (!validId(id) || !validPrefix(prefix)) return 'a tenant is malformed'
+    // Whatever stands between a prefix and a key that begins with it begins with it too, so neighbours tell.
+    if (tenants[i + 1]?.prefix.startsWith(prefix)) return 'the prefix of a tenant begins another'
+    if (first !== next || !whole(count, 1, tableLimits.tenantSlots)) {
+      return 'the slots of the tenants do not lie side by side'
+    }
+    next += count
+  }
+  return next === slotCount ? undefined : 'the slots of the tenants are not the last ones'
+}
+
+/** Whether the keys that begin with `prefix` may be those of a tenant. */
+export function validPrefix(prefix: string): boolean {
+  return prefix !== '' && validText(prefix, tableLimits.tenantPrefixBytes)
 }
 
 function movesFault({ moves, sets, runs, slotCount, epoch }: RoutingTable): string | undefined {

@@ -14,7 +14,7 @@ export interface TableView {
   readonly epoch: number
   readonly clusterTag: number
   readonly contentHash: number
-  /** Slot of a uid or of a group or room id; pins do not change the slot. Throws NO_TABLE while none is known. */
+  /** Slot of a uid or of a group or room id, among those of its tenant if it has one; pins do not change it. Throws NO_TABLE while none is known. */
   slotOf(key: string): number
   /** Undefined while no table is known or the slot is out of range. */
   owner(slot: number): SlotOwner | undefined

@@ -13,6 +13,8 @@ export interface RoutingTable {
   readonly runs: readonly SlotRun[]
   /** Sorted by match and value. */
   readonly pins: readonly Pin[]
+  /** Sorted by prefix, fixed for the life of the cluster. */
+  readonly tenants: readonly Tenant[]
   /** Slots on their way to another set, ascending. Their owner is still the one that `runs` name. */
   readonly moves: readonly SlotMove[]
   /** Whose requests go to logics of which version; sorted by version, which is unique. */
@@ -40,9 +42,21 @@ export interface SlotMove {
   readonly epoch: number
 }
 
+/** Keys that begin alike and have slots of their own. The slots of all tenants lie side by side at the end, in the table's order. */
+export interface Tenant extends SlotRange {
+  readonly id: string
+}
+
+/** The slots from `first` on that belong to all keys which begin with `prefix`, and to no others. No prefix begins with another. */
+export interface SlotRange {
+  readonly prefix: string
+  readonly first: number
+  readonly count: number
+}
+
 /**
- * Holds the slot of a uid in a set, whatever the ring says. The other two matches are of the format only: slots are made by a hash, so
- * that no slot is that of a prefix or of a tenant.
+ * Holds the slot of a uid, or all slots of a tenant, in a set, whatever the ring says. A prefix is of the format only: without slots of
+ * its own it has members in all of them.
  */
 export interface Pin {
   readonly match: 'uid' | 'prefix' | 'tenant'

@@ -101,10 +101,28 @@ describe('a cluster', () => {
     expect(await json('route', 'ann')).toMatchObject({ uid: 'ann', online: [] })
     expect(await json('token', 'ann', '--ttl', '60')).toMatchObject({ token: expect.any(String) })
 
+    const looks = (
+      await ringset('top', '--data', data, '--json', '--count', '2', '--interval', '0.3')
+    ).out
+    const [look] = looks.split('\n').map(line => JSON.parse(line || '{}'))
+    expect(looks.trimEnd().split('\n')).toHaveLength(2)
+    expect(look).toMatchObject({ perSecond: { acks: 0 }, sets: [{ id: 's1' }, { id: 's2' }] })
+    const healthy = await json('doctor')
+    expect(healthy.ok).toBe(true)
+    const checks = new Set(healthy.findings.map(({ check }: { check: string }) => check))
+    for (const check of ['config', 'secrets', 'ports', 'leaders', 'tables', 'clocks'])
+      expect(checks).toContain(check)
+
     const sent = await json('send', '--as', 'ann', '--to', 'bob', 'one')
     expect(sent).toMatchObject({ session: 'p2p/ann/bob', msgid: 1, duplicate: false })
     const { leader } = up.sets[0]
     expect(await json('node', 'kill', leader)).toMatchObject({ id: leader, state: 'killed' })
+    const ill = await ringset('doctor', '--data', data)
+    expect([ill.code, ill.err]).toEqual([1, ''])
+    expect(ill.out).toMatch(
+      new RegExp(`^fail +started +node ${leader} was started and is gone`, 'm')
+    )
+    expect(ill.out).toContain(`→ ringset node start ${leader}`)
     expect(await json('send', '--as', 'ann', '--to', 'bob', 'two')).toMatchObject({ msgid: 2 })
     expect(await json('node', 'start', leader)).toMatchObject({ id: leader, state: 'running' })
 
@@ -143,6 +161,25 @@ describe('a cluster', () => {
     expect((await ringset(...stranger)).code).toBe(0)
     expect((await json('down')).stopped).toHaveLength(9)
     expect((await ringset('down', '--data', data)).code).toBe(3)
+    const asleep = await json('doctor')
+    expect(asleep.findings.at(-1)).toMatchObject({ check: 'cluster', level: 'warn' })
+    expect((await ringset('top', '--data', data)).code).toBe(3)
+  })
+
+  it('is watched until Ctrl-C, a line each time where nothing can be drawn', async () => {
+    await json('up', '--detach')
+    const top = start(['top', '--data', data, '--interval', '0.2'])
+    const twice = new Promise<void>(resolve => {
+      top.child.stdout.on('data', () => {
+        if (top.said().split('\n').length > 2) resolve()
+      })
+    })
+    await Promise.race([twice, top.ended])
+    top.child.kill('SIGINT')
+    const { code, out, err } = await top.ended
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toMatch(/^\S+Z {2}sent 0\/s {2}pushed 0\/s .* s1 \S+ 0\/s {2}s2 \S+ 0\/s$/m)
+    await json('down')
   })
 
   it('in the foreground stops cleanly on Ctrl-C', async () => {

@@ -4,6 +4,11 @@ import type { ImClient } from '../../src/client/im-client.ts'
 import { GreyOperator, type GreyReport } from '../../src/control/grey-operator.ts'
 import { PinOperator, type PinReport } from '../../src/control/pin-operator.ts'
 import { SlotOperator } from '../../src/control/slot-operator.ts'
+import {
+  TenantOperator,
+  type TenantReport,
+  type TenantView
+} from '../../src/control/tenant-operator.ts'
 import { wholeClusterConfig } from '../../src/launch/whole-cluster.ts'
 import { CommandLine } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
@@ -22,7 +27,8 @@ describe('an operator steers users', () => {
   beforeAll(async () => {
     const { nodes } = await wholeClusterConfig(['s1', 's2'])
     const labelled = nodes.map(node => (node.id.endsWith('-b') ? { ...node, version: grey } : node))
-    cluster = await TestCluster.start({ nodes: labelled })
+    const tenants = [{ id: 'acme', prefix: 'acme-', slots: 16 }]
+    cluster = await TestCluster.start({ nodes: labelled, cluster: { name: 'pins', tenants } })
     ringset = new CommandLine(cluster.directory, cluster.directory)
     const [first, second] = await cluster.usersOf('s1', 2)
     ann = cluster.client(first!)
@@ -37,10 +43,10 @@ describe('an operator steers users', () => {
     await cluster?.close()
   })
 
-  /** Messages of ann, each of which arrives once. */
-  async function chat(count: number): Promise<void> {
+  /** Messages of ann, or of another, each of which arrives once. */
+  async function chat(count: number, from = ann): Promise<void> {
     const texts = Array.from({ length: count }, () => `hello ${++sent}`)
-    for (const text of texts) await ann.sendText(bob.uid, text)
+    for (const text of texts) await from.sendText(bob.uid, text)
     await eventually('bob has all of them', 15_000, () =>
       texts.every(text => received.includes(text))
     )
@@ -91,6 +97,42 @@ describe('an operator steers users', () => {
       return set === 's1' && pinnedTo === '' && pinnedBy.length === 0
     })
     await chat(3)
+  })
+
+  it('holds all users of a tenant in a set, and nobody else', async () => {
+    const tenants = new TenantOperator(cluster.cluster.control)
+    const slots = new SlotOperator(cluster.cluster.control)
+    const users = Array.from({ length: 8 }, (_, i) => `acme-${i}`)
+    const [moving] = await cluster.usersOf('s1', 1, 'acme')
+    const member = cluster.client(moving!)
+    await member.connect()
+    await chat(3, member)
+    const [before] = await tenants.list()
+    expect(before).toMatchObject({ tenant: 'acme', first: 1_008, slots: 16, set: '', moving: 0 })
+    const neighbours = await ringset.run('pin', 'add', '--prefix', 'vip-', '--set', 's2', '--json')
+    expect(neighbours.code).toBe(1)
+    expect(JSON.parse(neighbours.stderr).error).toMatchObject({ code: 'TENANT_UNKNOWN' })
+
+    const pinned = await ringset.json<TenantReport>('pin', 'add', '--tenant', 'acme', '--set', 's2')
+    const owners = { s2: 16 }
+    expect(pinned).toMatchObject({ set: 's2', owners, moving: 0, aborted: [], changed: true })
+    expect(pinned.total).toBe(before!.owners.s1)
+    const { set, why, tenantPinned } = await route(moving)
+    expect([set, tenantPinned]).toEqual(['s2', true])
+    expect(why).toMatch(/1 of 16 of tenant acme, .* pinned to set s2 by tenant acme$/)
+    for (const uid of users) expect((await route(uid)).set).toBe('s2')
+    await chat(3, member)
+    expect((await route()).set).toBe('s1')
+    const held = 'SLOT_PINNED slot 1010 is pinned to set s2 by tenant acme'
+    expect(await refusalOf(slots.plan([1_010], 's1'))).toBe(held)
+    const away = await slots.planRebalance()
+    expect(away).toEqual([])
+    const listed = await ringset.json<{ tenants: TenantView[] }>('pin', 'list')
+    expect(listed.tenants).toMatchObject([{ tenant: 'acme', prefix: 'acme-', set: 's2', owners }])
+
+    const freed = await tenants.remove({ prefix: 'acme-' }, true)
+    expect(freed).toMatchObject({ set: '', owners: before!.owners, changed: true })
+    await chat(3, member)
   })
 
   it('sends some to logics of a version, nobody else there, and takes it back at once', async () => {

@@ -52,10 +52,15 @@ export function runAsync<T>(start: (done: (value: T) => void) => void): Promise<
 export class LevelHarness implements StoreHarness {
   readonly #folder = new TestFolder()
   #directory = this.#folder.sub()
+  readonly #extra: Partial<DatabaseOptions>
   #database: Database | undefined
 
+  constructor(extra: Partial<DatabaseOptions> = {}) {
+    this.#extra = extra
+  }
+
   async open(): Promise<this> {
-    this.#database = await openAt(this.#directory, { tailLimitBytes: 300 })
+    this.#database = await openAt(this.#directory, { tailLimitBytes: 300, ...this.#extra })
     return this
   }
 

@@ -2,7 +2,7 @@ import { Arbiter } from '../../src/arbiter/arbiter.ts'
 import { knownProcesses } from '../../src/arbiter/processes.ts'
 import { errorCodeOf } from '../../src/base/error-codes.ts'
 import type { PayloadOf } from '../../src/protocol/kinds.ts'
-import { type Packet, packet } from '../../src/protocol/packet.ts'
+import { answer, type Packet, packet } from '../../src/protocol/packet.ts'
 import { createTableKeeper } from '../../src/table/create-table-keeper.ts'
 import { FakeDisk, FakeGroup, type FakeReplica } from './fake-replica.ts'
 import { FakeRoleEnv } from './fake-role-env.ts'
@@ -26,6 +26,11 @@ export class ArbiterNode {
   readonly keeper = createTableKeeper()
   readonly arbiter: Arbiter
   replica!: FakeReplica
+  /**
+   * What the observers on other nodes say: whether they hear a node; undefined is no answer. By
+   * default nobody hears whom the arbiter does not hear.
+   */
+  observed: (nodeId: string, observer: string) => boolean | undefined = () => false
 
   constructor(group: FakeGroup, replicaId: number, disk = new FakeDisk(), plan = bootstrap) {
     this.env = new FakeRoleEnv(`arbiter/${replicaId}`)
@@ -55,6 +60,23 @@ export class ArbiterNode {
       this.env.now += 10
       this.arbiter.tick()
       this.arbiter.flush()
+      this.#answerAsObservers()
+    }
+  }
+
+  #answerAsObservers(): void {
+    const sent = this.env.take()
+    for (const one of sent) {
+      const { to, packet: request } = one
+      if (request.kind !== 'OBSERVE') {
+        this.env.sent.push(one)
+        continue
+      }
+      const observer = to.slice('observer/'.length)
+      const said = request.payload.suspects.map(({ nodeId }) => this.observed(nodeId, observer))
+      if (said.includes(undefined)) continue
+      const heard = said.map(word => word === true)
+      this.arbiter.onPacket(to, answer(request, 'OBSERVE_OK', { heard }))
     }
   }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { ownersOf, runsOf } from '../../src/table/runs.ts'
-import type { Pin, RoutingTable, SetEntry } from '../../src/table/table.ts'
+import { reserveSlots } from '../../src/table/slot-of.ts'
+import type { Pin, RoutingTable, SetEntry, Tenant } from '../../src/table/table.ts'
 
 const bootId = fc.integer({ min: 0, max: 2 ** 48 - 1 })
 const nodeId = fc.constantFrom('n1', 'n2', 'node-三', 'a'.repeat(128))
@@ -68,14 +69,40 @@ function setAt(setId: string, number: number): fc.Arbitrary<SetEntry> {
   })
 }
 
-function pinsOf(setIds: readonly string[]): fc.Arbitrary<Pin[]> {
-  const pin = fc.record({
-    match: fc.constantFrom('uid' as const, 'prefix' as const, 'tenant' as const),
-    value: fc.constantFrom('alice', 'al', 'bob', '用户', 'b'.repeat(128)),
-    setId: fc.constantFrom(...setIds)
-  })
+function pinsOf(setIds: readonly string[], tenants: readonly Tenant[]): fc.Arbitrary<Pin[]> {
+  const named = (['uid', 'prefix'] as const).flatMap(match =>
+    ['alice', 'al', 'bob', '用户', 'b'.repeat(128)].map(value => ({ match, value }))
+  )
+  const held = tenants.map(({ id }) => ({ match: 'tenant' as const, value: id }))
+  const pin = fc
+    .tuple(fc.constantFrom(...named, ...held, ...held), fc.constantFrom(...setIds))
+    .map(([pinned, setId]): Pin => ({ ...pinned, setId }))
   const key = (entry: Pin) => `${entry.match}\u0000${entry.value}`
   return fc.uniqueArray(pin, { maxLength: 5, selector: key }).map(entries => sortedBy(entries, key))
+}
+
+/** As many as fit into less than half of the slots. */
+export function tenantsOf(slotCount: number): fc.Arbitrary<Tenant[]> {
+  const plans = fc.subarray(['a', 'bo', 'b.', '用', 'z'.repeat(32)]).chain(prefixes =>
+    fc.tuple(
+      ...prefixes.map((prefix, i) =>
+        fc.record({
+          id: fc.constant(`t${(i * 3) % 5}`),
+          prefix: fc.constant(prefix),
+          slots: fc.integer({ min: 1, max: Math.max(1, slotCount >>> 3) })
+        })
+      )
+    )
+  )
+  return plans.map(list => {
+    const fitting = list.filter((_, i) => {
+      const sum = list.slice(0, i + 1).reduce((all, { slots }) => all + slots, 0)
+      return sum * 2 < slotCount
+    })
+    return reserveSlots(slotCount, fitting).map(({ id, prefix, first, count }) => {
+      return { id, prefix, first, count }
+    })
+  })
 }
 
 const names = fc.subarray(['alice', 'b'.repeat(128), 'vip-', '用户'])
@@ -94,7 +121,7 @@ const rulesOfGrey = fc.subarray(['0.1.0', '0.2.0', '1.0.0-rc.1', 'v'.repeat(32)]
 )
 
 /**
- * Sound tables of every shape: few and many sets, calm and scattered slots, with and without pins, moves and rules.
+ * Sound tables of every shape: few and many sets, calm and scattered slots, with and without pins, moves, rules and tenants.
  */
 export const arbitraryTable: fc.Arbitrary<RoutingTable> = fc
   .tuple(
@@ -131,7 +158,6 @@ export const arbitraryTable: fc.Arbitrary<RoutingTable> = fc
             slots.map(([, slotEpoch]) => slotEpoch)
           )
         ),
-      pins: pinsOf(setIds),
       grey: fc.oneof(fc.constant([]), rulesOfGrey),
       sets: fc.tuple(...setIds.map(setAt)),
       arbiters: fc.constantFrom(
@@ -142,8 +168,12 @@ export const arbitraryTable: fc.Arbitrary<RoutingTable> = fc
         ]
       )
     })
-    return fc.tuple(still, moving).map(([table, moves]) => ({
+    const held = tenantsOf(slotCount).chain(tenants =>
+      fc.record({ tenants: fc.constant(tenants), pins: pinsOf(setIds, tenants) })
+    )
+    return fc.tuple(still, held, moving).map(([table, rest, moves]) => ({
       ...table,
+      ...rest,
       moves: moves
         .map(([slot, to, begun]) => ({ slot, to, epoch: begun }))
         .filter(({ slot, to }) => ownersOf(table.runs)[slot] !== to)

@@ -20,6 +20,7 @@ export function imTable(epoch: number, firstSetSlots = slotCount / 2): TableView
     runs,
     moves: [],
     grey: [],
+    tenants: [],
     pins: [],
     sets: [setEntry('s1', ['1', '2'], 7000), setEntry('s2', ['3', '4'], 7100)],
     arbiters: [{ replicaId: 1, nodeId: 'a1', address: '127.0.0.1:7900' }]

@@ -49,7 +49,7 @@ const server = await startControlServer({
     removePin: unsupported,
     setGrey: unsupported,
     undoGrey: unsupported,
-    setLinkFaults: unsupported
+    setFaults: unsupported
   }
 })
 process.on('SIGTERM', () => {
@@ -111,6 +111,7 @@ function table({ sets, nodes }: ClusterConfig) {
     runs: [],
     moves: [],
     grey: [],
+    tenants: [],
     arbiters: [],
     sets: sets.map(({ id: set }) => ({
       id: set,

@@ -14,6 +14,7 @@ import {
   writeOwn,
   writeRaiseSequence
 } from '../../src/router/commands.ts'
+import type { SlotRange } from '../../src/table/table.ts'
 import type { TableView } from '../../src/table/table-view.ts'
 
 export type CommandWriter = (writer: ByteWriter) => void
@@ -23,8 +24,13 @@ export const entrySlotCount = 64
 
 /** One log entry made of `commands`. */
 export function entryOf(...commands: CommandWriter[]): Buffer {
+  return entryTelling([], ...commands)
+}
+
+/** One log entry that also tells the group whose slots are which. */
+export function entryTelling(tenants: readonly SlotRange[], ...commands: CommandWriter[]): Buffer {
   const writer = new ByteWriter()
-  beginEntry(writer, entryWallMs, entrySlotCount)
+  beginEntry(writer, entryWallMs, entrySlotCount, tenants)
   for (const command of commands) command(writer)
   return finishEntry(writer, commands.length)
 }

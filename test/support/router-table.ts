@@ -17,6 +17,7 @@ export function routerTable(
     runs,
     moves: [],
     grey: [],
+    tenants: [],
     pins: [],
     sets: setIds.map(id => ({
       id,

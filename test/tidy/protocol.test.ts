@@ -69,6 +69,7 @@ const table: RoutingTable = {
   runs: [{ first: 0, count: 16, setId: 's1', slotEpoch: 1 }],
   moves: [],
   grey: [],
+  tenants: [],
   pins: [],
   sets: [
     {

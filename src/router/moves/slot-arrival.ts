@@ -19,6 +19,13 @@ import type { SessionRoutes } from '../session-routes.ts'
 type Answer = PayloadOf<'SLOT_READ_OK'>
 type Part = PayloadOf<'SLOT_READ'>['part']
 
+/** One of the threads of work of an arrival. */
+interface Errand {
+  asked: Asked | undefined
+  /** What is to be done next; repeated until it is done. */
+  step: () => void
+}
+
 interface Asked {
   readonly sequence: number
   readonly to: EndpointId
@@ -31,62 +38,76 @@ export interface ArrivalPorts {
   readonly routes: SessionRoutes
   readonly proposals: Proposals
   nextSequence(): number
+  /** Whether the slot may be sealed now, so that not too many wait for each other while their users wait for them. */
+  maySeal(slot: number): boolean
+  /** Something has come to an end: what follows is to be begun in this turn, not at the next tick. */
+  turn(): void
 }
 
 const answerMs = 1_000
 const restMs = 30
 const rangesMax = 200
 /** With so little left after a pass, the next one is made behind the seal. */
-const lagMessages = 500
-const passesMax = 4
+const lagMessages = 32
+const passesMax = 8
+/** Imports on their way into the log at once; what is read meanwhile waits. */
+const importsMax = 4
 
 /**
  * The end of a move that takes, for one slot, on the leader: copies what there is while the old set still serves the slot, asks it to
- * seal, and copies the rest. Everything it takes in is logged; what it has done so far is only in memory, and a new leader begins anew:
- * every step may be repeated.
+ * seal, and copies the rest. Everything it takes in is logged, in the order in which it is read, without waiting for the disk in
+ * between; what it has done so far is only in memory, and it, or a new leader, may begin anew at any time: every step may be repeated.
  */
 export class SlotArrival {
   readonly head: ImportHead
   readonly #source: string
   readonly #ports: ArrivalPorts
-  /** Session → newest message that is here, of what this arrival has seen. */
+  /** Session → newest message that is here or on its way into the log, of what this arrival has seen. */
   readonly #held = new Map<string, number>()
-  #asked: Asked | undefined
-  #proposing = false
+  /** What was asked and is not answered, and what is to be done next; behind the seal two of them are under way. */
+  #errands: Errand[] = []
+  #imports = 0
   #restUntilMs = 0
   /** When the old set was heard to have sealed the slot; undefined before. */
   sealedAtMs: number | undefined
   #sealed = false
   #passes = 0
   #copied = 0
-  /** What is to be done next; repeated after a failure. */
-  #step: () => void
+  /** Others were sealed since the last pass. */
+  #waited = false
 
   /** @param source the set that has the slot. */
   constructor(head: ImportHead, source: string, ports: ArrivalPorts) {
     this.head = head
     this.#source = source
     this.#ports = ports
-    this.#step = () => this.#sessions('')
+    this.#begin()
   }
 
+  /** Does what is due: repeats what was not answered or found no room, and goes on where imports had to be waited for. */
   tick(): void {
     const nowMs = this.#ports.parts.env.nowMs()
-    if (this.#proposing || nowMs < this.#restUntilMs) return
-    if (this.#asked !== undefined) {
-      if (nowMs < this.#asked.untilMs) return
-      this.#ports.parts.hints.failed(this.#source)
-      this.#asked = undefined
+    if (nowMs < this.#restUntilMs) return
+    for (const errand of [...this.#errands]) {
+      const { asked } = errand
+      if (asked !== undefined) {
+        if (nowMs < asked.untilMs) continue
+        this.#ports.parts.hints.failed(this.#source)
+        errand.asked = undefined
+      }
+      if (nowMs >= this.#restUntilMs) errand.step()
     }
-    this.#step()
   }
 
   /** True when the packet answers this arrival. */
   onAnswer(from: EndpointId, answer: Packet<'SLOT_READ_OK'> | Packet<'ERROR'>): boolean {
-    const asked = this.#asked
-    if (asked === undefined || asked.sequence !== answer.sequence || asked.to !== from) return false
+    const errand = this.#errands.find(({ asked }) => {
+      return asked?.sequence === answer.sequence && asked.to === from
+    })
+    const asked = errand?.asked
+    if (errand === undefined || asked === undefined) return false
     const { env, hints } = this.#ports.parts
-    this.#asked = undefined
+    errand.asked = undefined
     if (answer.kind === 'SLOT_READ_OK') {
       asked.onAnswer(answer.payload)
       return true
@@ -101,20 +122,31 @@ export class SlotArrival {
     return true
   }
 
+  /** From the start: what is here already is not asked for again. */
+  #begin(): void {
+    this.#held.clear()
+    this.#passes = 0
+    this.#copied = 0
+    this.#waited = false
+    this.#sealed = false
+    const errand: Errand = { asked: undefined, step: () => this.#sessions(errand, '') }
+    this.#errands = [errand]
+  }
+
   // What there is
 
-  #sessions(after: string): void {
-    this.#ask('sessions', after, [], answer => {
+  #sessions(errand: Errand, after: string): void {
+    this.#ask(errand, 'sessions', after, [], answer => {
       const sessions = answer.sessions.map(({ session, msgid }) => {
         const { slot } = this.#ports.routes.route(session)
         return { slot, session, latest: msgid }
       })
-      this.#then(() => this.#messages(sessions, answer.next))
+      this.#then(errand, () => this.#messages(errand, sessions, answer.next))
     })
   }
 
   /** Fetches what is missing of these sessions, page by page. */
-  #messages(sessions: readonly MovedSession[], next: string): void {
+  #messages(errand: Errand, sessions: readonly MovedSession[], next: string): void {
     const ranges: SessionRange[] = []
     for (const moved of sessions) {
       const from = this.#heldOf(moved) + 1
@@ -123,18 +155,18 @@ export class SlotArrival {
       if (ranges.length === rangesMax) break
     }
     if (ranges.length === 0) {
-      this.#then(() => this.#level(sessions, next))
+      this.#level(errand, sessions, next)
       return
     }
-    this.#ask('messages', '', ranges, ({ messages }) => {
+    this.#ask(errand, 'messages', '', ranges, ({ messages }) => {
       const moved = messages.map(item => {
         return { ...item, slot: this.#ports.routes.route(item.session).slot }
       })
       const write = (writer: ByteWriter): void => writeImportMessages(writer, this.head, moved)
-      this.#propose(write, () => {
+      this.#import(errand, write, () => {
         for (const { session, message } of moved) this.#held.set(session, message.msgid)
         this.#copied += moved.length
-        this.#then(() => this.#messages(sessions, next))
+        this.#then(errand, () => this.#messages(errand, sessions, next))
       })
     })
   }
@@ -145,53 +177,81 @@ export class SlotArrival {
     return Math.max(latest, this.#held.get(session) ?? 0)
   }
 
-  /** All messages of a page of sessions are here. Before the seal nobody sees them. */
-  #level(sessions: readonly MovedSession[], next: string): void {
-    const goOn = (): void => this.#then(() => (next === '' ? this.#passed() : this.#sessions(next)))
+  /** All messages of a page of sessions are on their way into the log. Before the seal nobody sees them. */
+  #level(errand: Errand, sessions: readonly MovedSession[], next: string): void {
+    const goOn = (): void =>
+      this.#then(errand, () => {
+        if (next !== '') this.#sessions(errand, next)
+        else if (!this.#sealed) this.#passed(errand)
+        else this.#through(errand)
+      })
     if (!this.#sealed || sessions.length === 0) goOn()
-    else this.#propose(writer => writeImportSessions(writer, this.head, sessions), goOn)
+    else this.#import(errand, writer => writeImportSessions(writer, this.head, sessions), goOn)
   }
 
-  #passed(): void {
+  /** The slot is served while it is copied, and sealed only when all that has been copied is on disk. */
+  #passed(errand: Errand): void {
+    if (this.#imports > 0) return
+    const level = this.#copied <= lagMessages || this.#passes + 1 >= passesMax
+    if (level && !this.#ports.maySeal(this.head.slot)) {
+      this.#waited = true
+      return
+    }
+    const seals = level && !this.#waited
     this.#passes++
-    const copied = this.#copied
     this.#copied = 0
-    if (this.#sealed) this.#then(() => this.#rows(''))
-    else if (copied <= lagMessages || this.#passes >= passesMax) this.#then(() => this.#seal())
-    else this.#then(() => this.#sessions(''))
+    this.#waited = false
+    this.#then(errand, () => (seals ? this.#seal(errand) : this.#sessions(errand, '')))
   }
 
-  #seal(): void {
-    this.#ask('seal', '', [], ({ sealed }) => {
-      this.#sealed = sealed
-      if (sealed) this.sealedAtMs = this.#ports.parts.env.nowMs()
-      this.#then(() => (sealed ? this.#sessions('') : this.#seal()))
+  #seal(errand: Errand): void {
+    this.#ask(errand, 'seal', '', [], ({ sealed }) => {
+      if (!sealed) return
+      this.#sealed = true
+      this.sealedAtMs ??= this.#ports.parts.env.nowMs()
+      const rows: Errand = { asked: undefined, step: () => this.#rows(rows, '') }
+      this.#errands.push(rows)
+      this.#then(errand, () => this.#sessions(errand, ''))
+      rows.step()
     })
   }
 
-  #rows(after: string): void {
-    this.#ask('rows', after, [], ({ rows, next }) => {
-      const goOn = (): void => this.#then(() => (next === '' ? this.#imported() : this.#rows(next)))
+  #rows(errand: Errand, after: string): void {
+    this.#ask(errand, 'rows', after, [], ({ rows, next }) => {
+      const goOn = (): void =>
+        this.#then(errand, () => (next === '' ? this.#through(errand) : this.#rows(errand, next)))
       if (rows.length === 0) goOn()
-      else this.#propose(writer => writeImportRows(writer, this.head, rows), goOn)
+      else this.#import(errand, writer => writeImportRows(writer, this.head, rows), goOn)
     })
   }
 
-  #imported(): void {
+  /** Everything is on its way into the log once both errands are through; what says so may follow at once. */
+  #through(errand: Errand): void {
+    this.#errands = this.#errands.filter(other => other !== errand)
+    if (this.#errands.length > 0) return
+    const last: Errand = { asked: undefined, step: () => this.#imported(last) }
+    this.#errands.push(last)
+    last.step()
+  }
+
+  #imported(errand: Errand): void {
     const { slot, move } = this.head
-    this.#propose(
+    this.#import(
+      errand,
       writer => writeSlotStep(writer, { step: 'imported', slot, move, epoch: 0 }),
-      // The slot is in another state now, and this arrival over.
-      () => this.#then(() => {})
+      () => {
+        this.#errands = []
+      }
     )
   }
 
-  #then(step: () => void): void {
-    this.#step = step
+  #then(errand: Errand, step: () => void): void {
+    errand.step = step
     step()
   }
 
   #ask(
+    errand: Errand,
     part: Part,
     after: string,
     ranges: readonly SessionRange[],
@@ -208,24 +268,31 @@ export class SlotArrival {
       this.#restUntilMs = env.nowMs() + restMs
       return
     }
-    this.#asked = { sequence, to, untilMs: env.nowMs() + answerMs, onAnswer }
+    errand.asked = { sequence, to, untilMs: env.nowMs() + answerMs, onAnswer }
   }
 
-  #propose(write: (writer: ByteWriter) => void, done: () => void): void {
-    const writer = this.#ports.proposals.open()
+  /** Logs what was read, behind all that was logged before, and goes on. Waits while too much is on its way. */
+  #import(errand: Errand, write: (writer: ByteWriter) => void, goOn: () => void): void {
+    errand.step = () => this.#import(errand, write, goOn)
+    if (this.#imports >= importsMax) return
     const { env } = this.#ports.parts
+    const writer = this.#ports.proposals.open()
     if (writer === undefined) {
       this.#restUntilMs = env.nowMs() + restMs
       return
     }
     write(writer)
-    this.#proposing = true
+    this.#imports++
     this.#ports.proposals.own(result => {
-      this.#proposing = false
-      const done_ = !isCommandError(result) && (result as { done: boolean }).done
-      // Refused: the move is over, or leadership; either ends this arrival.
-      if (done_) done()
-      else this.#restUntilMs = env.nowMs() + restMs
+      this.#imports--
+      const done = !isCommandError(result) && (result as { done: boolean }).done
+      if (!done) {
+        // The move is over, or leadership, either of which ends this arrival; or there was no room in the log.
+        this.#restUntilMs = env.nowMs() + restMs
+        this.#begin()
+      }
+      this.#ports.turn()
     })
+    goOn()
   }
 }

@@ -13,12 +13,14 @@ import { SlotSource, type SourcePorts } from './slot-source.ts'
 
 /** Slots that come in at once; the others wait their turn, still served where they are. */
 const arrivalsMax = 4
+/** Of these, slots that are sealed at once: the more, the longer each of them. */
+const sealsMax = 2
 const reportMs = 200
 /** A slot sealed for so long asks the arbiters to leave it where it is: its new set seems to be gone. */
 const sealedMaxMs = 5_000
 const tablePullMs = 100
 
-export type MoverPorts = ArrivalPorts & SourcePorts
+export type MoverPorts = Omit<ArrivalPorts, 'turn' | 'maySeal'> & SourcePorts
 
 /**
  * Carries slots from set to set, on the leader: looks at what the table says and what the log says of each slot on its way, and takes
@@ -27,7 +29,7 @@ export type MoverPorts = ArrivalPorts & SourcePorts
 export class SlotMover {
   /** Answers other sets. */
   readonly source: SlotSource
-  readonly #ports: MoverPorts
+  readonly #ports: ArrivalPorts & SourcePorts
   readonly #puller: HolePuller
   readonly #arbiters: () => readonly EndpointId[]
   readonly #arrivals = new Map<number, SlotArrival>()
@@ -40,11 +42,24 @@ export class SlotMover {
   readonly #reports = new Map<number, number>()
   /** Slots that have all that there is, by when their old set was heard to have sealed them. */
   readonly #waitingSinceMs = new Map<number, number>()
+  /** Something has changed: what is to be done next is not left to the next tick, while the users of a slot wait. */
+  #due = false
+  /** Slots that were, or are to be, sealed for their way here. */
+  readonly #sealing = new Set<number>()
   #arbiter = 0
   #pulledMs = Number.NEGATIVE_INFINITY
 
   constructor(ports: MoverPorts, puller: HolePuller, arbiters: () => readonly EndpointId[]) {
-    this.#ports = ports
+    this.#ports = {
+      ...ports,
+      maySeal: slot => {
+        if (this.#sealing.size < sealsMax) this.#sealing.add(slot)
+        return this.#sealing.has(slot)
+      },
+      turn: () => {
+        this.#due = true
+      }
+    }
     this.source = new SlotSource(ports)
     this.#puller = puller
     this.#arbiters = arbiters
@@ -61,9 +76,22 @@ export class SlotMover {
     this.#sealedMs.clear()
     this.#reports.clear()
     this.#waitingSinceMs.clear()
+    this.#sealing.clear()
+  }
+
+  onTable(): void {
+    this.#due = true
+  }
+
+  /** Does at once what has become possible in this turn. True when there may be proposals. */
+  flush(): boolean {
+    if (!this.#due) return false
+    this.tick()
+    return true
   }
 
   tick(): void {
+    this.#due = false
     const { env, machine, rows } = this.#ports.parts
     const view = env.table()
     if (view.table === undefined) return
@@ -175,6 +203,9 @@ export class SlotMover {
       this.#waitingSinceMs.delete(slot)
       if (state(slot) === 'owned') this.#logTaken(slot, sinceMs)
     }
+    for (const slot of this.#sealing) {
+      if (!['importing', 'imported'].includes(state(slot))) this.#sealing.delete(slot)
+    }
     for (const slot of this.#settlers.keys()) {
       if (state(slot) !== 'owned') this.#settlers.delete(slot)
     }
@@ -211,7 +242,10 @@ export class SlotMover {
     writeSlotStep(writer, { step, slot, move, epoch })
     this.#stepping.add(slot)
     this.#ports.parts.env.log.info('slot_step', { step, slot, move, epoch })
-    this.#ports.proposals.own(() => this.#stepping.delete(slot))
+    this.#ports.proposals.own(() => {
+      this.#stepping.delete(slot)
+      this.#due = true
+    })
   }
 
   // What the arbiters are told
@@ -237,7 +271,9 @@ export class SlotMover {
     if (code !== 'NOT_LEADER' && code !== 'NO_LEADER') return
     const at = this.#arbiters().indexOf(arbiterEndpoint(payload.hint?.replicaId ?? 0))
     this.#arbiter = at < 0 ? this.#arbiter + 1 : at
-    if (at >= 0) this.#reportedMs.delete(slot)
+    if (at < 0) return
+    this.#reportedMs.delete(slot)
+    this.#due = true
   }
 
   #pullTable(): void {

@@ -25,7 +25,8 @@ export interface SourcePorts {
   readonly replies: Replies
 }
 
-const pageBytes = 128 * 1024
+/** Of messages, and of each range of rows: an answer to the first question has a page of all of them. */
+const pageBytes = 64 * 1024
 const pageMessages = 2_000
 const readsMax = 64
 /** What of a slot travels as it is, in the order of the keys. Connections do not: they end where the slot was. */
@@ -137,21 +138,17 @@ export class SlotSource {
 
   /** First those that live in the slot, then those that its users have copies of. */
   #sessions(from: EndpointId, request: SlotRead): void {
-    const { slot, after } = request.payload
+    const { slot } = request.payload
     const prefix = slotPrefix(slot)
     const own = `${prefix}/session/`
-    const pages = `${prefix}/user-page/`
-    if (after.startsWith(pages)) {
-      this.#read(from, request, after, endOf(pages), page => ({
-        sessions: page.rows.flatMap(([, value]) => this.#copiesOf(slot, value)),
-        next: nextOf(page, '')
-      }))
-      return
-    }
-    this.#read(from, request, after || own, endOf(own), page => ({
-      sessions: page.rows.map(([key]) => this.#cursorOf(slotRowName(key).id)),
-      next: nextOf(page, pages)
-    }))
+    const sessions: Answer['sessions'] = []
+    this.#gather(from, request, [own, `${prefix}/user-page/`], {
+      take: (range, [key, value]) => {
+        if (range === own) sessions.push(this.#cursorOf(slotRowName(key).id))
+        else sessions.push(...this.#copiesOf(slot, value))
+      },
+      answer: next => ({ sessions, next })
+    })
   }
 
   #copiesOf(slot: number, page: Buffer): Answer['sessions'] {
@@ -167,48 +164,78 @@ export class SlotSource {
   }
 
   #rows(from: EndpointId, request: SlotRead): void {
-    const { slot, after } = request.payload
-    const prefix = slotPrefix(slot)
-    const at = after === '' ? 0 : rowKinds.findIndex(kind => after.startsWith(`${prefix}/${kind}/`))
-    const kind = rowKinds[at]
-    if (kind === undefined) throw new RingsetError('BAD_PACKET', 'rows behind no row')
-    const following = rowKinds[at + 1]
-    const range = `${prefix}/${kind}/`
-    this.#read(from, request, after || range, endOf(range), page => ({
-      rows: page.rows.map(([key, value]) => ({ key, value })),
-      next: nextOf(page, following === undefined ? '' : `${prefix}/${following}/`)
-    }))
+    const prefix = slotPrefix(request.payload.slot)
+    const rows: Answer['rows'] = []
+    const ranges = rowKinds.map(kind => `${prefix}/${kind}/`)
+    this.#gather(from, request, ranges, {
+      take: (_, [key, value]) => {
+        rows.push({ key, value })
+      },
+      answer: next => ({ rows, next })
+    })
   }
 
-  #read(
+  /**
+   * A page of rows: to begin with of all ranges at once, which is everything for most slots, then of one range after the other.
+   * @param ranges what their keys begin with, in the order of the keys.
+   */
+  #gather(
     from: EndpointId,
     request: SlotRead,
-    after: string,
-    before: string,
-    answer: (page: RowPage) => Partial<Answer>
+    ranges: readonly string[],
+    page: {
+      readonly take: TakeRow
+      /** @param next where to go on; empty at the end. */
+      answer(next: string): Partial<Answer>
+    }
   ): void {
+    const { after } = request.payload
     if (Buffer.byteLength(after, 'utf8') > hardLimits.rowKeyBytes) {
       throw new RingsetError('BAD_PACKET', 'a key is too long')
     }
+    const whole = after === ''
+    const asked = whole ? ranges : ranges.filter(range => after.startsWith(range))
+    if (asked.length === 0) throw new RingsetError('BAD_PACKET', 'rows behind no row')
     const header = {
       ...headerOf(request),
       kind: request.kind,
       payload: request.payload
     } as SlotRead
+    const pages: RowPage[] = []
+    let open = asked.length
+    const read = (range: string, at: number): void => {
+      const bounds = { after: whole ? range : after, before: endOf(range), maxBytes: pageBytes }
+      this.#parts.replica.readRows(bounds, found => {
+        pages[at] = found
+        open--
+        if (open > 0) return
+        this.#reading--
+        const refusal = this.#refusal(from, header)
+        if (refusal !== undefined) this.#refuse(from, header, refusal)
+        else this.#answer(from, header, page.answer(takeAll(asked, pages, ranges, page.take)))
+      })
+    }
     this.#reading++
-    this.#parts.replica.readRows({ after, before, maxBytes: pageBytes }, page => {
-      this.#reading--
-      const refusal = this.#refusal(from, header)
-      if (refusal === undefined) this.#answer(from, header, answer(page))
-      else this.#refuse(from, header, refusal)
-    })
+    for (const [at, range] of asked.entries()) read(range, at)
   }
 }
 
-/** Where to go on; behind the last row of a range, at the beginning of the next. */
-function nextOf(page: RowPage, following: string): string {
-  const last = page.rows.at(-1)
-  return page.more && last !== undefined ? last[0] : following
+type TakeRow = (range: string, row: RowPage['rows'][number]) => void
+
+/** Takes what was read, up to the first range that has more. Returns where to go on; empty at the end. */
+function takeAll(
+  asked: readonly string[],
+  pages: readonly RowPage[],
+  ranges: readonly string[],
+  take: TakeRow
+): string {
+  for (const [at, range] of asked.entries()) {
+    const { rows, more } = pages[at]!
+    for (const row of rows) take(range, row)
+    const last = rows.at(-1)
+    if (more && last !== undefined) return last[0]
+  }
+  return ranges[ranges.indexOf(asked.at(-1)!) + 1] ?? ''
 }
 
 /** A key behind all that begin with `prefix`, which ends in a slash. */

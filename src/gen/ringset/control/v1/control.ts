@@ -65,6 +65,8 @@ export interface StatusResponse {
   metrics: { [key: string]: number };
   /** `host:port` of the node's listener for other nodes. */
   peerAddress: string;
+  /** Wall clock of the node, milliseconds since 1970. */
+  wallMs: number;
 }
 
 export interface StatusResponse_MetricsEntry {
@@ -78,6 +80,8 @@ export interface NodeAddress {
   id: string;
   /** `host:port` of its control interface. */
   controlAddress: string;
+  /** Its failure domain, as configured. */
+  zone: string;
 }
 
 /** One replica of a Raft group as it sees itself. */
@@ -298,6 +302,10 @@ export interface RouteResponse {
   logics: ServingLogic[];
   /** False when none that the rules allow is up, and others serve in their place. */
   asRuled: boolean;
+  /** Tenant of the user; empty when the user has none. */
+  tenant: string;
+  /** Whether a pin of that tenant holds the slot. */
+  tenantPinned: boolean;
 }
 
 /** A logic that serves a user. */
@@ -500,10 +508,12 @@ export interface AbortMovesResponse {
 
 /** Asks for a pin. A repeated request changes nothing, unless the slot has stayed elsewhere: then it is sent on its way again. */
 export interface AddPinRequest {
-  /** The user whose slot is held. */
+  /** The user whose slot is held; empty for a tenant. */
   uid: string;
   /** The set that holds it. */
   set: string;
+  /** The tenant whose slots are held; empty for a user. */
+  tenant: string;
 }
 
 /** The slot is pinned. */
@@ -516,8 +526,10 @@ export interface AddPinResponse {
 
 /** Asks for the end of a pin. A repeated request changes nothing. */
 export interface RemovePinRequest {
-  /** The user whose pin it is. */
+  /** The user whose pin it is; empty for a tenant. */
   uid: string;
+  /** The tenant whose pin it is; empty for a user. */
+  tenant: string;
 }
 
 /** The user has no pin. */
@@ -562,12 +574,28 @@ export interface UndoGreyResponse {
   changed: boolean;
 }
 
-/** All disturbances of the links of a node. */
-export interface SetLinkFaultsRequest {
-  /** None heals everything. */
-  faults: LinkFault[];
-  /** When they end by themselves unless they are set again, in milliseconds; at most 60,000. */
+/** All disturbances of a node. An empty one heals everything. */
+export interface SetFaultsRequest {
+  /** Of its links. */
+  links: LinkFault[];
+  /** When all of them end by themselves unless they are set again, in milliseconds; at most 60,000. */
   leaseMs: number;
+  /** Of its disk; not set: it is as it is. */
+  disk:
+    | DiskFault
+    | undefined;
+  /** The wall clock of the node is so many milliseconds ahead; negative: behind. */
+  clockOffsetMs: number;
+}
+
+/** What is wrong with the disk of a node. */
+export interface DiskFault {
+  /** Every write of the database takes so much longer, in milliseconds. */
+  delayMs: number;
+  /** And up to so much longer still. */
+  jitterMs: number;
+  /** What becomes of the next write: `full` (no space is left), `sync` (it could not be made durable); empty: it succeeds. */
+  failure: string;
 }
 
 /** One disturbance of all links to one peer. */
@@ -592,8 +620,8 @@ export interface LinkFault {
   bytesPerSecond: number;
 }
 
-/** The links are as asked for. */
-export interface SetLinkFaultsResponse {
+/** The node is disturbed as asked for. */
+export interface SetFaultsResponse {
 }
 
 function createBaseStatusRequest(): StatusRequest {
@@ -658,6 +686,7 @@ function createBaseStatusResponse(): StatusResponse {
     process: undefined,
     metrics: {},
     peerAddress: "",
+    wallMs: 0,
   };
 }
 
@@ -713,6 +742,9 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     });
     if (message.peerAddress !== "") {
       writer.uint32(138).string(message.peerAddress);
+    }
+    if (message.wallMs !== 0) {
+      writer.uint32(144).uint64(message.wallMs);
     }
     return writer;
   },
@@ -869,6 +901,14 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             message.peerAddress = reader.string();
             continue;
           }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.wallMs = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -913,6 +953,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
       {},
     );
     message.peerAddress = object.peerAddress ?? "";
+    message.wallMs = object.wallMs ?? 0;
     return message;
   },
 };
@@ -985,7 +1026,7 @@ export const StatusResponse_MetricsEntry: MessageFns<StatusResponse_MetricsEntry
 };
 
 function createBaseNodeAddress(): NodeAddress {
-  return { id: "", controlAddress: "" };
+  return { id: "", controlAddress: "", zone: "" };
 }
 
 export const NodeAddress: MessageFns<NodeAddress> = {
@@ -995,6 +1036,9 @@ export const NodeAddress: MessageFns<NodeAddress> = {
     }
     if (message.controlAddress !== "") {
       writer.uint32(18).string(message.controlAddress);
+    }
+    if (message.zone !== "") {
+      writer.uint32(26).string(message.zone);
     }
     return writer;
   },
@@ -1028,6 +1072,14 @@ export const NodeAddress: MessageFns<NodeAddress> = {
             message.controlAddress = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.zone = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1047,6 +1099,7 @@ export const NodeAddress: MessageFns<NodeAddress> = {
     const message = createBaseNodeAddress();
     message.id = object.id ?? "";
     message.controlAddress = object.controlAddress ?? "";
+    message.zone = object.zone ?? "";
     return message;
   },
 };
@@ -2440,6 +2493,8 @@ function createBaseRouteResponse(): RouteResponse {
     rule: "",
     logics: [],
     asRuled: false,
+    tenant: "",
+    tenantPinned: false,
   };
 }
 
@@ -2492,6 +2547,12 @@ export const RouteResponse: MessageFns<RouteResponse> = {
     }
     if (message.asRuled !== false) {
       writer.uint32(128).bool(message.asRuled);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(138).string(message.tenant);
+    }
+    if (message.tenantPinned !== false) {
+      writer.uint32(144).bool(message.tenantPinned);
     }
     return writer;
   },
@@ -2637,6 +2698,22 @@ export const RouteResponse: MessageFns<RouteResponse> = {
             message.asRuled = reader.bool();
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.tenantPinned = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2670,6 +2747,8 @@ export const RouteResponse: MessageFns<RouteResponse> = {
     message.rule = object.rule ?? "";
     message.logics = object.logics?.map((e) => ServingLogic.fromPartial(e)) || [];
     message.asRuled = object.asRuled ?? false;
+    message.tenant = object.tenant ?? "";
+    message.tenantPinned = object.tenantPinned ?? false;
     return message;
   },
 };
@@ -4344,7 +4423,7 @@ export const AbortMovesResponse: MessageFns<AbortMovesResponse> = {
 };
 
 function createBaseAddPinRequest(): AddPinRequest {
-  return { uid: "", set: "" };
+  return { uid: "", set: "", tenant: "" };
 }
 
 export const AddPinRequest: MessageFns<AddPinRequest> = {
@@ -4354,6 +4433,9 @@ export const AddPinRequest: MessageFns<AddPinRequest> = {
     }
     if (message.set !== "") {
       writer.uint32(18).string(message.set);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(26).string(message.tenant);
     }
     return writer;
   },
@@ -4387,6 +4469,14 @@ export const AddPinRequest: MessageFns<AddPinRequest> = {
             message.set = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4406,6 +4496,7 @@ export const AddPinRequest: MessageFns<AddPinRequest> = {
     const message = createBaseAddPinRequest();
     message.uid = object.uid ?? "";
     message.set = object.set ?? "";
+    message.tenant = object.tenant ?? "";
     return message;
   },
 };
@@ -4478,13 +4569,16 @@ export const AddPinResponse: MessageFns<AddPinResponse> = {
 };
 
 function createBaseRemovePinRequest(): RemovePinRequest {
-  return { uid: "" };
+  return { uid: "", tenant: "" };
 }
 
 export const RemovePinRequest: MessageFns<RemovePinRequest> = {
   encode(message: RemovePinRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.uid !== "") {
       writer.uint32(10).string(message.uid);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(18).string(message.tenant);
     }
     return writer;
   },
@@ -4510,6 +4604,14 @@ export const RemovePinRequest: MessageFns<RemovePinRequest> = {
             message.uid = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4528,6 +4630,7 @@ export const RemovePinRequest: MessageFns<RemovePinRequest> = {
   fromPartial(object: DeepPartial<RemovePinRequest>): RemovePinRequest {
     const message = createBaseRemovePinRequest();
     message.uid = object.uid ?? "";
+    message.tenant = object.tenant ?? "";
     return message;
   },
 };
@@ -4879,22 +4982,28 @@ export const UndoGreyResponse: MessageFns<UndoGreyResponse> = {
   },
 };
 
-function createBaseSetLinkFaultsRequest(): SetLinkFaultsRequest {
-  return { faults: [], leaseMs: 0 };
+function createBaseSetFaultsRequest(): SetFaultsRequest {
+  return { links: [], leaseMs: 0, disk: undefined, clockOffsetMs: 0 };
 }
 
-export const SetLinkFaultsRequest: MessageFns<SetLinkFaultsRequest> = {
-  encode(message: SetLinkFaultsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.faults) {
+export const SetFaultsRequest: MessageFns<SetFaultsRequest> = {
+  encode(message: SetFaultsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.links) {
       LinkFault.encode(v!, writer.uint32(10).fork()).join();
     }
     if (message.leaseMs !== 0) {
       writer.uint32(16).uint32(message.leaseMs);
     }
+    if (message.disk !== undefined) {
+      DiskFault.encode(message.disk, writer.uint32(26).fork()).join();
+    }
+    if (message.clockOffsetMs !== 0) {
+      writer.uint32(32).sint64(message.clockOffsetMs);
+    }
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): SetLinkFaultsRequest {
+  decode(input: BinaryReader | Uint8Array, length?: number): SetFaultsRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -4903,7 +5012,7 @@ export const SetLinkFaultsRequest: MessageFns<SetLinkFaultsRequest> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseSetLinkFaultsRequest();
+      const message = createBaseSetFaultsRequest();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -4912,7 +5021,7 @@ export const SetLinkFaultsRequest: MessageFns<SetLinkFaultsRequest> = {
               break;
             }
 
-            message.faults.push(LinkFault.decode(reader, reader.uint32()));
+            message.links.push(LinkFault.decode(reader, reader.uint32()));
             continue;
           }
           case 2: {
@@ -4921,6 +5030,22 @@ export const SetLinkFaultsRequest: MessageFns<SetLinkFaultsRequest> = {
             }
 
             message.leaseMs = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.disk = DiskFault.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.clockOffsetMs = longToNumber(reader.sint64());
             continue;
           }
         }
@@ -4935,13 +5060,94 @@ export const SetLinkFaultsRequest: MessageFns<SetLinkFaultsRequest> = {
     }
   },
 
-  create(base?: DeepPartial<SetLinkFaultsRequest>): SetLinkFaultsRequest {
-    return SetLinkFaultsRequest.fromPartial(base ?? {});
+  create(base?: DeepPartial<SetFaultsRequest>): SetFaultsRequest {
+    return SetFaultsRequest.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<SetLinkFaultsRequest>): SetLinkFaultsRequest {
-    const message = createBaseSetLinkFaultsRequest();
-    message.faults = object.faults?.map((e) => LinkFault.fromPartial(e)) || [];
+  fromPartial(object: DeepPartial<SetFaultsRequest>): SetFaultsRequest {
+    const message = createBaseSetFaultsRequest();
+    message.links = object.links?.map((e) => LinkFault.fromPartial(e)) || [];
     message.leaseMs = object.leaseMs ?? 0;
+    message.disk = (object.disk !== undefined && object.disk !== null) ? DiskFault.fromPartial(object.disk) : undefined;
+    message.clockOffsetMs = object.clockOffsetMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseDiskFault(): DiskFault {
+  return { delayMs: 0, jitterMs: 0, failure: "" };
+}
+
+export const DiskFault: MessageFns<DiskFault> = {
+  encode(message: DiskFault, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.delayMs !== 0) {
+      writer.uint32(8).uint32(message.delayMs);
+    }
+    if (message.jitterMs !== 0) {
+      writer.uint32(16).uint32(message.jitterMs);
+    }
+    if (message.failure !== "") {
+      writer.uint32(26).string(message.failure);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiskFault {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiskFault();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.delayMs = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.jitterMs = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.failure = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DiskFault>): DiskFault {
+    return DiskFault.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiskFault>): DiskFault {
+    const message = createBaseDiskFault();
+    message.delayMs = object.delayMs ?? 0;
+    message.jitterMs = object.jitterMs ?? 0;
+    message.failure = object.failure ?? "";
     return message;
   },
 };
@@ -5107,16 +5313,16 @@ export const LinkFault: MessageFns<LinkFault> = {
   },
 };
 
-function createBaseSetLinkFaultsResponse(): SetLinkFaultsResponse {
+function createBaseSetFaultsResponse(): SetFaultsResponse {
   return {};
 }
 
-export const SetLinkFaultsResponse: MessageFns<SetLinkFaultsResponse> = {
-  encode(_: SetLinkFaultsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const SetFaultsResponse: MessageFns<SetFaultsResponse> = {
+  encode(_: SetFaultsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): SetLinkFaultsResponse {
+  decode(input: BinaryReader | Uint8Array, length?: number): SetFaultsResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -5125,7 +5331,7 @@ export const SetLinkFaultsResponse: MessageFns<SetLinkFaultsResponse> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseSetLinkFaultsResponse();
+      const message = createBaseSetFaultsResponse();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -5141,11 +5347,11 @@ export const SetLinkFaultsResponse: MessageFns<SetLinkFaultsResponse> = {
     }
   },
 
-  create(base?: DeepPartial<SetLinkFaultsResponse>): SetLinkFaultsResponse {
-    return SetLinkFaultsResponse.fromPartial(base ?? {});
+  create(base?: DeepPartial<SetFaultsResponse>): SetFaultsResponse {
+    return SetFaultsResponse.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<SetLinkFaultsResponse>): SetLinkFaultsResponse {
-    const message = createBaseSetLinkFaultsResponse();
+  fromPartial(_: DeepPartial<SetFaultsResponse>): SetFaultsResponse {
+    const message = createBaseSetFaultsResponse();
     return message;
   },
 };
@@ -5343,18 +5549,17 @@ export const NodeControlService = {
     responseDeserialize: (value: Buffer): UndoGreyResponse => UndoGreyResponse.decode(value),
   },
   /**
-   * Disturbs the links of this node on purpose: from now on these ways and no others. UNSUPPORTED unless the configuration allows it
-   * (`cluster.faultControl`).
+   * Disturbs the links, the disk and the clock of this node on purpose: from now on in these ways and no others. FAULT_CONTROL_OFF unless the
+   * configuration allows it (`cluster.faultControl`).
    */
-  setLinkFaults: {
-    path: "/ringset.control.v1.NodeControl/SetLinkFaults" as const,
+  setFaults: {
+    path: "/ringset.control.v1.NodeControl/SetFaults" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: SetLinkFaultsRequest): Buffer => Buffer.from(SetLinkFaultsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): SetLinkFaultsRequest => SetLinkFaultsRequest.decode(value),
-    responseSerialize: (value: SetLinkFaultsResponse): Buffer =>
-      Buffer.from(SetLinkFaultsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): SetLinkFaultsResponse => SetLinkFaultsResponse.decode(value),
+    requestSerialize: (value: SetFaultsRequest): Buffer => Buffer.from(SetFaultsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetFaultsRequest => SetFaultsRequest.decode(value),
+    responseSerialize: (value: SetFaultsResponse): Buffer => Buffer.from(SetFaultsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetFaultsResponse => SetFaultsResponse.decode(value),
   },
 } as const;
 
@@ -5403,10 +5608,10 @@ export interface NodeControlServer extends UntypedServiceImplementation {
   /** Takes that back, at the node that leads the arbiter group. */
   undoGrey: handleUnaryCall<UndoGreyRequest, UndoGreyResponse>;
   /**
-   * Disturbs the links of this node on purpose: from now on these ways and no others. UNSUPPORTED unless the configuration allows it
-   * (`cluster.faultControl`).
+   * Disturbs the links, the disk and the clock of this node on purpose: from now on in these ways and no others. FAULT_CONTROL_OFF unless the
+   * configuration allows it (`cluster.faultControl`).
    */
-  setLinkFaults: handleUnaryCall<SetLinkFaultsRequest, SetLinkFaultsResponse>;
+  setFaults: handleUnaryCall<SetFaultsRequest, SetFaultsResponse>;
 }
 
 export interface NodeControlClient extends Client {
@@ -5689,23 +5894,23 @@ export interface NodeControlClient extends Client {
     callback: (error: ServiceError | null, response: UndoGreyResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Disturbs the links of this node on purpose: from now on these ways and no others. UNSUPPORTED unless the configuration allows it
-   * (`cluster.faultControl`).
+   * Disturbs the links, the disk and the clock of this node on purpose: from now on in these ways and no others. FAULT_CONTROL_OFF unless the
+   * configuration allows it (`cluster.faultControl`).
    */
-  setLinkFaults(
-    request: SetLinkFaultsRequest,
-    callback: (error: ServiceError | null, response: SetLinkFaultsResponse) => void,
+  setFaults(
+    request: SetFaultsRequest,
+    callback: (error: ServiceError | null, response: SetFaultsResponse) => void,
   ): ClientUnaryCall;
-  setLinkFaults(
-    request: SetLinkFaultsRequest,
+  setFaults(
+    request: SetFaultsRequest,
     metadata: Metadata,
-    callback: (error: ServiceError | null, response: SetLinkFaultsResponse) => void,
+    callback: (error: ServiceError | null, response: SetFaultsResponse) => void,
   ): ClientUnaryCall;
-  setLinkFaults(
-    request: SetLinkFaultsRequest,
+  setFaults(
+    request: SetFaultsRequest,
     metadata: Metadata,
     options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: SetLinkFaultsResponse) => void,
+    callback: (error: ServiceError | null, response: SetFaultsResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '../config/config.ts'
-import { linkFaults } from './link-hand.ts'
+import { linkDisturbances, nodeDisturbances, orderOf } from './disturbances.ts'
 import { parseScenario, type ScenarioFault } from './scenario.ts'
 
 const config = parseConfig({
@@ -26,8 +26,8 @@ function fault(text: string): ScenarioFault {
 
 /** `node: peer direction what`, of each disturbance. */
 function told(text: string, from: readonly string[], to: readonly string[] | undefined): string[] {
-  return [...linkFaults(fault(text), config, from, to)].flatMap(([node, faults]) =>
-    faults.map(({ peer, direction, cut, flapMs, delayMs, lossShare, bytesPerSecond }) => {
+  return [...linkDisturbances(fault(text), config, from, to)].flatMap(([node, { links }]) =>
+    links.map(({ peer, direction, cut, flapMs, delayMs, lossShare, bytesPerSecond }) => {
       const what = [cut && 'cut', flapMs, delayMs, lossShare, bytesPerSecond].filter(Boolean)
       return `${node}: ${peer} ${direction} ${what.join(' ')}`
     })
@@ -72,7 +72,39 @@ describe('what a fault of links is at each node', () => {
   })
 
   it('a node is known by its address while it is dialed', () => {
-    const faults = linkFaults(fault('do: cut, target: node n1'), config, ['n1'], ['n2'])
-    expect(faults.get('n1')![0]!.address).toBe('127.0.0.1:7002')
+    const faults = linkDisturbances(fault('do: cut, target: node n1'), config, ['n1'], ['n2'])
+    expect(faults.get('n1')!.links[0]!.address).toBe('127.0.0.1:7002')
+  })
+})
+
+describe('what is done to a node at a time', () => {
+  const slow = fault('do: slowDisk, target: node n1, delayMs: 30, jitterMs: 5')
+  const late = fault('do: clockOffset, target: node n1, offsetMs: -90')
+  const of = (action: Parameters<typeof nodeDisturbances>[0], given = slow) =>
+    nodeDisturbances(action, given, ['n1']).get('n1')!
+
+  it('is nothing when nothing is', () => {
+    expect(orderOf([], 7)).toEqual({ links: [], leaseMs: 7, disk: undefined, clockOffsetMs: 0 })
+  })
+
+  it('is one order: delays and offsets add up, and a disk that is full is full', () => {
+    const cut = linkDisturbances(fault('do: cut, target: node n1'), config, ['n1'], ['n2'])
+    const all = [
+      of('slowDisk'),
+      of('slowDisk'),
+      of('syncError'),
+      of('diskFull'),
+      of('clockOffset', late),
+      cut.get('n1')!
+    ]
+    const { links, disk, clockOffsetMs } = orderOf(all, 7)
+    expect(disk).toEqual({ delayMs: 60, jitterMs: 10, failure: 'full' })
+    expect([links.length, clockOffsetMs]).toEqual([1, -90])
+    expect(orderOf([of('syncError')], 7).disk).toEqual({ delayMs: 0, jitterMs: 0, failure: 'sync' })
+  })
+
+  it('never takes longer than a node can be told', () => {
+    const { disk } = orderOf([of('stuckDisk'), of('slowDisk')], 7)
+    expect(disk).toEqual({ delayMs: 60_000, jitterMs: 5, failure: '' })
   })
 })

@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest'
+import { Prng } from '../base/prng.ts'
+import { StatusResponse } from '../gen/ringset/control/v1/control.ts'
+import { OperationHand } from './operations.ts'
+import { parseScenario } from './scenario.ts'
+
+/** Sixteen slots of two sets, and a cluster that moves them at once. */
+function setUp() {
+  const owners: string[] = Array.from({ length: 16 }, (_, slot) => (slot < 8 ? 's1' : 's2'))
+  let epoch = 1
+  const table = () => ({
+    clusterId: '',
+    epoch,
+    slotCount: 16,
+    runs: owners.map((setId, first) => ({ first, count: 1, setId, slotEpoch: 1 })),
+    moves: [],
+    pins: [],
+    grey: [],
+    sets: ['s1', 's2'].map(id => ({ id, transfers: [], logics: [], routers: [] })),
+    arbiters: []
+  })
+  const orders: string[] = []
+  const node = {
+    table: async () => table(),
+    moveSlots: async ({ slots, to }: { slots: number[]; to: string }) => {
+      for (const slot of slots) owners[slot] = to
+      orders.push(to)
+      return ++epoch
+    }
+  }
+  const raft = { replica: 1, role: 'leader', term: 1 }
+  const status = StatusResponse.fromPartial({ nodeId: 'a1', arbiters: [{ raft }] })
+  const control = {
+    any: <T>(ask: (client: typeof node) => Promise<T>) => ask(node),
+    node: () => node,
+    sample: async () => ({ atMs: 0, nodes: [{ id: 'a1', status }], table: table() })
+  }
+  const hand = new OperationHand({
+    cluster: { control } as never,
+    processes: undefined,
+    random: new Prng(3),
+    roll: async () => {},
+    signal: new AbortController().signal
+  })
+  return { owners, orders, hand }
+}
+
+describe('slots that a drill moves', () => {
+  const [fault] = parseScenario(
+    'name: a\nproves: it does something\nfaults: [{ do: moveSlots, slots: 5, at: 1 }]',
+    'a'
+  ).faults
+
+  it('are put back where they were, however often they moved', async () => {
+    const { owners, orders, hand } = setUp()
+    const before = [...owners]
+    await hand.putBack()
+    expect(orders).toEqual([])
+    const order = { fault: fault!, nodes: [], ledGroups: [] }
+    for (let time = 0; time < 2; time++) await hand.do(order)
+    expect(owners).not.toEqual(before)
+    await hand.putBack()
+    expect(owners).toEqual(before)
+  })
+})

@@ -1,0 +1,48 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { dataFolder } from '../config/data-folder.ts'
+import type { RunningCluster } from '../launch/running-cluster.ts'
+import { sealedIn, sealedTimes } from './sealed-times.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'ringset-sealed-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+const taken = (second: number, sealedMs: number): string => {
+  const time = new Date(second * 1_000).toISOString()
+  return JSON.stringify({ level: 'info', time, node: 'n1', event: 'slot_taken', slot: 3, sealedMs })
+}
+
+describe('how long slots were sealed', () => {
+  it('stands in one line of a log, and in no other', () => {
+    expect(sealedIn(taken(10, 41.5), 10_000)).toBe(41.5)
+    expect(sealedIn(taken(9, 41.5), 10_000)).toBeUndefined()
+    const others = [
+      '',
+      '{"event":"slot_step"}',
+      '{"text":"\\"slot_taken\\""}',
+      taken(10, 1).slice(0, -1)
+    ]
+    for (const line of [...others, taken(10, 1).replace('1}', '"1"}')]) {
+      expect(sealedIn(line, 10_000)).toBeUndefined()
+    }
+  })
+
+  it('is gathered from all logs, however they are cut into blocks', () => {
+    const folder = dataFolder(directory)
+    const filler = `${JSON.stringify({ event: 'other', text: 'x'.repeat(1_000) })}\n`
+    const lines = (count: number) =>
+      Array.from({ length: count }, (_, i) => `${filler}${taken(i + 1, i + 1)}\n`).join('')
+    mkdirSync(dirname(folder.nodeLogFile('n1')), { recursive: true })
+    mkdirSync(dirname(folder.nodeLogFile('n2')), { recursive: true })
+    writeFileSync(folder.nodeLogFile('n1'), lines(2_500))
+    writeFileSync(folder.nodeLogFile('n2'), taken(7, 7))
+    const nodes = ['n1', 'n2', 'n3'].map(id => ({ id }))
+    const cluster = { dataDirectory: directory, config: { nodes } } as unknown as RunningCluster
+    const found = sealedTimes(cluster, 6_000)
+    expect(found).toHaveLength(2_496)
+    expect(found.slice(0, 2)).toEqual([6, 7])
+    expect(found.at(-1)).toBe(7)
+  })
+})

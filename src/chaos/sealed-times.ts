@@ -1,0 +1,56 @@
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { dataFolder } from '../config/data-folder.ts'
+import type { RunningCluster } from '../launch/running-cluster.ts'
+
+const blockBytes = 1024 * 1024
+/** What is logged of a slot that has come is one line, and short. */
+const lineMaxBytes = 64 * 1024
+
+/** How long each slot that has moved was served by nobody, in milliseconds, as its new leader logged it. @param sinceMs wall clock: not what was logged before. */
+export function sealedTimes(cluster: RunningCluster, sinceMs: number): number[] {
+  const folder = dataFolder(cluster.dataDirectory)
+  return cluster.config.nodes.flatMap(({ id }) => {
+    const found: number[] = []
+    eachLine(folder.nodeLogFile(id), line => {
+      const sealedMs = sealedIn(line, sinceMs)
+      if (sealedMs !== undefined) found.push(sealedMs)
+    })
+    return found
+  })
+}
+
+/** Undefined for any line but that of a slot which has come. */
+export function sealedIn(line: string, sinceMs: number): number | undefined {
+  if (!line.includes('"slot_taken"')) return undefined
+  try {
+    const { event, time, sealedMs } = JSON.parse(line) as Record<string, unknown>
+    const wallMs = typeof time === 'string' ? Date.parse(time) : Number(time)
+    if (event !== 'slot_taken' || !(wallMs >= sinceMs)) return undefined
+    return typeof sealedMs === 'number' ? sealedMs : undefined
+  } catch {
+    // The last line of a process that was killed.
+    return undefined
+  }
+}
+
+function eachLine(file: string, take: (line: string) => void): void {
+  const sizeBytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  if (sizeBytes === 0) return
+  const descriptor = openSync(file, 'r')
+  try {
+    const block = Buffer.alloc(blockBytes)
+    let rest = ''
+    for (let at = 0; at < sizeBytes; ) {
+      const read = readSync(descriptor, block, 0, blockBytes, at)
+      if (read === 0) break
+      at += read
+      const lines = (rest + block.toString('latin1', 0, read)).split('\n')
+      rest = lines.pop()!
+      if (rest.length > lineMaxBytes) rest = ''
+      for (const line of lines) take(line)
+    }
+    take(rest)
+  } finally {
+    closeSync(descriptor)
+  }
+}

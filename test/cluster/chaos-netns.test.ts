@@ -1,0 +1,104 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { CommandLine } from '../support/command-line.ts'
+import { eventually } from '../support/eventually.ts'
+
+const wires = `name: wires
+proves: Links that the system cuts are lost links, and come back.
+seconds: 2
+sets: 1
+workload: { users: 6, messagesPerSecond: 20, backends: 1 }
+faults:
+  - { do: cut, target: leader of s1, at: 0.1, seconds: 1.5 }
+expect: { errors: 0 }
+`
+const delayed = wires.replace('do: cut', 'do: delay')
+const probe = `rstest-${process.pid}`
+
+/** Whether this system lets network namespaces be made, found out without the program. */
+function able(): boolean {
+  const made = spawnSync('ip', ['netns', 'add', probe]).status === 0
+  if (made) spawnSync('ip', ['netns', 'del', probe])
+  return made && process.getuid?.() === 0
+}
+
+/** Whether its kernel knows netem. */
+function knowsNetem(): boolean {
+  spawnSync('ip', ['netns', 'add', probe])
+  const words = ['-n', probe, 'qdisc', 'add', 'dev', 'lo', 'root', 'netem', 'delay', '1ms']
+  const known = spawnSync('tc', words).status === 0
+  spawnSync('ip', ['netns', 'del', probe])
+  return known
+}
+
+/** Namespaces and devices of drills. */
+function traces(): string[] {
+  const { stdout } = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' })
+  const spaces = (stdout ?? '').split('\n').filter(line => line.startsWith('ringset-'))
+  return [...spaces, ...Object.keys(networkInterfaces()).filter(name => /^rs\d+$/.test(name))]
+}
+
+/** Ids of processes in namespaces of drills. */
+function processes(): number[] {
+  const spaces = traces().flatMap(line => /^ringset-\S+/.exec(line) ?? [])
+  return spaces.flatMap(space => {
+    const { stdout } = spawnSync('ip', ['netns', 'pids', space], { encoding: 'utf8' })
+    return stdout.split('\n').filter(Boolean).map(Number)
+  })
+}
+
+describe('a drill in network namespaces', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ringset-netns-'))
+  const ringset = new CommandLine(folder, folder)
+  const file = join(folder, 'drill.yaml')
+  afterAll(() => {
+    ringset.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  async function refusal(): Promise<{ code: string; text: string }> {
+    const { code, stderr } = await ringset.run('chaos', 'run', file, '--netns', '--json')
+    expect(code, stderr).toBe(1)
+    return JSON.parse(stderr.trim().split('\n').at(-1)!).error
+  }
+
+  it('is refused where it cannot be, else cuts links, and leaves nothing: not even what a dead drill left', async () => {
+    writeFileSync(file, wires)
+    if (!able()) {
+      const { code, text } = await refusal()
+      expect([code, text]).toEqual(['DRILL_UNABLE', expect.stringMatching(/--netns takes Linux/)])
+      return
+    }
+    const dead = ringset.start('chaos', 'run', file, '--netns')
+    const begun = () => Promise.resolve(processes().length >= 6)
+    await eventually('its nodes run', 20_000, begun)
+    dead.signal('SIGKILL')
+    await dead.finished
+    const orphans = processes()
+    expect(orphans.length).toBeGreaterThanOrEqual(6)
+    const words = ['chaos', 'run', file, '--netns', '--seed', '5', '--report', join(folder, 'r')]
+    const report = await ringset.json(...words)
+    expect(report).toMatchObject({ scenario: 'wires', verdict: 'pass', faults: 1 })
+    expect((report as { recoveryMs: never }).recoveryMs).toMatchObject({
+      cut: { elected: { count: 1 } }
+    })
+    expect(traces()).toEqual([])
+    for (const pid of orphans) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  })
+
+  it('is refused by name for what the kernel does not know', async () => {
+    writeFileSync(file, delayed)
+    if (able() && knowsNetem()) {
+      const report = await ringset.json('chaos', 'run', file, '--netns')
+      expect(report).toMatchObject({ verdict: 'pass', faults: 1 })
+    } else {
+      const { code, text } = await refusal()
+      const reason = able() ? /delay with --netns needs tc and the kernel's netem/ : /takes Linux/
+      expect([code, text]).toEqual(['DRILL_UNABLE', expect.stringMatching(reason)])
+    }
+    expect(traces()).toEqual([])
+  })
+})
