@@ -33,6 +33,7 @@ export const markNames = [
   // Slots
   'slot sent on its way',
   'slot pinned',
+  'tenant pinned',
   'set added',
   'set removed',
   'slot moved',

@@ -47,6 +47,8 @@ const announceMs = 500
 const downAfterMs = 3_000
 const slotCount = 64
 const trailingBytes = 64 * 1024 * 1024
+/** Of users of whom some exist in every world. */
+export const simTenant = { id: 'tenant', prefix: 'u1', slots: 6 }
 /** What every process says it is. */
 export const simVersion = 'sim'
 const tinyLimits = {
@@ -155,6 +157,7 @@ function addArbiter(process: SimProcess, plan: PlanOf<'arbiter'>): void {
         ? undefined
         : {
             slotCount,
+            tenants: process.world.swarm.tenants ? [simTenant] : [],
             sets: topology.firstSets.map(set => {
               return { id: set, zone: 'default', weight: 1, routers: topology.foundersOf(set) }
             })

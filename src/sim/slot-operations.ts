@@ -5,7 +5,7 @@ import { parseSession, routingKey } from '../protocol/session.ts'
 import { Router } from '../router/router.ts'
 import type { Mark } from './marks.ts'
 import type { SimProcess } from './sim-process.ts'
-import { simVersion } from './sim-roles.ts'
+import { simTenant, simVersion } from './sim-roles.ts'
 import { pick } from './swarm.ts'
 import { arbiterGroup } from './topology.ts'
 import type { World } from './world.ts'
@@ -32,9 +32,16 @@ function pinSlot(world: World, random: Prng): void {
   const setId = pick(random, world.topology.setIds)
   const percent = random.below(101)
   const choice = random.below(6)
+  const ofTenant = world.swarm.tenants && random.below(2) === 0
   atArbiter(world, ({ changes }) => {
     const none = (): void => {}
-    if (choice < 3) {
+    if (ofTenant && choice < 3) {
+      changes.order({ type: 'pinTenant', tenant: simTenant.id, setId }, refusal => {
+        if (refusal === undefined) world.marks.hit('tenant pinned')
+      })
+    } else if (ofTenant) {
+      changes.order({ type: 'unpinTenant', tenant: simTenant.id }, none)
+    } else if (choice < 3) {
       changes.order({ type: 'pin', uid, setId }, refusal => {
         if (refusal === undefined) world.marks.hit('slot pinned')
       })

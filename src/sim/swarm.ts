@@ -112,6 +112,8 @@ export interface Swarm extends ClusterShape {
   readonly lanes: boolean
   /** Half of the processes are of another version: no pre-vote, the table in every packet, and now and then a kind of packet that nobody knows. */
   readonly mixed: boolean
+  /** A share of the users belongs to a tenant with slots of its own. */
+  readonly tenants: boolean
   /** Never drawn: a leader dies whenever a slot has taken this step of its way. */
   readonly stepKill?: StepKill
   /** Faults that happen in this seed, and the mean time between two of a kind. */
@@ -183,7 +185,8 @@ export function drawSwarm(seed: number): Swarm {
     lanes: pressure.below(2) === 0,
     spare,
     newcomers,
-    mixed: late.below(5) === 0
+    mixed: late.below(5) === 0,
+    tenants: late.below(4) === 0
   }
 }
 

@@ -252,7 +252,7 @@ const scenarios: readonly Scenario[] = [
 ]
 
 /** What later versions draw besides leaves these worlds as they are. */
-const plain = { spare: false, lanes: false, newcomers: 0, mixed: false }
+const plain = { spare: false, lanes: false, newcomers: 0, mixed: false, tenants: false }
 
 function run(scenario: Scenario, seed: number): SimVerdict {
   const faults = Object.entries(scenario.faults).map(([kind, everyMs]) => {
