@@ -183,9 +183,11 @@ describe('a snapshot under way', () => {
         const name = `${message.snapshotId} ${message.nextChunk}`
         if (told.has(name)) return false
         told.add(name)
-        late++
         const nextChunk = Math.max(message.nextChunk - 2, 0)
-        group.replica(message.to).step({ ...message, installed: false, nextChunk })
+        for (let times = 0; times < 3; times++) {
+          late++
+          group.replica(message.to).step({ ...message, installed: false, nextChunk })
+        }
       }
       return false
     }

@@ -20,6 +20,8 @@ export const streamsPerTerm = 0x10_0000
 /** Ticks without an answer before the chunk in flight is sent again, and before the stream is given up. */
 const resendTicks = 30
 const giveUpTicks = 500
+/** How many answers to one chunk may name an earlier one, as answers do that come late, before they are believed. */
+const doubtsMax = 6
 
 interface Stream {
   readonly source: SnapshotSource
@@ -29,8 +31,8 @@ interface Stream {
   /** The chunk in flight, kept until it is acknowledged; undefined while the source reads. */
   data: Buffer | undefined
   last: boolean
-  /** The chunk in flight was asked about already, for its answer named an earlier one. */
-  doubted: boolean
+  /** How often the chunk in flight was sent again because an answer named an earlier one. */
+  doubts: number
   ticksSinceSend: number
   ticksSinceAnswer: number
 }
@@ -58,7 +60,7 @@ export class SnapshotSender {
       crc: 0,
       data: undefined,
       last: false,
-      doubted: false,
+      doubts: 0,
       ticksSinceSend: 0,
       ticksSinceAnswer: 0
     }
@@ -75,7 +77,7 @@ export class SnapshotSender {
       stream.crc = crc32(data, stream.crc)
       stream.data = data
       stream.last = last
-      stream.doubted = false
+      stream.doubts = 0
       this.#sendChunk(peer, stream)
       this.#ports.wake()
     })
@@ -106,12 +108,12 @@ export class SnapshotSender {
     else if (message.nextChunk === stream.chunk + 1 && !stream.last)
       this.#next(message.from, stream)
     else if (message.nextChunk >= stream.chunk) return
-    else if (stream.doubted) {
+    else if (stream.doubts === doubtsMax) {
       // The follower lost chunks that a frozen view cannot give twice: start over with a new view.
       this.#end(message.from, stream, false, 0)
     } else {
       // Or the answer is an earlier one that came late.
-      stream.doubted = true
+      stream.doubts++
       this.#sendChunk(message.from, stream)
     }
   }
