@@ -196,7 +196,8 @@ function attachOptions(options: RunOptions): AttachOptions | undefined {
 
 async function suite(options: SuiteCommandOptions): Promise<void> {
   const { seed = drawnSeed(), minutes: budget, only, report, json } = options
-  const scenarios = only?.map(findScenario) ?? shippedScenarios()
+  const scenarios =
+    only?.map(findScenario) ?? shippedScenarios().filter(({ byNameOnly }) => !byNameOnly)
   const count = scenarios.length
   const done = await stoppable(signal =>
     runSuite({

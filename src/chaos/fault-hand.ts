@@ -12,7 +12,7 @@ import type { ProcessAction, ScenarioFault } from './scenario.ts'
 /** The most that may be configured: any disk counts as nearly full below it. */
 const reserveBytes = 2 ** 40
 /** A process under load writes many times meanwhile. */
-const failStopMs = 2_000
+const failStopMs = 5_000
 const pollMs = 20
 
 /** Whether a process whose disk failed has stopped itself. */

@@ -1,11 +1,15 @@
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { RingsetError } from '../base/errors.ts'
 
 const run = promisify(execFile)
 const namesFolder = '/run/netns'
 const prefix = 'ringset'
+/** Of the temporary folders of drills. */
+export const folderPrefix = 'ringset-chaos-'
 const hubDevice = 'br0'
 /** Addresses for tests of networks (RFC 2544): 512 networks of 254. */
 const networks = 512
@@ -113,14 +117,29 @@ export class NetworkSpaces {
   }
 }
 
-/** Removes what drills have left that are dead: their namespaces, with the processes in them. */
+/** Removes what drills have left that are dead: their namespaces, with the processes in them, and the folders of those. */
 export async function sweepSpaces(): Promise<void> {
   for (const name of spaceNames()) {
     const [, pid, start] = /^ringset-(\d+)-(\d+)-/.exec(name) ?? []
     if (pid === undefined || startOf(Number(pid)) === start) continue
     const { stdout } = await run('ip', ['netns', 'pids', name]).catch(() => ({ stdout: '' }))
-    for (const one of stdout.split('\n').filter(line => line !== '')) kill(Number(one))
+    const pids = stdout.split('\n').filter(line => line !== '')
+    const folders = new Set(pids.flatMap(one => ownFolder(one)))
+    for (const one of pids) kill(Number(one))
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
     await remove(name)
+  }
+}
+
+/** The data folder of a node, if a drill has made it. */
+function ownFolder(pid: string): string[] {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    const folder = words[words.indexOf('--data') + 1] ?? ''
+    const own = dirname(folder) === tmpdir() && basename(folder).startsWith(folderPrefix)
+    return own ? [folder] : []
+  } catch {
+    return []
   }
 }
 

@@ -106,6 +106,11 @@ export class OperationHand {
     }
   }
 
+  /** A slot is about to leave a set, to be put back there in the end. */
+  remember(slot: number, from: string): void {
+    if (!this.#homes.has(slot)) this.#homes.set(slot, from)
+  }
+
   async #handOver(groups: readonly string[]): Promise<string> {
     const operator = new ReplicaOperator(this.#cluster.control)
     const done: string[] = []
@@ -131,9 +136,7 @@ export class OperationHand {
       const others = sets.filter(({ id }) => id !== from)
       plan.push({ slot, from, to: others[this.#random.below(others.length)]!.id })
     }
-    for (const { slot, from } of plan) {
-      if (!this.#homes.has(slot)) this.#homes.set(slot, from)
-    }
+    for (const { slot, from } of plan) this.remember(slot, from)
     const operator = new SlotOperator(this.#cluster.control)
     const { moved, aborted, seconds } = await operator.carry(plan, { signal: this.#signal })
     const text = `${moved} of ${plan.length} slots moved in ${seconds} s, ${aborted.length} stayed`

@@ -12,7 +12,7 @@ import { clusterPlan } from './cluster-plan.ts'
 import type { DisturbingHand } from './leased-faults.ts'
 import { LogKeeper } from './log-keeper.ts'
 import { mustBeShapeable, NetworkHand } from './network-hand.ts'
-import { NetworkSpaces, sweepSpaces } from './network-spaces.ts'
+import { folderPrefix, NetworkSpaces, sweepSpaces } from './network-spaces.ts'
 import type { Scenario } from './scenario.ts'
 
 interface OwnClusterOptions {
@@ -70,7 +70,7 @@ async function startIn<T>(
   spaces: NetworkSpaces | undefined,
   work: (arena: Arena) => Promise<T>
 ): Promise<T> {
-  const directory = mkdtempSync(join(tmpdir(), 'ringset-chaos-'))
+  const directory = mkdtempSync(join(tmpdir(), folderPrefix))
   let cluster: RunningCluster | undefined
   try {
     cluster = await startCluster({

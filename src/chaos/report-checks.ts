@@ -49,7 +49,7 @@ export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCh
   const { expect } = facts.scenario
   const { errors, firstAckMs, firstAckMedianMs, wrongOnlineMs, untouchedTimes } = expect
   if (facts.failStops.length > 0) checks.push(stopped(facts))
-  if (facts.outcomes.length > 0) checks.push(operated(facts))
+  if (facts.outcomes.length > 0 || expect.operations !== undefined) checks.push(operated(facts))
   if (expect.sealedMs !== undefined) checks.push(sealed(facts, expect.sealedMs))
   if (errors !== undefined) checks.push(erred(facts, errors))
   if (firstAckMs !== undefined) checks.push(acknowledged(found, 'p99', firstAckMs))
@@ -75,10 +75,12 @@ function happened({ faults, scenario }: RunFacts): ReportCheck {
 function operated({ outcomes, scenario }: RunFacts): ReportCheck {
   const refused = outcomes.filter(({ ok }) => !ok)
   const done = outcomes.length - refused.length
+  const { operations: least = 0, refusals = outcomes.length - 1 } = scenario.expect
+  const wanted = least > 0 ? `, at least ${least} wanted` : ''
   return {
     name: 'operations',
-    ok: refused.length <= (scenario.expect.refusals ?? outcomes.length - 1),
-    detail: `${done} of ${outcomes.length} operations succeeded`,
+    ok: done >= least && (outcomes.length === 0 || refused.length <= refusals),
+    detail: `${done} of ${outcomes.length} operations succeeded${wanted}`,
     examples: refused.slice(0, examplesMax).map(({ action, text }) => `${action}: ${text}`)
   }
 }

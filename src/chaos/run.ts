@@ -16,7 +16,7 @@ import { buildReport, type ChaosReport } from './report.ts'
 import type { RunFacts } from './report-checks.ts'
 import { reportPage } from './report-page.ts'
 import type { Scenario } from './scenario.ts'
-import { sealedTimes } from './sealed-times.ts'
+import { sealedTimes, takings } from './sealed-times.ts'
 import { Strokes } from './strokes.ts'
 import { gatewaysOn } from './targets.ts'
 import { Workload } from './workload.ts'
@@ -186,7 +186,9 @@ class ChaosRun {
     this.#strokes.start(quietSeconds)
     const ticker = setInterval(() => this.#progress(), progressMs)
     try {
-      await this.#wait((quietSeconds + seconds) * 1_000)
+      const over = new AbortController()
+      if (scenario.untilDone) void this.#strokes.over().then(() => over.abort())
+      await this.#wait((quietSeconds + seconds) * 1_000, over.signal)
       this.#phase = 'healing'
       this.#progress()
       await this.#strokes.end()
@@ -231,8 +233,10 @@ class ChaosRun {
     })
   }
 
-  async #wait(ms: number): Promise<void> {
-    await pause(ms, undefined, { signal: this.#options.signal }).catch(() => {})
+  /** @param over raised: no longer. */
+  async #wait(ms: number, over: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([this.#options.signal, over])
+    await pause(ms, undefined, { signal }).catch(() => {})
     this.#mustGoOn()
   }
 
@@ -247,6 +251,9 @@ class ChaosRun {
     const endMs = performance.now()
     const { faults, outcomes, failStops } = this.#strokes
     const workload = this.#workload!
+    const sinceMs = Date.now() - endMs + startMs
+    const taken = processes === undefined ? [] : takings(processes, sinceMs)
+    for (const { node, ...owner } of taken) this.#history.add(node, 'ok', 'owner', null, owner)
     const facts: RunFacts = {
       scenario,
       seed,
@@ -261,8 +268,8 @@ class ChaosRun {
       leaderChanges: this.#watch.leaderChanges,
       epochChanges: this.#watch.epochChanges,
       missing,
-      judgement: this.#history.judge(['presence', 'ownership']),
-      ...(processes && { sealedMs: sealedTimes(processes, Date.now() - endMs + startMs) })
+      judgement: this.#history.judge(taken.length > 0 ? ['presence'] : ['presence', 'ownership']),
+      ...(processes && { sealedMs: sealedTimes(processes, sinceMs) })
     }
     const report = buildReport(facts)
     if (reportDirectory !== undefined) {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Prng } from '../base/prng.ts'
 import { parseConfig } from '../config/config.ts'
+import { moveSteps, stepVictims } from './move-steps.ts'
 import { findScenario, parseScenario, shippedScenarios } from './scenario.ts'
 import { nodesOf, parseTarget, setsOn } from './targets.ts'
 
@@ -73,12 +74,24 @@ describe('scenarios', () => {
       'name: a\nproves: it does something\nfaults:\n  - { do: kill, target: zone a, from: zone b, at: 1 }',
       /faults\.0: `from` and `to` are for faults of links/
     ],
+    [
+      'name: a\nproves: it does something\nfaults:\n  - { do: killAtStep, step: seal, at: 1 }',
+      /faults\.0: needs a `step` and a `victim`/
+    ],
     ['[]', /x\.yaml:1:1: /],
     ['', /x\.yaml:1:1: /]
   ])('that are wrong are refused with file, line and rule: %j', (text, expected) => {
     expect(() => parseScenario(text, 'x.yaml')).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(expected) })
     )
+  })
+
+  it('kill each leader at each step of a move, once', () => {
+    const { faults, expect: wanted } = findScenario('slot-move-step-kills')
+    const combinations = moveSteps.flatMap(step => stepVictims.map(victim => `${step} ${victim}`))
+    expect(faults.map(({ step, victim }) => `${step} ${victim}`)).toEqual(combinations)
+    expect(faults.every(({ alone }) => alone)).toBe(true)
+    expect(wanted).toMatchObject({ operations: 27, refusals: 0, errors: 0 })
   })
 
   it('that do not exist are answered with those that do', () => {

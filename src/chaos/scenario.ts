@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { RingsetError } from '../base/errors.ts'
+import { moveSteps, stepVictims } from './move-steps.ts'
 
 /**
  * What is done to the processes that a target names · `kill`: SIGKILL, started again afterwards · `terminate`: SIGTERM, so that they hand
@@ -29,14 +30,16 @@ const nodeActions = ['slowDisk', 'stuckDisk', 'clockOffset'] as const
 const linkActions = ['cut', 'cutOneWay', 'flap', 'delay', 'loss', 'bandwidth'] as const
 /** What an operator does. */
 const operations = ['handOver', 'moveSlots', 'drain', 'roll', 'addSet', 'removeSet'] as const
+/** Moves the slot of a user, and kills a leader when the move has come to a step. */
+const stepAction = 'killAtStep'
 /** Of the cluster as a whole. */
-const targetless: readonly FaultAction[] = ['moveSlots', 'addSet', 'removeSet']
+const targetless: readonly FaultAction[] = ['moveSlots', 'addSet', 'removeSet', stepAction]
 
 export type ProcessAction = (typeof processActions)[number]
 export type NodeAction = (typeof nodeActions)[number]
 export type LinkAction = (typeof linkActions)[number]
 export type Operation = (typeof operations)[number]
-export type FaultAction = ProcessAction | NodeAction | LinkAction | Operation
+export type FaultAction = ProcessAction | NodeAction | LinkAction | Operation | typeof stepAction
 
 export const isNodeAction = (action: FaultAction): action is NodeAction =>
   nodeActions.some(known => known === action)
@@ -51,7 +54,7 @@ const share = z.number().min(0).max(1)
 
 const fault = z
   .strictObject({
-    do: z.enum([...processActions, ...nodeActions, ...linkActions, ...operations]),
+    do: z.enum([...processActions, ...nodeActions, ...linkActions, ...operations, stepAction]),
     /** See `parseTarget`; of links: those between it and all other nodes. */
     target: selection.optional(),
     /** Of links: between these … */
@@ -72,6 +75,10 @@ const fault = z
     flapMs: z.number().int().min(10).max(60_000).default(500),
     /** `moveSlots`: so many, drawn, each to another set. */
     slots: z.number().int().min(1).max(1_024).default(8),
+    /** `killAtStep`: as soon as this step is seen … */
+    step: z.enum(moveSteps).optional(),
+    /** … the leader of these. */
+    victim: z.enum(stepVictims).optional(),
     at: z.number().min(0).max(86_400).optional(),
     every: seconds.optional(),
     /** How long until it is undone; for `kill` and its like, until the nodes are started again. */
@@ -90,6 +97,9 @@ const fault = z
   .refine(one => !isLinkAction(one.do) || (one.target === undefined) !== (one.from === undefined), {
     message: 'needs a `target` (its links to all other nodes) or `from` (and `to`)'
   })
+  .refine(one => one.do !== stepAction || (one.step !== undefined && one.victim !== undefined), {
+    message: 'needs a `step` and a `victim`'
+  })
   .refine(one => one.from !== undefined || one.to === undefined, { message: '`to` needs `from`' })
   .refine(one => isLinkAction(one.do) || one.from === undefined, {
     message: '`from` and `to` are for faults of links'
@@ -102,6 +112,10 @@ const scenarioSchema = z.strictObject({
   seconds: seconds.default(30),
   /** A suite that has to hurry shortens it no further: an operation takes the time that it takes. */
   leastSeconds: seconds.optional(),
+  /** The load ends as soon as all faults are over, if that is earlier. */
+  untilDone: z.boolean().default(false),
+  /** A suite runs it only when it is named. */
+  byNameOnly: z.boolean().default(false),
   sets: z.number().int().min(1).max(8).default(2),
   /**
    * `together`: gateways and logics on the nodes of routers · `apart`: logics as processes of their own · `split`: gateways, too, so that
@@ -132,6 +146,8 @@ const scenarioSchema = z.strictObject({
       untouchedTimes: z.number().min(1).optional(),
       /** Operations of the scenario that the cluster may refuse; unless given, all but one. */
       refusals: z.number().int().min(0).optional(),
+      /** Operations of the scenario that succeed, at least. */
+      operations: z.number().int().min(1).optional(),
       /** How long after a gateway's death anybody is still told that users are connected to it, at most. */
       wrongOnlineMs: z.number().min(1).optional(),
       /** For how long nobody serves a slot that moves, from the seal on, at the 99th percentile of the run. */

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { dataFolder } from '../config/data-folder.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
-import { sealedIn, sealedTimes } from './sealed-times.ts'
+import { sealedIn, sealedTimes, takings } from './sealed-times.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'ringset-sealed-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
@@ -44,5 +44,24 @@ describe('how long slots were sealed', () => {
     expect(found).toHaveLength(2_496)
     expect(found.slice(0, 2)).toEqual([6, 7])
     expect(found.at(-1)).toBe(7)
+  })
+})
+
+describe('who has taken which slot', () => {
+  it('is gathered from all logs in the order of time', () => {
+    const folder = dataFolder(directory)
+    const step = (second: number, name: string, epoch: number): string => {
+      const time = new Date(second * 1_000).toISOString()
+      return `${JSON.stringify({ time, event: 'slot_step', step: name, slot: 3, move: 2, epoch })}\n`
+    }
+    const nodes = ['s1', 's2'].map(set => ({ id: `${set}-x`, roles: [{ role: 'router', set }] }))
+    for (const { id } of nodes) mkdirSync(dirname(folder.nodeLogFile(id)), { recursive: true })
+    writeFileSync(folder.nodeLogFile('s1-x'), step(1, 'take', 4) + step(30, 'take', 9))
+    writeFileSync(folder.nodeLogFile('s2-x'), step(20, 'take', 7) + step(21, 'settle', 7))
+    const cluster = { dataDirectory: directory, config: { nodes } } as unknown as RunningCluster
+    expect(takings(cluster, 10_000)).toEqual([
+      { node: 's2-x', set: 's2', slot: 3, epoch: 7 },
+      { node: 's1-x', set: 's1', slot: 3, epoch: 9 }
+    ])
   })
 })

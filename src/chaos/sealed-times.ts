@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { dataFolder } from '../config/data-folder.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
+import { slotStepIn } from './move-steps.ts'
 
 const blockBytes = 1024 * 1024
 /** What is logged of a slot that has come is one line, and short. */
@@ -17,6 +18,33 @@ export function sealedTimes(cluster: RunningCluster, sinceMs: number): number[] 
     })
     return found
   })
+}
+
+/** A set has taken a slot over, under an epoch of its own. */
+export interface Taking {
+  readonly node: string
+  readonly set: string
+  readonly slot: number
+  readonly epoch: number
+}
+
+/** All that the leaders of sets have logged, in the order of time. @param sinceMs wall clock. */
+export function takings(cluster: RunningCluster, sinceMs: number): Taking[] {
+  const folder = dataFolder(cluster.dataDirectory)
+  const found: (Taking & { readonly atMs: number })[] = []
+  for (const { id: node, roles } of cluster.config.nodes) {
+    const set = roles.flatMap(role => (role.role === 'router' ? [role.set] : []))[0]
+    if (set === undefined) continue
+    eachLine(folder.nodeLogFile(node), line => {
+      const seen = slotStepIn(line)
+      if (seen?.step !== 'take' || seen.atMs < sinceMs) return
+      const { atMs, slot, epoch } = seen
+      found.push({ atMs, node, set, slot, epoch })
+    })
+  }
+  return found
+    .sort((a, b) => a.atMs - b.atMs || a.epoch - b.epoch)
+    .map(({ node, set, slot, epoch }) => ({ node, set, slot, epoch }))
 }
 
 /** Undefined for any line but that of a slot which has come. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { assert, RingsetError } from '../base/errors.ts'
 import type { Prng } from '../base/prng.ts'
@@ -15,7 +16,9 @@ import {
   type Scenario,
   type ScenarioFault
 } from './scenario.ts'
+import { StepKills } from './step-kills.ts'
 import { drawn, type Leaders, nodesOf, parseTarget, setsOn, type Target } from './targets.ts'
+import { userNames } from './user-names.ts'
 
 /** What became of the operations of a run. */
 export interface OperationOutcome {
@@ -56,6 +59,7 @@ export class Strokes {
   readonly #leased: LeasedFaults
   readonly #links: DisturbingHand
   readonly #operations: OperationHand
+  readonly #stepKills: StepKills | undefined
   readonly #selections: readonly Selection[]
   readonly #ended = new AbortController()
   readonly #underWay = new Set<Promise<void>>()
@@ -71,6 +75,8 @@ export class Strokes {
     this.#cluster = cluster
     const parsed = (text: string | undefined): Target | undefined =>
       text === undefined ? undefined : parseTarget(text, cluster.config)
+    // Each line of the scenario waits for it.
+    setMaxListeners(0, this.#ended.signal)
     this.#selections = scenario.faults.map(({ target, from, to }) => {
       return { target: parsed(target), from: parsed(from), to: parsed(to) }
     })
@@ -79,6 +85,11 @@ export class Strokes {
     this.#hand = processes && new FaultHand(processes, random, this.#leased)
     const { signal } = this.#ended
     this.#operations = new OperationHand({ cluster, processes, random, roll, signal })
+    const uids = userNames(scenario.workload, arena.prefix)
+    const onMove = (slot: number, from: string): void => this.#operations.remember(slot, from)
+    const { leaders } = options
+    this.#stepKills =
+      processes && new StepKills({ cluster, processes, leaders, random, uids, onMove, signal })
   }
 
   /** Nodes, and links in words, under a fault right now. */
@@ -96,6 +107,12 @@ export class Strokes {
     this.#timers = faults.map((fault, i) =>
       this.#timeline(fault, this.#selections[i]!, quietSeconds)
     )
+  }
+
+  /** Resolves when all that is to happen has happened; never, if something is to happen for ever. */
+  async over(): Promise<void> {
+    await Promise.all(this.#timers)
+    await Promise.allSettled(this.#underWay)
   }
 
   /** Begins nothing more, waits for what is under way, and mends everything: the cluster is whole again. */
@@ -153,12 +170,14 @@ export class Strokes {
     if (isLinkAction(fault.do)) return this.#disturbLinks(fault, selection)
     if (isNodeAction(fault.do)) return this.#disturbNodes(fault, selection)
     if (isOperation(fault.do)) return this.#operate(fault, selection)
+    if (fault.do === 'killAtStep') return this.#killAtStep(fault)
     return this.#hit(fault, selection)
   }
 
   async #hit(fault: ScenarioFault, { target }: Selection): Promise<void> {
     const action = fault.do
     if (isLinkAction(action) || isNodeAction(action) || isOperation(action)) return
+    if (action === 'killAtStep') return
     const hand = this.#hand
     assert(hand !== undefined, 'only what the arena allows is done')
     const nodes = this.#nodes(target!, node => hand.free(action, node))
@@ -243,6 +262,34 @@ export class Strokes {
     if (fault.do !== 'drain') return
     await this.#hold(fault, record)
     await this.#operations.undo(order)
+  }
+
+  async #killAtStep(fault: ScenarioFault): Promise<void> {
+    const { step, victim } = fault
+    const hand = this.#hand
+    const kills = this.#stepKills
+    assert(hand !== undefined && kills !== undefined, 'only what the arena allows is done')
+    assert(step !== undefined && victim !== undefined, 'a scenario names both')
+    let back = Promise.resolve()
+    const kill = async (node: string): Promise<void> => {
+      const record = this.#record(fault, [node], [node])
+      await hand.do(fault, 'kill', [node])
+      back = this.#hold(fault, record).then(async () => {
+        if (!this.#abandoned) await hand.undo([node])
+      })
+      back.catch(() => {})
+    }
+    const { text, ok } = await kills.do(step, victim, kill).then(
+      done => ({ text: done, ok: true }),
+      (error: unknown) => {
+        if (!(error instanceof RingsetError)) throw error
+        return { text: `${step}, ${victim}: ${error.code}, ${error.message}`, ok: false }
+      }
+    )
+    await back
+    if (this.#abandoned) return
+    this.outcomes.push({ action: fault.do, text, ok })
+    this.#options.onEvent(`${fault.do}: ${text}`)
   }
 
   get #abandoned(): boolean {

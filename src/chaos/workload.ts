@@ -8,11 +8,9 @@ import {
   MemoryStore,
   p2pSession
 } from '../client/client.ts'
-import type { ClusterConfig } from '../config/schema.ts'
 import { parseSession, routingKey } from '../protocol/session.ts'
-import type { TableView } from '../table/table-view.ts'
-import type { HistoryRecorder } from './history-recorder.ts'
-import type { Scenario } from './scenario.ts'
+import { userNames } from './user-names.ts'
+import type { WorkloadOptions } from './workload-options.ts'
 
 /** One message: when it was due, and when what became of it was seen. Times by `performance.now`. */
 export interface MessageSample {
@@ -24,22 +22,6 @@ export interface MessageSample {
   /** 0 = not yet. */
   ackedMs: number
   deliveredMs: number
-}
-
-export interface WorkloadOptions {
-  readonly config: ClusterConfig
-  /** Of the cluster. Undefined: it is not known, and there are no backends. */
-  readonly secret: Buffer | undefined
-  /** A connect token for a user. Default: made from the secret. */
-  readonly token?: (uid: string) => string | (() => Promise<string>)
-  /** The names of users, backends and sequences begin so. */
-  readonly prefix?: string
-  readonly table: TableView
-  readonly history: HistoryRecorder
-  readonly seed: number
-  readonly plan: Scenario['workload']
-  /** So many as the plan says. Default: `user-1` and so on, after the prefix. */
-  readonly uids?: readonly string[]
 }
 
 interface Device {
@@ -90,10 +72,9 @@ export class Workload {
   constructor(options: WorkloadOptions) {
     this.#options = options
     this.#random = new Prng(options.seed, 'workload')
-    const { users } = options.plan
     const prefix = options.prefix ?? ''
     this.#prefix = prefix
-    this.#uids = options.uids ?? Array.from({ length: users }, (_, i) => `${prefix}user-${i + 1}`)
+    this.#uids = options.uids ?? userNames(options.plan, prefix)
   }
 
   /** Brings everybody online and tells the recorder who has to get what. */

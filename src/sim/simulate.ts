@@ -29,6 +29,8 @@ export interface SimOptions {
   readonly swarm?: Partial<Swarm> | undefined
   /** Numbers of the only faults that happen; each stays what and when it is without the others. */
   readonly faults?: readonly number[] | undefined
+  /** Is handed the world before its first event, to schedule what no seed draws; whatever it does must follow from the seed. */
+  readonly script?: ((world: World) => void) | undefined
   /** Gets the history at the end, as `ringset check` judges it. */
   readonly history?: ((lines: readonly HistoryLine[]) => void) | undefined
   /** Gets the story of the run, line by line. */
@@ -93,6 +95,7 @@ class Run {
     const broken = mutant === undefined ? undefined : mutantNamed(mutant)
     const world = new World(seed, this.#trace, broken, swarm)
     this.#world = world
+    this.#options.script?.(world)
     const nemesis = new Nemesis(world, this.#options.faults)
     this.#nemesis = nemesis
     world.kernel.runUntil(faultMs)

@@ -37,6 +37,7 @@ describe('a drill on a cluster that runs already', () => {
     mkdirSync(join(cluster.directory, 'drills'))
     writeFileSync(file('harsh.yaml'), harsh)
     writeFileSync(file('mild.yaml'), mild)
+    writeFileSync(file('lost.yaml'), mild.replace('everything', 'node nobody'))
   })
   afterAll(async () => {
     ringset?.close()
@@ -48,13 +49,16 @@ describe('a drill on a cluster that runs already', () => {
     cluster.cluster.config.nodes.filter(({ id }) => cluster.cluster.isRunning(id))
   const files = () => readdirSync(cluster.directory).sort()
 
-  it('does nothing without consent, and says what it would do', async () => {
+  it('does nothing without consent, or to nodes that are not there, and says what it would do', async () => {
     const pids = cluster.pids()
     const { code, stderr } = await ringset.run('chaos', 'run', file('harsh.yaml'), '--attach')
     expect(code).toBe(2)
     expect(stderr).toContain('error USAGE')
     expect(stderr).toContain('kill leader of s1')
     expect(stderr).toContain('repeat it with --accept-outages')
+    const words = ['chaos', 'run', file('lost.yaml'), '--attach', '--accept-outages']
+    const lost = await ringset.run(...words)
+    expect([lost.code, lost.stderr]).toEqual([1, expect.stringContaining('error CONFIG_INVALID')])
     expect(cluster.pids()).toEqual(pids)
   })
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -79,6 +79,10 @@ describe('a drill in network namespaces', () => {
     await dead.finished
     const orphans = processes()
     expect(orphans.length).toBeGreaterThanOrEqual(6)
+    const [, data = ''] = /--data\0([^\0]+)/.exec(
+      readFileSync(`/proc/${orphans[0]}/cmdline`, 'utf8')
+    )!
+    expect(existsSync(data)).toBe(true)
     const words = ['chaos', 'run', file, '--netns', '--seed', '5', '--report', join(folder, 'r')]
     const report = await ringset.json(...words)
     expect(report).toMatchObject({ scenario: 'wires', verdict: 'pass', faults: 1 })
@@ -86,6 +90,7 @@ describe('a drill in network namespaces', () => {
       cut: { elected: { count: 1 } }
     })
     expect(traces()).toEqual([])
+    expect(existsSync(data)).toBe(false)
     for (const pid of orphans) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
 

@@ -59,3 +59,39 @@ describe('the scenario catalogue in docs/testing.md', () => {
     expect(named.map(({ number }) => number)).toEqual(simulated.toSorted((a, b) => a - b))
   })
 })
+
+describe('the failure cases of the routing table in docs/testing.md', () => {
+  const [, section = ''] =
+    /^## Failure cases of the routing table$([\s\S]*?)^## /m.exec(readText('docs/testing.md')) ?? []
+  const cases = [...section.matchAll(/^\| ([^|]+) \| ([^|]+) \|$/gm)]
+    .map(([, name = '', where = '']) => ({ name, where }))
+    .filter(({ where }) => where.includes('`'))
+
+  it('all have a test', () => {
+    expect(cases.length).toBeGreaterThanOrEqual(18)
+    for (const { name, where } of cases) expect(where, name).toContain('.test.ts`: "')
+  })
+
+  it('name tests that are there', () => {
+    for (const { name, where } of cases) {
+      for (const [, file, quoted = ''] of where.matchAll(
+        /`([\w-]+\.test\.ts)`(?:: ("[^;|]+"))?/g
+      )) {
+        const paths = files.filter(path => basename(path) === file)
+        const text = paths.map(readText).join('\n')
+        expect(text, `${file} of "${name}"`).not.toBe('')
+        for (const [, title = ''] of quoted.matchAll(/"([^"]+)"/g)) expect(text).toContain(title)
+      }
+    }
+  })
+
+  it('name drills that are there', () => {
+    for (const { where } of cases) {
+      for (const [, list = ''] of where.matchAll(/drills? ((?:`[\w-]+`(?:, )?)+)/g)) {
+        for (const [, drill] of list.matchAll(/`([\w-]+)`/g)) {
+          expect(files).toContain(`cluster-configs/chaos/${drill}.yaml`)
+        }
+      }
+    }
+  })
+})

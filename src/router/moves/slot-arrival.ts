@@ -15,6 +15,7 @@ import {
 } from '../move-commands.ts'
 import type { Proposals } from '../proposals.ts'
 import type { SessionRoutes } from '../session-routes.ts'
+import { logSlotStep } from './step-log.ts'
 
 type Answer = PayloadOf<'SLOT_READ_OK'>
 type Part = PayloadOf<'SLOT_READ'>['part']
@@ -241,7 +242,9 @@ export class SlotArrival {
       writer => writeSlotStep(writer, { step: 'imported', slot, move, epoch: 0 }),
       () => {
         this.#errands = []
-      }
+      },
+      result =>
+        logSlotStep(this.#ports.parts.env, { step: 'imported', slot, move, epoch: 0 }, result)
     )
   }
 
@@ -272,8 +275,13 @@ export class SlotArrival {
   }
 
   /** Logs what was read, behind all that was logged before, and goes on. Waits while too much is on its way. */
-  #import(errand: Errand, write: (writer: ByteWriter) => void, goOn: () => void): void {
-    errand.step = () => this.#import(errand, write, goOn)
+  #import(
+    errand: Errand,
+    write: (writer: ByteWriter) => void,
+    goOn: () => void,
+    onResult: (result: unknown) => void = () => {}
+  ): void {
+    errand.step = () => this.#import(errand, write, goOn, onResult)
     if (this.#imports >= importsMax) return
     const { env } = this.#ports.parts
     const writer = this.#ports.proposals.open()
@@ -285,6 +293,7 @@ export class SlotArrival {
     this.#imports++
     this.#ports.proposals.own(result => {
       this.#imports--
+      onResult(result)
       const done = !isCommandError(result) && (result as { done: boolean }).done
       if (!done) {
         // The move is over, or leadership, either of which ends this arrival; or there was no room in the log.

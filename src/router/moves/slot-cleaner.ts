@@ -4,6 +4,7 @@ import { slotPrefix } from '../row-keys.ts'
 import { sessionKey, sessionsOfPage, slotRowName } from '../slot-rows.ts'
 import { timelineKey } from '../timelines.ts'
 import type { ArrivalPorts } from './slot-arrival.ts'
+import { logSlotStep } from './step-log.ts'
 
 const keysPerEntry = 500
 const pageBytes = 64 * 1024
@@ -104,10 +105,12 @@ export class SlotCleaner {
     const { parts, proposals } = this.#ports
     const writer = proposals.open()
     if (writer === undefined) return
-    writeSlotStep(writer, { step: 'forget', slot: this.slot, move: 0, epoch: this.#epoch })
+    const step = { step: 'forget', slot: this.slot, move: 0, epoch: this.#epoch } as const
+    writeSlotStep(writer, step)
     this.#busy = true
-    proposals.own(() => {
+    proposals.own(result => {
       this.#busy = false
+      logSlotStep(parts.env, step, result)
       this.#restUntilMs = parts.env.nowMs() + restMs
     })
   }

@@ -10,6 +10,7 @@ import { type ArrivalPorts, SlotArrival } from './slot-arrival.ts'
 import { SlotCleaner } from './slot-cleaner.ts'
 import { SlotSettler } from './slot-settler.ts'
 import { SlotSource, type SourcePorts } from './slot-source.ts'
+import { logSlotStep } from './step-log.ts'
 
 /** Slots that come in at once; the others wait their turn, still served where they are. */
 const arrivalsMax = 4
@@ -241,10 +242,10 @@ export class SlotMover {
     if (writer === undefined) return
     writeSlotStep(writer, { step, slot, move, epoch })
     this.#stepping.add(slot)
-    this.#ports.parts.env.log.info('slot_step', { step, slot, move, epoch })
-    this.#ports.proposals.own(() => {
+    this.#ports.proposals.own(result => {
       this.#stepping.delete(slot)
       this.#due = true
+      logSlotStep(this.#ports.parts.env, { step, slot, move, epoch }, result)
     })
   }
 

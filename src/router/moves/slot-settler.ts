@@ -3,6 +3,7 @@ import { writeSlotStep } from '../move-commands.ts'
 import { slotPrefix } from '../row-keys.ts'
 import { sessionsOfPage } from '../slot-rows.ts'
 import type { ArrivalPorts } from './slot-arrival.ts'
+import { logSlotStep } from './step-log.ts'
 
 const pageBytes = 16 * 1024
 const restMs = 100
@@ -63,10 +64,12 @@ export class SlotSettler {
     const { parts, proposals } = this.#ports
     const writer = proposals.open()
     if (writer === undefined) return
-    writeSlotStep(writer, { step: 'settle', slot: this.slot, move: 0, epoch: this.#epoch })
+    const step = { step: 'settle', slot: this.slot, move: 0, epoch: this.#epoch } as const
+    writeSlotStep(writer, step)
     this.#busy = true
-    proposals.own(() => {
+    proposals.own(result => {
       this.#busy = false
+      logSlotStep(parts.env, step, result)
       this.#restUntilMs = parts.env.nowMs() + restMs
     })
   }

@@ -13,6 +13,7 @@ import { slotPrefix } from '../row-keys.ts'
 import type { SessionRoutes } from '../session-routes.ts'
 import { sessionsOfPage, slotRowName } from '../slot-rows.ts'
 import { decodeMessage, getMessage } from '../timelines.ts'
+import { logSlotStep } from './step-log.ts'
 
 type SlotRead = Packet<'SLOT_READ'>
 type Answer = PayloadOf<'SLOT_READ_OK'>
@@ -128,9 +129,11 @@ export class SlotSource {
       this.#refuse(from, request, 'OVERLOADED')
       return
     }
-    writeSlotStep(writer, { step: 'seal', slot, move, epoch: 0 })
+    const step = { step: 'seal', slot, move, epoch: 0 } as const
+    writeSlotStep(writer, step)
     const header = { ...headerOf(request), kind: request.kind, payload: request.payload }
     this.#proposals.own(result => {
+      logSlotStep(this.#parts.env, step, result)
       if (isCommandError(result)) this.#refuse(from, header as SlotRead, result.error)
       else this.#answer(from, header as SlotRead, {})
     })
