@@ -3,8 +3,12 @@ import { CountReporter } from './test/support/count-reporter.ts'
 
 /** Long enough for a machine that is busy with something else; no test waits for it. */
 const testTimeout = 30_000
+const ofProcesses = { testTimeout: 180_000, hookTimeout: 60_000 }
 
-/** `unit`, `contract`, `script`, `scenario` and `tidy` run in-process; `cluster` starts real node processes. */
+/**
+ * `unit`, `contract`, `script`, `scenario` and `tidy` run in-process. `command` and `cluster` start real processes: `command` two files at a
+ * time, as they mostly wait; `cluster` one, as load and time matter there.
+ */
 export default defineConfig({
   test: {
     reporters: ['default', new CountReporter()],
@@ -26,10 +30,17 @@ export default defineConfig({
       { test: { name: 'tidy', include: ['test/tidy/**/*.test.ts'], testTimeout } },
       {
         test: {
+          name: 'command',
+          include: ['test/command/**/*.test.ts'],
+          ...ofProcesses,
+          sequence: { groupOrder: 1 }
+        }
+      },
+      {
+        test: {
           name: 'cluster',
           include: ['test/cluster/**/*.test.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 60_000,
+          ...ofProcesses,
           fileParallelism: false
         }
       }
