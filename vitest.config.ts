@@ -3,11 +3,11 @@ import { CountReporter } from './test/support/count-reporter.ts'
 
 /** Long enough for a machine that is busy with something else; no test waits for it. */
 const testTimeout = 30_000
-const ofProcesses = { testTimeout: 180_000, hookTimeout: 60_000 }
+const ofProcesses = { testTimeout: 180_000, hookTimeout: 60_000, fileParallelism: false }
 
 /**
- * `unit`, `contract`, `script`, `scenario` and `tidy` run in-process. `command` and `cluster` start real processes: `command` two files at a
- * time, as they mostly wait; `cluster` one, as load and time matter there.
+ * `unit`, `contract`, `script`, `scenario` and `tidy` run in-process; `cluster` starts real node processes. `long` does so for minutes, and
+ * only on request: `npm run test:long`.
  */
 export default defineConfig({
   test: {
@@ -28,22 +28,10 @@ export default defineConfig({
         test: { name: 'scenario', include: ['test/scenario/**/*.test.ts'], testTimeout: 120_000 }
       },
       { test: { name: 'tidy', include: ['test/tidy/**/*.test.ts'], testTimeout } },
-      {
-        test: {
-          name: 'command',
-          include: ['test/command/**/*.test.ts'],
-          ...ofProcesses,
-          sequence: { groupOrder: 1 }
-        }
-      },
-      {
-        test: {
-          name: 'cluster',
-          include: ['test/cluster/**/*.test.ts'],
-          ...ofProcesses,
-          fileParallelism: false
-        }
-      }
+      { test: { name: 'cluster', include: ['test/cluster/**/*.test.ts'], ...ofProcesses } },
+      ...(process.env.RINGSET_LONG === undefined
+        ? []
+        : [{ test: { name: 'long', include: ['test/long/**/*.test.ts'], ...ofProcesses } }])
     ]
   }
 })

@@ -6,7 +6,7 @@ import { ChatWorkload, conversations } from '../support/chat-workload.ts'
 import { eventually } from '../support/eventually.ts'
 import { TestCluster } from '../support/test-cluster.ts'
 
-const messages = 20_000
+const messages = 10_000
 const lanes = 300
 
 describe('acknowledged messages', () => {

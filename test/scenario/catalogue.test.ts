@@ -271,6 +271,9 @@ describe('the catalogue in whole clusters', () => {
   it.each(scenarios)('$name', scenario => {
     const met: Record<string, number> = {}
     for (const seed of scenario.seeds) {
+      const counts = Object.values(met)
+      // `RINGSET_SEEDS=all` goes on when everything has happened.
+      if (process.env.RINGSET_SEEDS !== 'all' && counts.length > 0 && !counts.includes(0)) break
       for (const [what, times] of Object.entries(scenario.met(run(scenario, seed)))) {
         met[what] = (met[what] ?? 0) + (times ?? 0)
       }

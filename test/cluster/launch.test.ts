@@ -152,7 +152,7 @@ describe('launch', () => {
   })
 
   it('gives up when the cluster does not become ready, and says what is missing', async () => {
-    const failure = await start(await twoNodes('lonely1', 'n2'), freshFolder(), 3000).catch(
+    const failure = await start(await twoNodes('lonely1', 'n2'), freshFolder(), 8_000).catch(
       (error: RingsetError) => error
     )
     expect(failure).toMatchObject({ code: 'TIMEOUT' })
