@@ -64,6 +64,8 @@ const pollMs = 100
 const pageMs = 5_000
 /** Rows wait half a second before they are handed to the disk; clocks may be slow. */
 const heldRowsMs = 600
+/** By when a slow disk has them. */
+const writtenMs = 20_000
 /** Presence is not recorded, ownership does not change. */
 const notRecorded: readonly JudgeName[] = ['presence', 'ownership', 'epochs', 'terms', 'leaders']
 
@@ -171,7 +173,12 @@ class Run {
   #compareReplicas(world: World): void {
     const sums = new Map<string, { sum: number; nodeId: string; index: number }>()
     // Rows wait a moment before they are handed to the disk.
-    world.kernel.runUntil(world.kernel.nowMs() + heldRowsMs)
+    const byMs = world.kernel.nowMs() + writtenMs
+    let before: string
+    do {
+      before = this.#written(world)
+      world.kernel.runUntil(world.kernel.nowMs() + heldRowsMs)
+    } while (before !== this.#written(world) && world.kernel.nowMs() < byMs)
     const groups = groupsOf(world)
     for (const { nodeId, replicas, disk } of world.nodes) {
       for (const { group, replicaId } of replicas) {
@@ -191,6 +198,13 @@ class Run {
         }
       }
     }
+  }
+
+  /** How far each disk is. Messages reach it ahead of the index that they belong to, so rows are compared only when nothing comes any more. */
+  #written({ nodes, topology }: World): string {
+    return nodes
+      .flatMap(({ disk }) => topology.groups.map(group => disk.durable(group)?.applied ?? 0))
+      .join(' ')
   }
 
   /** Every acknowledged message is in the copy of every member's set. */
