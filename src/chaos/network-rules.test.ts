@@ -1,25 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { parseConfig } from '../config/config.ts'
+import { threeNodes as config } from '../../test/support/three-nodes.ts'
 import { type Disturbances, linkDisturbances } from './disturbances.ts'
 import { mustBeShapeable } from './network-hand.ts'
 import { cutLines, outwardPlans, shapeLines } from './network-rules.ts'
 import { parseScenario } from './scenario.ts'
-
-const config = parseConfig({
-  cluster: { name: 'test' },
-  sets: [{ id: 's1' }],
-  nodes: [1, 2, 3].map(replica => ({
-    id: `n${replica}`,
-    peerPort: 7_000 + replica,
-    controlPort: 7_050 + replica,
-    roles: [
-      { role: 'router', set: 's1', replica },
-      { role: 'arbiter', replica },
-      { role: 'transfer', id: `t${replica}`, set: 's1', tcpPort: 7_090 + replica },
-      { role: 'logic', id: `l${replica}`, set: 's1' }
-    ]
-  }))
-})
 
 const links = (text: string, from: string[], to: string[] | undefined): Disturbances => {
   const head = 'name: a\nproves: it does something\nfaults:\n'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Prng } from '../base/prng.ts'
 import { parseConfig } from '../config/config.ts'
-import { moveSteps, stepVictims } from './move-steps.ts'
+import { moveSteps, stepVictims } from '../table/move-steps.ts'
 import { findScenario, parseScenario, shippedScenarios } from './scenario.ts'
 import { nodesOf, parseTarget, setsOn } from './targets.ts'
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { RingsetError } from '../base/errors.ts'
-import { moveSteps, stepVictims } from './move-steps.ts'
+import { moveSteps, stepVictims } from '../table/move-steps.ts'
 
 /**
  * What is done to the processes that a target names · `kill`: SIGKILL, started again afterwards · `terminate`: SIGTERM, so that they hand

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { dataFolder } from '../config/data-folder.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
-import { slotStepIn } from './move-steps.ts'
+import { slotStepIn } from './step-lines.ts'
 
 const blockBytes = 1024 * 1024
 /** What is logged of a slot that has come is one line, and short. */

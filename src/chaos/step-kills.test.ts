@@ -5,8 +5,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { Prng } from '../base/prng.ts'
 import { dataFolder } from '../config/data-folder.ts'
 import { StatusResponse } from '../gen/ringset/control/v1/control.ts'
-import { type MoveStep, slotStepIn } from './move-steps.ts'
+import type { MoveStep } from '../table/move-steps.ts'
 import { StepKills } from './step-kills.ts'
+import { slotStepIn } from './step-lines.ts'
 
 const directories: string[] = []
 
@@ -19,6 +20,9 @@ function setUp() {
   const dataDirectory = mkdtempSync(join(tmpdir(), 'ringset-step-kills-'))
   directories.push(dataDirectory)
   const place = { owner: 's1', epoch: 1, moving: false }
+  /** What happens when the move is looked at for the n-th time. */
+  const atLook = new Map<number, () => void>()
+  let looks = 0
   const table = () => ({
     clusterId: '0a0000000001',
     epoch: place.epoch,
@@ -34,7 +38,10 @@ function setUp() {
     arbiters: []
   })
   const node = {
-    table: async () => table(),
+    table: async () => {
+      if (place.moving) atLook.get(++looks)?.()
+      return table()
+    },
     moveSlots: async () => {
       place.moving = true
       return ++place.epoch
@@ -77,27 +84,27 @@ function setUp() {
     const line = { level: 'info', time, event: 'slot_step', step, slot, move: 2, epoch: 0 }
     appendFileSync(file, `${JSON.stringify(line)}\n`)
   }
-  return { kills, place, moved, end, log, ended }
+  return { kills, moved, end, log, ended, atLook }
 }
 
 describe('the killer at a step of a move', () => {
   it('waits for the step, kills the leader it is told, and says what became of the slot', async () => {
-    const { kills, moved, end, log } = setUp()
+    const { kills, moved, end, log, atLook } = setUp()
     log('s1-a', 'seal')
     const killed: string[] = []
     let logged = false
+    atLook.set(3, () => log('s1-a', 'seal', 7))
+    atLook.set(6, () => {
+      logged = true
+      log('s2-a', 'imported')
+      log('s1-a', 'seal')
+    })
     const done = kills.do('seal', 'destination', async node => {
       expect(logged).toBe(true)
       killed.push(node)
       log('s2-a', 'take', 0, 1_000)
       end('s2')
     })
-    setTimeout(() => log('s1-a', 'seal', 7), 30)
-    setTimeout(() => {
-      logged = true
-      log('s2-a', 'imported')
-      log('s1-a', 'seal')
-    }, 60)
     expect(await done).toMatch(
       /^seal, destination: s2-a, leader of s2, killed \d+ ms after it was logged, and after imported; slot 0 arrived in s2, \d+ ms after the order$/
     )
@@ -112,24 +119,24 @@ describe('the killer at a step of a move', () => {
   })
 
   it('kills nobody when the move is called off before the step', async () => {
-    const { kills, end } = setUp()
+    const { kills, end, atLook } = setUp()
     const none = async (): Promise<void> => {
       throw new Error('nobody was to die')
     }
-    const done = kills.do('imported', 'source', none)
     let calledOff = false
-    setTimeout(() => {
+    atLook.set(4, () => {
       calledOff = true
       end('s1')
-    }, 50)
+    })
+    const done = kills.do('imported', 'source', none)
     await expect(done).rejects.toMatchObject({ code: 'CANCELLED' })
     expect(calledOff).toBe(true)
   })
 
   it('waits no longer when the drill ends', async () => {
-    const { kills, ended } = setUp()
+    const { kills, ended, atLook } = setUp()
+    atLook.set(4, () => ended.abort())
     const done = kills.do('take', 'source', async () => {})
-    setTimeout(() => ended.abort(), 50)
     await expect(done).rejects.toMatchObject({ code: 'CANCELLED' })
   })
 })

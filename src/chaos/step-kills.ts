@@ -6,10 +6,11 @@ import { dataFolder } from '../config/data-folder.ts'
 import { SlotOperator } from '../control/slot-operator.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
 import { compileTable } from '../table/compile-table.ts'
+import { type MoveStep, moveSteps, type StepVictim } from '../table/move-steps.ts'
 import { ownersOf } from '../table/runs.ts'
 import type { RoutingTable } from '../table/table.ts'
 import type { DrillCluster } from './arena.ts'
-import { type MoveStep, moveSteps, type StepVictim, slotStepIn } from './move-steps.ts'
+import { slotStepIn } from './step-lines.ts'
 import type { Leaders } from './targets.ts'
 
 interface StepKillOptions {

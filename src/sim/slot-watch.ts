@@ -1,8 +1,8 @@
 import type { SlotState } from '../router/ownership.ts'
 import type { RouterMachine } from '../router/router-machine.ts'
+import type { MoveStep } from '../table/move-steps.ts'
 import { SimFailure } from './invariants.ts'
 import type { Site } from './mutants/mutant.ts'
-import type { MoveStep } from './step-killer.ts'
 import type { World } from './world.ts'
 
 interface Change {

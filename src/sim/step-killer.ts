@@ -1,26 +1,9 @@
 import { Prng } from '../base/prng.ts'
+import type { MoveStep, StepVictim } from '../table/move-steps.ts'
 import type { TableView } from '../table/table-view.ts'
 import { exponential, pick } from './swarm.ts'
 import { arbiterGroup } from './topology.ts'
 import type { World } from './world.ts'
-
-/** The steps of a slot's way, at the moment at which each becomes true: in a table, or in the log of one of the two sets. */
-export const moveSteps = [
-  'begun',
-  'import',
-  'seal',
-  'imported',
-  'done',
-  'take',
-  'leave',
-  'forget',
-  'settle'
-] as const
-export type MoveStep = (typeof moveSteps)[number]
-
-/** Whose leader dies. */
-export const stepVictims = ['source', 'destination', 'arbiter'] as const
-export type StepVictim = (typeof stepVictims)[number]
 
 export interface StepKill {
   readonly step: MoveStep

@@ -88,7 +88,8 @@ describe('table keeper', () => {
         const keeper = createTableKeeper()
         keeper.adopt(encodedOf(5))
         const view = keeper.view()
-        expect(keeper.adopt(Buffer.from(bytes))).toBe('malformed')
+        // By chance such bytes are the label of an update of another cluster, or of long ago.
+        expect(['malformed', 'foreign', 'older', 'gap']).toContain(keeper.adopt(Buffer.from(bytes)))
         const newer = encodedOf(6)
         newer[at % newer.length]! ^= 0x55
         expect(['malformed', 'foreign', 'older', 'same']).toContain(keeper.adopt(newer))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { simulate } from '../../src/sim/simulate.ts'
-import { moveSteps, stepVictims } from '../../src/sim/step-killer.ts'
 import type { Swarm } from '../../src/sim/swarm.ts'
+import { moveSteps, stepVictims } from '../../src/table/move-steps.ts'
 
 /** More than the tests have time for: `RINGSET_STEP_SEEDS=100 npx vitest run test/scenario/move-steps.test.ts`. */
 const seeds = Number(process.env.RINGSET_STEP_SEEDS ?? 1)

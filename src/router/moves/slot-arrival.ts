@@ -15,7 +15,7 @@ import {
 } from '../move-commands.ts'
 import type { Proposals } from '../proposals.ts'
 import type { SessionRoutes } from '../session-routes.ts'
-import { logSlotStep } from './step-log.ts'
+import { logSlotStep } from './step-proposal.ts'
 
 type Answer = PayloadOf<'SLOT_READ_OK'>
 type Part = PayloadOf<'SLOT_READ'>['part']

@@ -1,10 +1,10 @@
 import { isCommandError } from '../commands.ts'
-import { writeDropRows, writeSlotStep } from '../move-commands.ts'
+import { writeDropRows } from '../move-commands.ts'
 import { slotPrefix } from '../row-keys.ts'
 import { sessionKey, sessionsOfPage, slotRowName } from '../slot-rows.ts'
 import { timelineKey } from '../timelines.ts'
 import type { ArrivalPorts } from './slot-arrival.ts'
-import { logSlotStep } from './step-log.ts'
+import { proposeStep } from './step-proposal.ts'
 
 const keysPerEntry = 500
 const pageBytes = 64 * 1024
@@ -102,16 +102,10 @@ export class SlotCleaner {
   }
 
   #forget(): void {
-    const { parts, proposals } = this.#ports
-    const writer = proposals.open()
-    if (writer === undefined) return
     const step = { step: 'forget', slot: this.slot, move: 0, epoch: this.#epoch } as const
-    writeSlotStep(writer, step)
-    this.#busy = true
-    proposals.own(result => {
+    this.#busy = proposeStep(this.#ports, step, () => {
       this.#busy = false
-      logSlotStep(parts.env, step, result)
-      this.#restUntilMs = parts.env.nowMs() + restMs
+      this.#restUntilMs = this.#ports.parts.env.nowMs() + restMs
     })
   }
 }

@@ -3,14 +3,13 @@ import { arbiterEndpoint, type EndpointId } from '../../protocol/endpoint.ts'
 import { type Packet, packet } from '../../protocol/packet.ts'
 import type { TableView } from '../../table/table-view.ts'
 import type { HolePuller } from '../hole-puller.ts'
-import { writeSlotStep } from '../move-commands.ts'
 import type { SlotStep } from '../ownership.ts'
 import { SetFarewell } from './set-farewell.ts'
 import { type ArrivalPorts, SlotArrival } from './slot-arrival.ts'
 import { SlotCleaner } from './slot-cleaner.ts'
 import { SlotSettler } from './slot-settler.ts'
 import { SlotSource, type SourcePorts } from './slot-source.ts'
-import { logSlotStep } from './step-log.ts'
+import { proposeStep } from './step-proposal.ts'
 
 /** Slots that come in at once; the others wait their turn, still served where they are. */
 const arrivalsMax = 4
@@ -238,15 +237,11 @@ export class SlotMover {
 
   #step(step: SlotStep, slot: number, move: number, epoch: number): void {
     if (this.#stepping.has(slot)) return
-    const writer = this.#ports.proposals.open()
-    if (writer === undefined) return
-    writeSlotStep(writer, { step, slot, move, epoch })
-    this.#stepping.add(slot)
-    this.#ports.proposals.own(result => {
+    const proposed = proposeStep(this.#ports, { step, slot, move, epoch }, () => {
       this.#stepping.delete(slot)
       this.#due = true
-      logSlotStep(this.#ports.parts.env, { step, slot, move, epoch }, result)
     })
+    if (proposed) this.#stepping.add(slot)
   }
 
   // What the arbiters are told

@@ -1,9 +1,8 @@
 import type { HolePuller } from '../hole-puller.ts'
-import { writeSlotStep } from '../move-commands.ts'
 import { slotPrefix } from '../row-keys.ts'
 import { sessionsOfPage } from '../slot-rows.ts'
 import type { ArrivalPorts } from './slot-arrival.ts'
-import { logSlotStep } from './step-log.ts'
+import { proposeStep } from './step-proposal.ts'
 
 const pageBytes = 16 * 1024
 const restMs = 100
@@ -61,16 +60,10 @@ export class SlotSettler {
   }
 
   #settle(): void {
-    const { parts, proposals } = this.#ports
-    const writer = proposals.open()
-    if (writer === undefined) return
     const step = { step: 'settle', slot: this.slot, move: 0, epoch: this.#epoch } as const
-    writeSlotStep(writer, step)
-    this.#busy = true
-    proposals.own(result => {
+    this.#busy = proposeStep(this.#ports, step, () => {
       this.#busy = false
-      logSlotStep(parts.env, step, result)
-      this.#restUntilMs = parts.env.nowMs() + restMs
+      this.#restUntilMs = this.#ports.parts.env.nowMs() + restMs
     })
   }
 }

@@ -6,14 +6,13 @@ import { type Packet, packet } from '../../protocol/packet.ts'
 import type { RowPage } from '../../raft/store.ts'
 import type { Admission, RouterParts } from '../admission.ts'
 import { isCommandError } from '../commands.ts'
-import { writeSlotStep } from '../move-commands.ts'
 import type { Proposals } from '../proposals.ts'
 import { headerOf, type Replies } from '../replies.ts'
 import { slotPrefix } from '../row-keys.ts'
 import type { SessionRoutes } from '../session-routes.ts'
 import { sessionsOfPage, slotRowName } from '../slot-rows.ts'
 import { decodeMessage, getMessage } from '../timelines.ts'
-import { logSlotStep } from './step-log.ts'
+import { proposeStep } from './step-proposal.ts'
 
 type SlotRead = Packet<'SLOT_READ'>
 type Answer = PayloadOf<'SLOT_READ_OK'>
@@ -124,19 +123,14 @@ export class SlotSource {
       this.#answer(from, request, {})
       return
     }
-    const writer = this.#proposals.open()
-    if (writer === undefined) {
-      this.#refuse(from, request, 'OVERLOADED')
-      return
-    }
-    const step = { step: 'seal', slot, move, epoch: 0 } as const
-    writeSlotStep(writer, step)
     const header = { ...headerOf(request), kind: request.kind, payload: request.payload }
-    this.#proposals.own(result => {
-      logSlotStep(this.#parts.env, step, result)
+    const ports = { parts: this.#parts, proposals: this.#proposals }
+    const step = { step: 'seal', slot, move, epoch: 0 } as const
+    const proposed = proposeStep(ports, step, result => {
       if (isCommandError(result)) this.#refuse(from, header as SlotRead, result.error)
       else this.#answer(from, header as SlotRead, {})
     })
+    if (!proposed) this.#refuse(from, request, 'OVERLOADED')
   }
 
   /** First those that live in the slot, then those that its users have copies of. */
