@@ -131,6 +131,7 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     ...addressed,
     token: index,
     verdict: fc.constantFrom(...verdicts),
+    evidence: fc.record({ term: index, lastTerm: index, lastIndex: index }),
     standing: fc.constantFrom(...standings),
     incarnation: index,
     founders: fc.array(fc.record({ id, incarnation: index }), { maxLength: 9 })

@@ -160,6 +160,9 @@ function writeRest(writer: ByteWriter, message: RestMessage): void {
     case 'claimAnswer':
       writer.varint(message.token)
       writer.u8(verdicts.indexOf(message.verdict))
+      writer.varint(message.evidence.term)
+      writer.varint(message.evidence.lastTerm)
+      writer.varint(message.evidence.lastIndex)
       writer.u8(standings.indexOf(message.standing))
       writer.varint(message.incarnation)
       writer.u8(message.founders.length)
@@ -296,12 +299,17 @@ function readRest(
     case 'claimAnswer': {
       const token = reader.varint()
       const verdict = verdicts[readFlags(reader, verdicts.length - 1)]!
+      const evidence = {
+        term: reader.varint(),
+        lastTerm: reader.varint(),
+        lastIndex: reader.varint()
+      }
       const standing = standings[readFlags(reader, standings.length - 1)]!
       const incarnation = reader.varint()
       const founders = Array.from({ length: reader.u8() }, () => {
         return { id: readId(reader), incarnation: reader.varint() }
       })
-      return { type, from, to, term, token, verdict, standing, incarnation, founders }
+      return { type, from, to, term, token, verdict, evidence, standing, incarnation, founders }
     }
   }
 }

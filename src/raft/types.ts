@@ -115,6 +115,8 @@ export type RaftMessage =
       type: 'claimAnswer'
       token: number
       verdict: Verdict
+      /** The farthest that the claimant was durable, as the answerer knows it. */
+      evidence: DurableMark
       /** Of the answerer itself. */
       standing: Standing
       incarnation: number

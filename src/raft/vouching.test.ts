@@ -174,6 +174,35 @@ describe('a replica that comes back whole', () => {
     expect(group.replica(third).status().quarantined).toBe(false)
   })
 
+  it('is not distrusted for what it has done since, by who hears late of how it started', () => {
+    const group = new ReplicaGroup()
+    group.write(['a'])
+    const first = group.leader().id
+    const second = [1, 2, 3].find(id => id !== first)!
+    group.crash(second)
+    const late: RaftMessage[] = []
+    group.lose = message => {
+      const claims = message.from === second && message.to === first && message.type === 'claim'
+      if (claims) late.push(message)
+      return claims
+    }
+    group.start(second)
+    group.passUntil(() => !group.replica(second).status().quarantined, 200)
+    group.write(['b', 'c'])
+    group.settle()
+    const verdicts: unknown[] = []
+    group.lose = message => {
+      if (message.type === 'claimAnswer' && message.to === second) verdicts.push(message.verdict)
+      return false
+    }
+    expect(late[0]).toMatchObject({ standing: 'returning' })
+    for (const claim of late) group.replica(first).step(claim)
+    group.settle()
+    expect(verdicts).toContain('lost')
+    expect(group.replica(second).status().quarantined).toBe(false)
+    expect(group.isMember(second)).toBe(true)
+  })
+
   it('needs nobody who knows more than it does when all come back at once', () => {
     const { group, lastIndex } = onlyTwoHaveIt()
     for (const { id } of group.nodes) group.crash(id)

@@ -129,7 +129,8 @@ export class Vouching {
   }
 
   #onClaim(claim: Claim): void {
-    const verdict = this.#judge(claim)
+    const evidence = this.#evidence(claim)
+    const verdict = this.#judge(claim, evidence)
     if (verdict === 'sound' && claim.standing !== 'new') this.#remember(claim)
     if (claim.token === 0) return
     this.#ports.send({
@@ -139,6 +140,7 @@ export class Vouching {
       term: this.#now.term,
       token: claim.token,
       verdict,
+      evidence,
       standing: this.#standing,
       incarnation: this.#incarnation,
       founders: claim.standing === 'new' && verdict === 'sound' ? this.#founders() : []
@@ -174,19 +176,26 @@ export class Vouching {
     for (const id of this.#others()) this.#claim(id, this.#token, this.#start)
   }
 
-  #judge(claim: Claim): Verdict {
+  #judge(claim: Claim, evidence: DurableMark): Verdict {
     if (this.#standing === 'new' || this.#standing === 'waiting') return 'unknown'
-    const known = this.#peers.get(claim.from)
-    switch (claim.standing) {
-      case 'waiting':
-        return 'unknown'
-      case 'new':
-        if (known?.incarnation !== claim.incarnation) return 'lost'
-        break
-      case 'returning':
-        if (claim.lastIndex < this.#ports.acknowledged(claim.from)) return 'lost'
+    if (claim.standing === 'waiting') return 'unknown'
+    const { incarnation } = this.#peers.get(claim.from) ?? {}
+    if (claim.standing === 'new' && incarnation !== claim.incarnation) return 'lost'
+    return isBehind(claim, evidence) ? 'lost' : 'sound'
+  }
+
+  /** The farthest that the claimant was, as far as this replica knows. */
+  #evidence({ from, standing }: Claim): DurableMark {
+    const { term, lastTerm, lastIndex } = this.#peers.get(from) ?? nothing
+    const told = { term, lastTerm, lastIndex }
+    const index = standing === 'returning' ? this.#ports.acknowledged(from) : 0
+    if (index === 0) return told
+    const counted = {
+      term: this.#now.term,
+      lastTerm: this.#ports.store.term(index) ?? this.#now.lastTerm,
+      lastIndex: index
     }
-    return known !== undefined && isBehind(claim, known) ? 'lost' : 'sound'
+    return isBehind(told, counted) ? counted : told
   }
 
   #remember({ from: id, term, lastTerm, lastIndex }: Claim): void {
@@ -197,9 +206,11 @@ export class Vouching {
     this.#recordsChanged = true
   }
 
-  #onVerdict({ from, verdict }: ClaimAnswer): void {
+  #onVerdict({ from, verdict, evidence }: ClaimAnswer): void {
     if (verdict === 'unknown' || !this.#startMatters || this.#sound.has(from)) return
-    if (verdict === 'lost') {
+    // A claim that was long on its way: the witness speaks of what this replica has done since. Or it has all again that it had lost.
+    const moot = this.#standing === 'member' && !isBehind(this.#now, evidence)
+    if (verdict === 'lost' && !moot) {
       this.#forgetAll(from)
       return
     }
