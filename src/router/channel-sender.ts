@@ -91,7 +91,7 @@ export class ChannelSender {
   /** The process behind `peer` is unreachable: batches sent there need not wait for their timeout. */
   onPeerDown(peer: EndpointId): void {
     for (const { channel } of this.#outlets.values()) {
-      if (channel.flights.some(({ to }) => to === peer)) this.#fail(channel)
+      if (channel.flights.some(({ to }) => to === peer)) this.#fail(channel, peer)
     }
   }
 
@@ -103,7 +103,9 @@ export class ChannelSender {
     const nowMs = this.#parts.env.nowMs()
     for (const outlet of this.#outlets.values()) {
       const oldest = outlet.channel.flights[0]
-      if (oldest !== undefined && nowMs - oldest.sentAtMs > answerMs) this.#fail(outlet.channel)
+      if (oldest !== undefined && nowMs - oldest.sentAtMs > answerMs) {
+        this.#fail(outlet.channel, oldest.to)
+      }
       this.#trim(outlet, nowMs)
     }
   }
@@ -147,7 +149,7 @@ export class ChannelSender {
         to !== undefined &&
         env.send(to, packet('CHANNEL', { sourceSet, targetSet, routeEpoch, ...batch }, header))
       if (!sent) {
-        this.#fail(channel)
+        this.#fail(channel, to)
         return
       }
       channel.launched(sequence, to, batch.items.length, nowMs)
@@ -222,7 +224,7 @@ export class ChannelSender {
         targetSet: channel.targetSet,
         position
       })
-      this.#fail(channel)
+      this.#fail(channel, from)
       return
     }
     channel.answered(answer.sequence, position, env.nowMs())
@@ -244,12 +246,12 @@ export class ChannelSender {
       }
     }
     env.log.debug('channel_refused', { targetSet: channel.targetSet, from, code })
-    this.#fail(channel, !leadsStill.has(code))
+    this.#fail(channel, leadsStill.has(code) ? undefined : from)
   }
 
-  /** @param elsewhere whether another replica is to be tried. */
-  #fail(channel: OutgoingChannel, elsewhere = true): void {
-    if (elsewhere) this.#parts.hints.failed(channel.targetSet)
+  /** @param to where it failed, if another replica is to be tried. */
+  #fail(channel: OutgoingChannel, to: EndpointId | undefined): void {
+    if (to !== undefined) this.#parts.hints.failed(this.#parts.env.table(), to)
     channel.failed(this.#parts.env.nowMs())
     this.#dropStale(channel)
   }

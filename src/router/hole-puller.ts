@@ -14,6 +14,7 @@ interface Renewal extends Pick<Hole, 'slot' | 'session'> {
 interface Pull {
   readonly session: string
   readonly homeSet: string
+  readonly to: EndpointId | undefined
   readonly sequence: number
   /** When it is given up, or, once it failed, tried again. */
   untilMs: number
@@ -68,7 +69,7 @@ export class HolePuller {
     const nowMs = env.nowMs()
     for (const pull of this.#pulls.values()) {
       if (pull.untilMs > nowMs || pull.state === 'filling') continue
-      if (pull.state === 'asked') this.#parts.hints.failed(pull.homeSet)
+      if (pull.state === 'asked') this.#failed(pull)
       this.#pulls.delete(pull.session)
     }
     for (const hole of machine.holes.all(rows).values()) {
@@ -92,7 +93,7 @@ export class HolePuller {
     }
     const { code, hint } = answer.payload
     if (errorCodeOf(code) === 'NOT_LEADER' && hint !== undefined) hints.note(env.table(), hint)
-    else hints.failed(pull.homeSet)
+    else this.#failed(pull)
     this.#rest(pull)
     return true
   }
@@ -103,14 +104,15 @@ export class HolePuller {
     const { session, slot } = hole
     const sequence = this.#nextSequence()
     const homeSet = owner?.setId ?? ''
-    const pull: Pull = { session, homeSet, sequence, untilMs: nowMs + answerMs, state: 'asked' }
+    const to = hints.endpoint(env.table(), homeSet)
+    const untilMs = nowMs + answerMs
+    const pull: Pull = { session, homeSet, to, sequence, untilMs, state: 'asked' }
     this.#pulls.set(session, pull)
     if (homeSet === setId) this.#renewed(session)
     if (owner === undefined || homeSet === setId) {
       this.#rest(pull)
       return
     }
-    const to = hints.endpoint(env.table(), homeSet)
     const uid = this.#routes.route(session).members[0] ?? ''
     const from = machine.sessions.get(rows, slot, session).latest + 1
     const header = { bootId: env.bootId, sequence, slot, slotEpoch: owner.slotEpoch }
@@ -120,7 +122,7 @@ export class HolePuller {
       { ...header, deadlineMs: answerMs }
     )
     if (to === undefined || !env.send(to, request)) {
-      hints.failed(homeSet)
+      this.#failed(pull)
       this.#rest(pull)
     }
   }
@@ -144,6 +146,10 @@ export class HolePuller {
     this.#proposals.own(() => {
       if (this.#pulls.get(session) === pull) this.#pulls.delete(session)
     })
+  }
+
+  #failed({ to }: Pull): void {
+    if (to !== undefined) this.#parts.hints.failed(this.#parts.env.table(), to)
   }
 
   #renewed(session: string): void {

@@ -18,8 +18,13 @@ export class LeaderHints {
     if (known === undefined || hint.term >= known.term) this.#known.set(hint.setId, hint)
   }
 
-  /** The set did not answer there: the next `endpoint` tries another replica. */
-  failed(setId: string): void {
+  /**
+   * A set did not answer at `to`: the next `endpoint` tries another replica. Nothing when another is tried already, so that several that
+   * fail together do not pass one over.
+   */
+  failed(table: TableView, to: EndpointId): void {
+    const setId = to.slice(to.indexOf('/') + 1, to.lastIndexOf('/'))
+    if (this.endpoint(table, setId) !== to) return
     this.#known.delete(setId)
     this.#probes.set(setId, (this.#probes.get(setId) ?? 0) + 1)
   }

@@ -93,7 +93,8 @@ export class SlotArrival {
       const { asked } = errand
       if (asked !== undefined) {
         if (nowMs < asked.untilMs) continue
-        this.#ports.parts.hints.failed(this.#source)
+        const { env, hints } = this.#ports.parts
+        hints.failed(env.table(), asked.to)
         errand.asked = undefined
       }
       if (nowMs >= this.#restUntilMs) errand.step()
@@ -117,7 +118,7 @@ export class SlotArrival {
     if (errorCodeOf(code) === 'NOT_LEADER' && hint?.setId === this.#source) {
       hints.note(env.table(), hint)
     } else if (errorCodeOf(code) === 'NO_LEADER' || errorCodeOf(code) === 'NOT_LEADER') {
-      hints.failed(this.#source)
+      hints.failed(env.table(), from)
     }
     this.#restUntilMs = env.nowMs() + restMs
     return true
@@ -267,7 +268,7 @@ export class SlotArrival {
     const header = { bootId: env.bootId, sequence, slot, deadlineMs: answerMs }
     const payload = { slot, epoch: move, part, after, ranges: [...ranges] }
     if (to === undefined || !env.send(to, packet('SLOT_READ', payload, header))) {
-      hints.failed(this.#source)
+      if (to !== undefined) hints.failed(env.table(), to)
       this.#restUntilMs = env.nowMs() + restMs
       return
     }
