@@ -105,6 +105,7 @@ class Run {
     for (const device of world.devices) device.sending = false
     for (const backend of world.backends) backend.working = false
     this.#untilCalm(world, faultMs + calmMs)
+    this.#untilWritten(world, faultMs + calmMs + writtenMs)
     this.#compareReplicas(world)
     this.#compareCopies(world)
     this.#judge(world)
@@ -169,16 +170,20 @@ class Run {
     return undefined
   }
 
-  /** All rows, as a snapshot would send them. */
-  #compareReplicas(world: World): void {
-    const sums = new Map<string, { sum: number; nodeId: string; index: number }>()
-    // Rows wait a moment before they are handed to the disk.
-    const byMs = world.kernel.nowMs() + writtenMs
+  /** Rows wait a moment before they are handed to the disk. What comes late, such as a leader that finds itself alone, has to calm down again. */
+  #untilWritten(world: World, byMs: number): void {
+    const { kernel } = world
     let before: string
     do {
       before = this.#written(world)
-      world.kernel.runUntil(world.kernel.nowMs() + heldRowsMs)
-    } while (before !== this.#written(world) && world.kernel.nowMs() < byMs)
+      kernel.runUntil(kernel.nowMs() + heldRowsMs)
+      this.#untilCalm(world, byMs)
+    } while (before !== this.#written(world) && kernel.nowMs() < byMs)
+  }
+
+  /** All rows, as a snapshot would send them. */
+  #compareReplicas(world: World): void {
+    const sums = new Map<string, { sum: number; nodeId: string; index: number }>()
     const groups = groupsOf(world)
     for (const { nodeId, replicas, disk } of world.nodes) {
       for (const { group, replicaId } of replicas) {
