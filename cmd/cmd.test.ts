@@ -5,6 +5,7 @@ import { ImMessage } from '../src/client/im-types.ts'
 import type { ClusterStatus } from '../src/control/cluster-status.ts'
 import { fail, ok, warn } from '../src/doctor/finding.ts'
 import { StatusResponse } from '../src/gen/ringset/control/v1/control.ts'
+import { breakMessage } from '../src/protocol/eras.ts'
 import type { RoutingTable } from '../src/table/table.ts'
 import { clusterEvents } from './cluster-events.ts'
 import { findingLines } from './commands/doctor.ts'
@@ -125,6 +126,9 @@ describe('terminal', () => {
     const bytes = messageJson(new ImMessage('s', { ...message, type: 1, body: Buffer.from([255]) }))
     expect(bytes).toMatchObject({ type: 1, bodyBase64: '/w==' })
     expect(bytes).not.toHaveProperty('body')
+    const gap = new ImMessage('p2p/ann/bob', breakMessage(1, 7, 0))
+    expect(messageLine(gap)).toMatch(/#4294967296 messages after #7 may have been lost/)
+    expect(messageJson(gap)).toMatchObject({ type: 3, from: '', body: '7' })
   })
 })
 

@@ -1,4 +1,5 @@
 import type { ImMessage } from '../src/client/im-types.ts'
+import { breakType } from '../src/protocol/eras.ts'
 import { clean, paint } from './terminal.ts'
 
 const textType = 0
@@ -7,7 +8,9 @@ const textType = 0
 export function messageJson(message: ImMessage) {
   const { session, msgid, from, deviceId, clientMsgId, type, body, atMs } = message
   const content =
-    type === textType ? { body: body.toString('utf8') } : { bodyBase64: body.toString('base64') }
+    type === textType || type === breakType
+      ? { body: body.toString('utf8') }
+      : { bodyBase64: body.toString('base64') }
   return {
     session,
     msgid,
@@ -23,6 +26,9 @@ export function messageJson(message: ImMessage) {
 /** For people: `12:03:04 #7 ann: hello`. */
 export function messageLine({ msgid, from, type, body, atMs }: ImMessage): string {
   const time = new Date(atMs).toTimeString().slice(0, 8)
+  if (type === breakType) {
+    return `${paint(time, 'dim')} #${msgid} ${paint(`messages after #${clean(body.toString('utf8'))} may have been lost with their set`, 'yellow')}`
+  }
   const text =
     type === textType ? clean(body.toString('utf8')) : `(${body.length} bytes of type ${type})`
   return `${paint(time, 'dim')} #${msgid} ${paint(clean(from), 'cyan')}: ${text}`

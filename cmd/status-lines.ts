@@ -12,11 +12,11 @@ export function statusLines(picture: Picture, withRates: boolean): string[] {
       set.id,
       stateText(set.state),
       set.slots,
-      set.router.leader ?? paint('none', 'red'),
+      leaderText(set),
       ...(withRates ? [acks, pushes, commits].map(Math.round) : []),
       set.router.term,
       grouped(set.router.commit),
-      replicasText(set.router),
+      set.state === 'lost' ? survivorText(set.router) : replicasText(set.router),
       connectionsOf(set),
       set.users
     ]
@@ -89,6 +89,20 @@ function headline(status: ClusterStatus): string {
   return `${name} ${status.clusterId}  epoch ${status.epoch}  arbiter ${leader} (term ${arbiter.term}; ${replicasText(arbiter)})`
 }
 
+/** A lost set is led by nobody, for good. */
+function leaderText({ state, router }: SetView): string {
+  return router.leader ?? (state === 'lost' ? '' : paint('none', 'red'))
+}
+
+/** Of a lost set one replica is read; others that answer have no part in it any more. */
+function survivorText({ replicas }: GroupView): string {
+  const texts = replicas.map(({ id, role }) => {
+    if (role === 'unreachable') return paint(`${id}:down`, 'red')
+    return role === 'removed' ? paint(`${id}:removed`, 'yellow') : `${id}:read`
+  })
+  return texts.join(' ')
+}
+
 /** How far each replica's log is behind its leader's commit. */
 function replicasText({ replicas, commit, joint }: GroupView): string {
   const texts = replicas.map(({ id, role, match }) => {
@@ -110,7 +124,8 @@ function stateText(state: string): string {
     active: 'green',
     running: 'green',
     unreachable: 'red',
-    unavailable: 'red'
+    unavailable: 'red',
+    lost: 'red'
   }
   return paint(state, colours[state] ?? 'yellow')
 }

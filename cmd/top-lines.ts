@@ -37,9 +37,9 @@ export function topLine(picture: Picture): string {
   const { status, perSecond } = picture
   const { acks, pushes, commits } = totalRates(picture)
   const connections = status.sets.reduce((sum, set) => sum + connectionsOf(set), 0)
-  const sets = status.sets.map(({ id, router }) => {
+  const sets = status.sets.map(({ id, state, router }) => {
     const sent = Math.round(perSecond.get(id)?.acks ?? 0)
-    return `${id} ${router.leader ?? 'no leader'} ${sent}/s`
+    return `${id} ${router.leader ?? (state === 'lost' ? state : 'no leader')} ${sent}/s`
   })
   const down = status.nodes.filter(({ state }) => state === 'unreachable').map(({ id }) => id)
   return [

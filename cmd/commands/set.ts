@@ -1,28 +1,33 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { RingsetError } from '../../src/base/errors.ts'
 import { dataFolder } from '../../src/config/data-folder.ts'
-import { type CarriedSlots, SetOperator, type SetWork } from '../../src/control/set-operator.ts'
+import { SetOperator } from '../../src/control/set-operator.ts'
 import type { PlannedMove } from '../../src/control/slot-operator.ts'
 import {
   chooseSetId,
   chosenSetId,
   enlistSet,
   newSetOf,
-  nodesOf,
   placeSet,
-  type RetiredSet,
-  retireSet,
   startSet
 } from '../../src/launch/set-change.ts'
 import { freeSetId, newSetLayout, type SetLayout } from '../../src/launch/set-layout.ts'
 import { exitCodes } from '../failure.ts'
-import { type JsonOptions, withData, withExample, withJson } from '../options.ts'
+import {
+  leaveCluster,
+  movedText,
+  nodesToStop,
+  type SetScene,
+  sayWhatIsLeft,
+  secondsSince
+} from '../leave-set.ts'
+import { type JsonOptions, wholeNumber, withData, withExample, withJson } from '../options.ts'
 import { planLines, progressText } from '../plan-lines.ts'
 import { ProgressLine } from '../progress-line.ts'
-import { type SetTarget, type SetTargetOptions, withSetTarget } from '../set-target.ts'
-import { slotsText } from '../slot-list.ts'
+import { type RecoverOptions, recoverSet } from '../recover-set.ts'
+import { type SetTargetOptions, withSetTarget } from '../set-target.ts'
 import { StopSignals } from '../stop-signals.ts'
-import { clean, note, print, printJson } from '../terminal.ts'
+import { clean, print, printJson } from '../terminal.ts'
 
 interface SetOptions extends SetTargetOptions, JsonOptions {
   readonly dryRun?: true
@@ -33,23 +38,7 @@ interface AddOptions extends SetOptions {
   readonly rebalance?: boolean
 }
 
-interface SetReport extends CarriedSlots {
-  readonly set: string
-  readonly seconds: number
-}
-
 const patienceMs = 60_000
-
-interface Scene {
-  readonly target: SetTarget
-  /** For what is looked up before anything happens. */
-  readonly operator: SetOperator
-  /** For what is under way: a machine without time to spare must not end it. */
-  readonly patient: SetOperator
-  readonly work: SetWork & { readonly signal: AbortSignal }
-  /** Before anything is printed. */
-  endProgress(): void
-}
 
 export function configureSet(command: Command): void {
   withExample(command, 'ringset set add', 'ringset set remove s3 --dry-run')
@@ -59,6 +48,7 @@ export function configureSet(command: Command): void {
     .description('add a set and give it its share of the slots, while users go on')
     .option('--weight <n>', 'share of the slots, 1 is an ordinary set (default: 1)', setWeight)
     .option('--no-rebalance', 'leave the slots where they are')
+  withDryRun(add)
   finish(add, 'ringset set add', 'ringset set add s3 --weight 2 --dry-run')
   add.action((id: string | undefined, options: AddOptions) =>
     run(options, scene => addSet(scene, id, options))
@@ -67,21 +57,42 @@ export function configureSet(command: Command): void {
     .command('remove')
     .argument('<id>', 'name of the set', setId)
     .description('give the slots of a set to the others, then take it out for ever')
+  withDryRun(remove)
   finish(remove, 'ringset set remove s3 --dry-run', 'ringset set remove s3')
   remove.action((id: string, options: SetOptions) =>
     run(options, scene => removeSet(scene, id, options))
   )
+  const recover = command
+    .command('recover')
+    .argument('<id>', 'name of the set', setId)
+    .description('give up a set that has lost its majority for good, and save what one replica has')
+    .option(
+      '--from <replica>',
+      'number of the replica to read (default: the one that has most)',
+      wholeNumber(1, 255)
+    )
+    .option('--accept-loss', 'do it; without this it only prints what may be lost, and fails')
+  finish(recover, 'ringset set recover s2', 'ringset set recover s2 --from 3 --accept-loss')
+  recover.action((id: string, options: RecoverOptions & SetTargetOptions) =>
+    run(options, scene => recoverSet(scene, id, options))
+  )
+}
+
+function withDryRun(command: Command): void {
+  command.option('--dry-run', 'only print what would happen')
 }
 
 function finish(command: Command, ...examples: readonly string[]): void {
   command
-    .option('--dry-run', 'only print what would happen')
     .option('-c, --config <file>', 'configuration of a cluster that `up` did not start')
     .option('--credential <file>', 'credential file for -c (default: the one in --data)')
   withExample(withJson(withData(command)), ...examples)
 }
 
-async function run(options: SetOptions, change: (scene: Scene) => Promise<void>): Promise<void> {
+async function run(
+  options: SetTargetOptions,
+  change: (scene: SetScene) => Promise<void>
+): Promise<void> {
   const signals = new StopSignals()
   signals.hurry.addEventListener('abort', () => process.exit(exitCodes.refused))
   const line = new ProgressLine('Ctrl-C stops here; the same command goes on')
@@ -103,7 +114,11 @@ async function run(options: SetOptions, change: (scene: Scene) => Promise<void>)
   }
 }
 
-async function addSet(scene: Scene, asked: string | undefined, options: AddOptions): Promise<void> {
+async function addSet(
+  scene: SetScene,
+  asked: string | undefined,
+  options: AddOptions
+): Promise<void> {
   const { target, operator, patient, work } = scene
   const startMs = performance.now()
   const folder = dataFolder(options.data)
@@ -111,6 +126,9 @@ async function addSet(scene: Scene, asked: string | undefined, options: AddOptio
   const set = layout === undefined ? newSetOf(target.config(), id) : asNewSet(layout)
   const table = await operator.table()
   const listed = table.sets.find(known => known.id === id)
+  if (listed?.state === 'lost') {
+    throw new RingsetError('SET_LOST', `set ${id} is given up`, { set: id })
+  }
   const weight = listed?.weight ?? set.weight
   if (options.weight !== undefined && options.weight !== weight) {
     throw new RingsetError('USAGE', `set ${id} has the weight ${weight} already`)
@@ -136,12 +154,12 @@ async function addSet(scene: Scene, asked: string | undefined, options: AddOptio
   scene.endProgress()
   if (options.json) printJson(report)
   else print(`set ${id} serves, ${movedText(report)}`)
-  ended(report, work.signal, `ringset set add ${id}`)
+  sayWhatIsLeft(report, work.signal, `ringset set add ${id}`)
 }
 
 /** The name of the set and, when it is nowhere yet, what is to be started for it. */
 async function planned(
-  { target, operator }: Scene,
+  { target, operator }: SetScene,
   named: string | undefined,
   { weight = 1, data }: AddOptions
 ): Promise<{ id: string; layout: SetLayout | undefined }> {
@@ -174,67 +192,20 @@ function asNewSet({ set, nodes }: SetLayout) {
   return { id: set.id, zone: 'default', weight: set.weight ?? 1, routers }
 }
 
-async function removeSet(scene: Scene, id: string, options: SetOptions): Promise<void> {
+async function removeSet(scene: SetScene, id: string, options: SetOptions): Promise<void> {
   const { target, operator, patient, work } = scene
   const startMs = performance.now()
   const known = (await operator.table()).sets.some(set => set.id === id)
-  const local = target.local
-  const leftOver = local?.config.sets.some(set => set.id === id) ?? false
+  const leftOver = target.local?.config.sets.some(set => set.id === id) ?? false
   const moves = known || !leftOver ? await operator.planDrain(id) : []
   if (options.dryRun) {
-    showRemovePlan({ id, moves, nodes: local === undefined ? [] : nodesToStop(scene, id) }, options)
+    showRemovePlan({ id, moves, nodes: nodesToStop(scene, id) }, options)
     return
   }
-  let carried: CarriedSlots = { moved: 0, total: 0, aborted: [] }
-  if (known) {
-    carried = await patient.drain(id, work)
-    const through = carried.moved === carried.total && !work.signal.aborted
-    if (through) await patient.drainGateways(id, work)
-    if (!through || !(await patient.remove(id, work))) {
-      const report = { set: id, ...carried, seconds: secondsSince(startMs) }
-      scene.endProgress()
-      if (options.json) printJson({ ...report, removed: false })
-      else print(`set ${id} is not removed yet, ${movedText(report)}`)
-      ended(report, work.signal, `ringset set remove ${id}`)
-      process.exitCode = exitCodes.refused
-      return
-    }
-  }
-  work.onWait?.(`stopping the nodes of ${id}`)
-  const retired = local === undefined ? undefined : await retireSet(local, id)
-  const report = { set: id, ...carried, seconds: secondsSince(startMs) }
-  scene.endProgress()
-  if (options.json) printJson({ ...report, removed: true })
-  else for (const text of removedLines(report, retired)) print(text)
-  if (retired !== undefined && retired.shared.length > 0) {
-    note(`restart ${retired.shared.join(', ')}: they still have roles of the set`)
-  }
-}
-
-function nodesToStop({ target }: Scene, id: string): string[] {
-  return nodesOf(target.config(), id).map(node => node.id)
-}
-
-function removedLines(report: SetReport, retired: RetiredSet | undefined): string[] {
-  const lines = [`set ${report.set} is removed, ${movedText(report)}`]
-  if (retired === undefined) {
-    lines.push('stop its nodes, and take it and them out of the configuration')
-  } else if (retired.stopped.length > 0) {
-    const ids = retired.stopped.map(({ id }) => id).join(', ')
-    lines.push(`stopped: ${ids}; their folders are no longer needed`)
-  }
-  return lines
-}
-
-function movedText({ moved, total, seconds }: SetReport): string {
-  return `${moved} of ${total} slots moved, ${seconds.toFixed(1)} s`
-}
-
-function ended({ aborted }: SetReport, signal: AbortSignal, again: string): void {
-  if (aborted.length > 0) note(`called off, where they were: ${slotsText(aborted)}`)
-  if (aborted.length === 0 && !signal.aborted) return
-  note(`to go on: ${again}`)
-  process.exitCode = exitCodes.refused
+  const carried = known ? await patient.drain(id, work) : undefined
+  const again = `ringset set remove ${id}`
+  const folders = 'their folders are no longer needed'
+  await leaveCluster(scene, id, { startMs, again, carried, folders }, options)
 }
 
 interface AddPlan {
@@ -289,8 +260,4 @@ function setWeight(text: string): number {
   const weight = /^\d{1,3}$/.test(text) ? Number(text) : Number.NaN
   if (weight >= 1 && weight <= 100) return weight
   throw new InvalidArgumentError('It must be a whole number from 1 to 100.')
-}
-
-function secondsSince(startMs: number): number {
-  return Math.round(performance.now() - startMs) / 1_000
 }

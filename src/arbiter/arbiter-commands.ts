@@ -48,10 +48,10 @@ const endedMove = struct({ slot: uint(), epoch: uint(), done: bool() })
 
 /**
  * A change of the sets themselves; see sets.ts. `clean`: its routers found by the table of `epoch` that nothing is left in it. Zone,
- * weight (in hundredths) and the voters of its router group count only for `add`.
+ * weight (in hundredths) and the voters of its router group count only for `add`; `routers` of `lose` is the one that is left to be read.
  */
 const setChange = struct({
-  step: oneOf(['add', 'drain', 'clean', 'remove']),
+  step: oneOf(['add', 'drain', 'clean', 'remove', 'lose']),
   setId: text(idBytes),
   epoch: uint(),
   zone: text(tableLimits.zoneBytes),

@@ -42,6 +42,7 @@ export const codeOfRefusal = {
   unknownSlot: 'SLOT_UNKNOWN',
   moving: 'SLOT_MOVING',
   drainingSet: 'SET_DRAINING',
+  lostSet: 'SET_LOST',
   usedSet: 'SET_USED',
   lastSet: 'LAST_SET',
   pinnedSet: 'SET_PINNED',

@@ -6,6 +6,7 @@ import { tableLimits } from '../table/table-rules.ts'
 /** Why a slot cannot start on its way. */
 export type MoveRefusal =
   | 'drainingSet'
+  | 'lostSet'
   | 'unknownSet'
   | 'unknownSlot'
   | 'pinned'
@@ -44,6 +45,7 @@ export function withMoves(
     if (move !== undefined && move.to !== to) return 'moving'
     if (move !== undefined || owners[slot] === to) continue
     if (target.state === 'draining') return 'drainingSet'
+    if (target.state === 'lost') return 'lostSet'
     begun.push({ slot, to, epoch })
   }
   if (begun.length === 0) return table

@@ -24,7 +24,9 @@ export function withPin(
   const slots = match === 'uid' ? [slotOfKey(value, table)] : slotsOfTenant(table, value)
   if (slots === undefined) return 'unknownTenant'
   // A slot may not be held where everything has to leave.
-  if (table.sets.some(({ id, state }) => id === setId && state === 'draining')) return 'drainingSet'
+  const target = table.sets.find(({ id }) => id === setId)
+  if (target?.state === 'draining') return 'drainingSet'
+  if (target?.state === 'lost') return 'lostSet'
   const moved = withMoves(table, slots, setId, epoch)
   if (typeof moved === 'string' || pinOf(table, { match, value }) !== undefined) return moved
   if (table.pins.length >= tableLimits.pins) return 'full'

@@ -10,6 +10,7 @@ export type PlaceRefusal =
   | 'full'
   | 'usedReplica'
   | 'lastReplica'
+  | 'lostSet'
 
 /** The highest replica number in the set's part of the table; 0 without any. */
 export function highestReplica(table: RoutingTable, setId: string): number {
@@ -34,11 +35,13 @@ export function withPlaced(
   const { role } = router
   if (before === undefined) {
     if (role === 'none') return table
+    if (set.state === 'lost') return 'lostSet'
     if (router.replicaId <= Math.max(highestEver, highestReplica(table, set.id))) {
       return 'usedReplica'
     }
     return role === 'voter' ? 'unknownReplica' : withNew(table, set, router)
   }
+  if (set.state === 'lost') return 'lostSet'
   if (role === 'none') {
     if (set.routers.length === 1) return 'lastReplica'
     return withRouters(

@@ -1,15 +1,25 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ArbiterLog } from '../../test/support/arbiter-log.ts'
+import { MapRows } from '../../test/support/map-rows.ts'
+import { slotOfKey } from '../table/slot-of.ts'
+import type { RoutingTable } from '../table/table.ts'
 import { decodeTable, encodeTable } from '../table/table-codec.ts'
 import { tableFault } from '../table/table-rules.ts'
 import type { SetChange } from './arbiter-commands.ts'
 import type { ArbiterResult } from './arbiter-machine.ts'
 import { firstTable } from './first-table.ts'
+import { applySet } from './sets.ts'
 
 const routersOf = (setId: string) =>
   [1, 2, 3].map(replicaId => {
     return { replicaId, nodeId: `${setId}-${replicaId}`, address: `127.0.0.1:7${replicaId}00` }
+  })
+
+/** A user of each slot. */
+const uidsIn = (table: RoutingTable): string[] =>
+  Array.from({ length: 64 }, (_, i) => `u${i}`).filter((uid, i, all) => {
+    return all.findIndex(other => slotOfKey(other, table) === slotOfKey(uid, table)) === i
   })
 
 /** A cluster of two sets and eight slots. */
@@ -184,9 +194,120 @@ describe('a set that is removed', () => {
   })
 })
 
+describe('a set that is lost', () => {
+  const survivor = (replicaId: number) => ({ routers: [{ replicaId, nodeId: '', address: '' }] })
+
+  it('keeps its slots and one of its routers, and nothing goes there any more', () => {
+    const scene = new Scene()
+    const [away] = scene.slotsOf('s2')
+    const [here, later] = scene.slotsOf('s1')
+    scene.apply({ type: 'move', slot: away!, to: 's1' })
+    scene.apply({ type: 'move', slot: here!, to: 's2' })
+    const { epoch, runs, moves, sets } = scene.table
+    expect(scene.change('lose', 's2', survivor(3))).toBe('done')
+    expect(scene.table).toMatchObject({ epoch: epoch + 1, runs })
+    expect(scene.table.moves).toEqual(moves.filter(({ slot }) => slot === away))
+    expect(scene.table.sets[1]).toEqual({
+      ...sets[1],
+      state: 'lost',
+      routers: sets[1]!.routers.slice(2)
+    })
+    expect(scene.apply({ type: 'move', slot: later!, to: 's2' })).toEqual(['lostSet'])
+    // Whether they live there or elsewhere.
+    for (const uid of uidsIn(scene.table)) {
+      const pin = { type: 'pin' as const, uid, setId: 's2' }
+      expect(scene.apply({ type: 'order', order: pin })).toEqual(['lostSet'])
+    }
+    expect(scene.change('add', 's2')).toBe('usedSet')
+    expect(scene.change('add', 's2', { routers: routersOf('s2').slice(2) })).toBe('usedSet')
+  })
+
+  it('has one survivor and no other, however often it is asked', () => {
+    const scene = new Scene()
+    expect(scene.change('lose', 's2', survivor(2))).toBe('done')
+    const { epoch, sets } = scene.table
+    expect(scene.change('lose', 's2', survivor(2))).toBe('done')
+    expect(scene.change('lose', 's2', survivor(1))).toBe('lostSet')
+    expect(scene.change('drain', 's2')).toBe('done')
+    for (const replicaId of [1, 2, 3, 4]) {
+      const router = { setId: 's2', replicaId, nodeId: `s2-${replicaId}`, address: 'h:1' }
+      const place = (role: 'learner' | 'voter' | 'none') =>
+        scene.apply({ type: 'place', router: { ...router, role } })[0]
+      expect(place('learner')).toBe('lostSet')
+      expect(place('none')).toBe(replicaId === 2 ? 'lostSet' : 'done')
+    }
+    expect(scene.table).toMatchObject({ epoch, sets })
+  })
+
+  it('hears of its survivor, gateways and logics, and not of its other routers', () => {
+    const scene = new Scene()
+    scene.change('lose', 's2', survivor(2))
+    const announce = (role: 'router' | 'transfer' | 'logic', id: string) => {
+      const process = { role, id, setId: 's2', nodeId: 'n', bootId: 7, address: 'h:9' }
+      const rest = { clientAddresses: [], version: '1', stopping: false }
+      return scene.apply({ type: 'announce', process: { ...process, ...rest } })[0]
+    }
+    expect(announce('router', 's2/1')).toBe('unknownReplica')
+    expect(announce('router', 's2/2')).toBe('done')
+    expect(announce('transfer', 't1')).toBe('done')
+    expect(announce('logic', 'l1')).toBe('done')
+    const set = scene.table.sets[1]!
+    expect(set.routers).toMatchObject([{ replicaId: 2, bootId: 7, address: 'h:9', state: 'up' }])
+    expect([set.transfers.length, set.logics.length]).toEqual([1, 1])
+  })
+
+  it('leaves the table without anybody saying that it is clean, and its name with it', () => {
+    const scene = new Scene()
+    scene.change('lose', 's2', survivor(1))
+    expect(scene.change('remove', 's2')).toBe('setNotEmpty')
+    scene.move(scene.slotsOf('s2'), 's1')
+    expect(scene.change('remove', 's2')).toBe('done')
+    expect(scene.table.sets.map(({ id }) => id)).toEqual(['s1'])
+    expect(scene.change('add', 's2')).toBe('usedSet')
+    expect(scene.change('lose', 's2', survivor(1))).toBe('unknownSet')
+  })
+
+  it('may have been draining, and what was reported then counts no more', () => {
+    const scene = new Scene()
+    scene.change('drain', 's2')
+    expect(scene.change('lose', 's2', survivor(1))).toBe('done')
+    expect(scene.change('clean', 's2', { epoch: scene.table.epoch })).toBe('done')
+    expect(scene.change('remove', 's2')).toBe('setNotEmpty')
+    const rows = new MapRows()
+    const nothing = { setId: 's2', epoch: 0, zone: '', weight: 0, routers: [] }
+    const { table } = new Scene()
+    const draining = applySet(table, { ...nothing, step: 'drain' }, 2, rows)
+    expect(rows.get('sets/s2')).toBeDefined()
+    applySet(draining as RoutingTable, { ...nothing, step: 'lose', ...survivor(1) }, 3, rows)
+    expect(rows.get('sets/s2')).toBeUndefined()
+  })
+
+  it.each<[ArbiterResult, string, Partial<SetChange>]>([
+    ['unknownSet', 's9', survivor(1)],
+    ['unknownReplica', 's2', survivor(4)],
+    ['malformed', 's2', { routers: [] }],
+    ['malformed', 's2', { routers: routersOf('s2') }],
+    ['pinnedSet', 's1', survivor(1)]
+  ])('is refused as %s: %s, %j', (refusal, setId, with_) => {
+    const scene = new Scene()
+    scene.apply({ type: 'order', order: { type: 'pin', uid: 'ann', setId: 's1' } })
+    const { epoch } = scene.table
+    expect(scene.change('lose', setId, with_)).toBe(refusal)
+    expect(scene.table.epoch).toBe(epoch)
+  })
+
+  it('is never the last that takes slots', () => {
+    const scene = new Scene()
+    scene.change('drain', 's1')
+    expect(scene.change('lose', 's2', survivor(1))).toBe('lastSet')
+    expect(scene.change('lose', 's1', survivor(1))).toBe('done')
+    expect(scene.change('drain', 's2')).toBe('lastSet')
+  })
+})
+
 describe('sets, whatever is asked', () => {
   const ids = ['s1', 's2', 's3', 's4']
-  const step = fc.constantFrom('add', 'drain', 'clean', 'remove', 'move', 'end', 'abort')
+  const step = fc.constantFrom('add', 'drain', 'clean', 'lose', 'remove', 'move', 'end', 'abort')
   const action = fc.tuple(step, fc.constantFrom(...ids), fc.nat(7), fc.nat(6))
 
   it('make a sound table, in which nothing of a set that was removed comes back, and no owner is lost', () => {
@@ -202,7 +323,8 @@ describe('sets, whatever is asked', () => {
             scene.apply({ type: 'endMove', slot, epoch, done: what === 'end' })
           } else {
             scene.change(what as SetChange['step'], setId, {
-              epoch: Math.max(1, before.epoch - ago)
+              epoch: Math.max(1, before.epoch - ago),
+              ...(what === 'lose' && { routers: routersOf(setId).slice(slot % 3, (slot % 3) + 1) })
             })
           }
           const { table } = scene
@@ -210,13 +332,18 @@ describe('sets, whatever is asked', () => {
           expect(decodeTable(encodeTable(table))).toEqual(table)
           expect(table.sets.some(({ state }) => state === 'active')).toBe(true)
           expect([0, 1]).toContain(table.epoch - before.epoch)
-          for (const { id } of before.sets) {
+          for (const { id, state } of before.sets) {
+            const now = table.sets.find(set => set.id === id)?.state
+            if (state === 'lost') expect(['lost', undefined]).toContain(now)
             if (table.sets.some(set => set.id === id)) continue
             expect(before.runs.some(run => run.setId === id)).toBe(false)
             expect(before.moves.some(({ to }) => to === id)).toBe(false)
             gone.add(id)
           }
-          for (const { id } of table.sets) expect(gone.has(id)).toBe(false)
+          for (const { id, state } of table.sets) {
+            expect(gone.has(id)).toBe(false)
+            if (state === 'lost') expect(table.moves.some(({ to }) => to === id)).toBe(false)
+          }
         }
       }),
       { numRuns: 60 }

@@ -9,7 +9,9 @@ export type SetRefusal =
   | 'malformed'
   | 'full'
   | 'unknownSet'
+  | 'unknownReplica'
   | 'usedSet'
+  | 'lostSet'
   | 'lastSet'
   | 'pinnedSet'
   | 'setNotEmpty'
@@ -49,6 +51,7 @@ export function judgeSet(
     return step === 'remove' && note?.state === 'gone' ? unchanged(table) : 'unknownSet'
   }
   if (step === 'drain') return draining(table, set, epoch)
+  if (step === 'lose') return lost(table, set, change)
   const clean = note?.state === 'leaving' && note.clean
   if (step === 'remove') return removed(table, set, clean)
   // What was found out by a table from before the set began to leave says nothing.
@@ -86,6 +89,7 @@ function added(
   if (note?.state === 'gone') return 'usedSet'
   const known = table.sets.find(({ id }) => id === setId)
   if (known !== undefined) {
+    if (known.state === 'lost') return 'usedSet'
     if (!sameReplicas(known.routers, routers)) return 'usedSet'
     if (known.state === 'active') return unchanged(table)
     return { table: withState(table, known, 'active'), note: null }
@@ -116,19 +120,43 @@ function added(
 }
 
 function draining(table: RoutingTable, set: SetEntry, epoch: number): JudgedSet | SetRefusal {
-  if (set.state === 'draining') return unchanged(table)
-  if (table.sets.every(({ id, state }) => id === set.id || state !== 'active')) return 'lastSet'
-  if (table.pins.some(({ setId }) => setId === set.id)) return 'pinnedSet'
+  if (set.state !== 'active') return unchanged(table)
+  const refusal = heldBack(table, set)
+  if (refusal !== undefined) return refusal
   return {
     table: withState(table, set, 'draining'),
     note: { state: 'leaving', epoch, clean: false }
   }
 }
 
+/** A set whose majority is lost for good is given up: one of its replicas is read from here on, and whatever was to come in stays where it is. */
+function lost(table: RoutingTable, set: SetEntry, { routers }: SetChange): JudgedSet | SetRefusal {
+  const [asked] = routers
+  if (asked === undefined || routers.length > 1) return 'malformed'
+  const survivor = set.routers.find(({ replicaId }) => replicaId === asked.replicaId)
+  if (set.state === 'lost') return survivor === undefined ? 'lostSet' : unchanged(table)
+  if (survivor === undefined) return 'unknownReplica'
+  const refusal = heldBack(table, set)
+  if (refusal !== undefined) return refusal
+  const entry: SetEntry = { ...set, state: 'lost', routers: [survivor] }
+  const sets = table.sets.map(other => (other === set ? entry : other))
+  const moves = table.moves.filter(({ to }) => to !== set.id)
+  // Nothing that its routers ever said of it counts any more.
+  return { table: { ...table, sets, moves }, note: null }
+}
+
+/** Why a set may not go. */
+function heldBack({ sets, pins }: RoutingTable, set: SetEntry): SetRefusal | undefined {
+  if (sets.every(({ id, state }) => id === set.id || state !== 'active')) return 'lastSet'
+  return pins.some(({ setId }) => setId === set.id) ? 'pinnedSet' : undefined
+}
+
 function removed(table: RoutingTable, set: SetEntry, clean: boolean): JudgedSet | SetRefusal {
   if (table.pins.some(({ setId }) => setId === set.id)) return 'pinnedSet'
-  if (set.state !== 'draining' || !clean || inUse(table, set.id)) return 'setNotEmpty'
-  assert(table.sets.length > 1, 'a set that drains is not the last')
+  // Of a lost set nobody is left to say that it is clean.
+  const left = set.state === 'lost' || (set.state === 'draining' && clean)
+  if (!left || inUse(table, set.id)) return 'setNotEmpty'
+  assert(table.sets.length > 1, 'a set that goes is not the last')
   return {
     table: { ...table, sets: table.sets.filter(other => other !== set) },
     note: { state: 'gone' }

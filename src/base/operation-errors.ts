@@ -135,6 +135,41 @@ export const operationErrors = {
     'The set is being removed and takes nothing in.',
     'Choose another set, or take this one back with `ringset set add`.'
   ),
+  SET_LOST: entry(
+    161,
+    'not-done',
+    false,
+    'The set is given up: it takes nothing in, and is read from one replica until its last slot has left.',
+    'Choose another set; `ringset set recover` with the same replica, or none, goes on.'
+  ),
+  SET_ALIVE: entry(
+    162,
+    'not-done',
+    false,
+    'The set has a leader, or can have one: nothing has to be given up.',
+    'With a leader, `ringset set remove` gives its slots away without a loss; without one, wait for it.'
+  ),
+  NO_SURVIVOR: entry(
+    163,
+    'not-done',
+    true,
+    'No replica of the set that holds anything answers.',
+    'Start the node of one that has its data folder; docs/operations.md says what to do when all are gone.'
+  ),
+  SURVIVOR_BEHIND: entry(
+    164,
+    'not-done',
+    false,
+    'Another replica that answers has more than the one named, so more would be lost than has to be.',
+    'Leave `--from` away. If that other one is not to be read, stop its node first.'
+  ),
+  LOSS_NOT_ACCEPTED: entry(
+    165,
+    'not-done',
+    false,
+    'Messages that were acknowledged may be lost by this, so it is not done unasked.',
+    'Read what the command has printed, switch off the machines that it names, then repeat it with `--accept-loss`.'
+  ),
   HISTORY_INVALID: entry(
     120,
     'not-done',

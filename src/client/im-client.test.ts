@@ -3,6 +3,7 @@ import { FakeTableKeeper } from '../../test/support/fake-table-keeper.ts'
 import { until } from '../../test/support/until.ts'
 import { noMetrics, silentLog } from '../base/ports.ts'
 import { ClientListener } from '../net/client-listener.ts'
+import { breakMessage } from '../protocol/eras.ts'
 import type { Message } from '../protocol/kinds.ts'
 import { answer, type Packet, packet } from '../protocol/packet.ts'
 import { p2pSession } from '../protocol/session.ts'
@@ -70,7 +71,7 @@ class Gateway implements ClientEvents {
     let known = this.timeline.find(one => one.clientMsgId === clientMsgId)
     const duplicate = known !== undefined
     if (!known) {
-      const msgid = this.timeline.length + 1
+      const msgid = (this.timeline.at(-1)?.msgid ?? 0) + 1
       known = { msgid, from: 'ann', deviceId: 'd', clientMsgId, type, atMs: 7, body }
       this.timeline.push(known)
     }
@@ -83,7 +84,7 @@ class Gateway implements ClientEvents {
   }
 
   #page(from: number, limit: number) {
-    const latest = this.timeline.length
+    const latest = this.timeline.at(-1)?.msgid ?? 0
     const messages = this.timeline.filter(({ msgid }) => msgid >= from).slice(0, limit)
     return { session, first: 1, latest, messages }
   }
@@ -133,6 +134,21 @@ describe('ImClient', () => {
     await client.close()
     expect(client.state).toBe('closed')
     await until('BYE', () => gateway.byes === 1)
+  })
+
+  it('reads the newest messages across breaks', async () => {
+    const client = make()
+    await client.connect()
+    for (const text of ['a', 'b', 'c']) await client.sendText('bob', text)
+    gateway.timeline.push(breakMessage(1, 3, 7))
+    for (const text of ['d', 'e']) await client.sendText('bob', text)
+    const newest = async (limit: number): Promise<string> => {
+      const { messages } = await client.history({ session, limit })
+      return messages.map(({ text }) => text).join(' ')
+    }
+    expect(await newest(2)).toBe('d e')
+    expect(await newest(4)).toBe('c 3 d e')
+    expect(await newest(100)).toBe('a b c 3 d e')
   })
 
   it('keeps what was sent before connecting, and repeats over a cut without doubling', async () => {

@@ -3,6 +3,7 @@ import { RingsetError } from '../base/errors.ts'
 import { type Random, silentLog } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
 import { ClientConnection } from '../net/client-connection.ts'
+import { isBreak } from '../protocol/eras.ts'
 import { hardLimits, type Message, type Page } from '../protocol/kinds.ts'
 import { checkUid, p2pSession, parseSession } from '../protocol/session.ts'
 import { createTableKeeper } from '../table/create-table-keeper.ts'
@@ -142,14 +143,27 @@ export class ImClient {
     const { session, from, limit = 100 } = options
     parseSession(session)
     if (!this.#core) throw new RingsetError('UNREACHABLE', 'connect first')
-    let first = from
-    if (first === undefined) {
-      const { latest } = await this.#page(options, Number.MAX_SAFE_INTEGER, 1)
-      first = Math.max(latest - limit + 1, 1)
-    }
-    const page = await this.#page(options, first, limit)
+    const page =
+      from === undefined
+        ? await this.#newest(options, limit)
+        : await this.#page(options, from, limit)
     const messages = page.messages.map(one => new ImMessage(session, one))
     return { first: page.first, latest: page.latest, messages }
+  }
+
+  /** Also across breaks, where msgids jump. */
+  async #newest(options: HistoryOptions, limit: number): Promise<Page> {
+    const { first, latest } = await this.#page(options, Number.MAX_SAFE_INTEGER, 1)
+    const messages: Message[] = []
+    let last = latest
+    while (last > 0 && messages.length < limit) {
+      const wanted = limit - messages.length
+      const page = await this.#page(options, Math.max(last - wanted + 1, 1), wanted)
+      messages.unshift(...page.messages.filter(({ msgid }) => msgid <= last))
+      const [oldest] = messages
+      last = oldest !== undefined && isBreak(oldest) ? Number(oldest.body) : 0
+    }
+    return { session: options.session, first, latest, messages }
   }
 
   #page({ session, deadlineMs = 10_000 }: HistoryOptions, from: number, limit: number) {

@@ -32,13 +32,13 @@ export interface ImClientOptions {
 /** A message of a session, one's own included. */
 export class ImMessage {
   readonly session: string
-  /** Position in the session: 1, 2, 3 … */
+  /** Position in the session: 1, 2, 3 …, and far higher behind a break. */
   readonly msgid: number
   /** The sender's uid and device. */
   readonly from: string
   readonly deviceId: string
   readonly clientMsgId: number
-  /** 0 text, 1 custom bytes, 2 media URL. */
+  /** 0 text, 1 custom bytes, 2 media URL, 3 break: from nobody (''), where messages may have been lost with their set; its text is the last msgid before it. */
   readonly type: number
   readonly body: Buffer
   /** When the session's home accepted it, by its wall clock. */

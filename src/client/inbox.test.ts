@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { breakMessage, eraMessages } from '../protocol/eras.ts'
 import type { Message, Page } from '../protocol/kinds.ts'
 import { type Deliver, Inbox } from './inbox.ts'
 
@@ -202,5 +203,55 @@ describe('any interleaving of lost, doubled and reordered pushes with catch-up p
         }
       )
     )
+  })
+})
+
+describe('an inbox, where the set of a session was lost', () => {
+  const broken = (after: number, ...next: number[]): Page => ({
+    session: 's',
+    first: 1,
+    latest: eraMessages + 3,
+    messages: [breakMessage(1, after, 0), ...next.map(n => message(eraMessages + n))]
+  })
+
+  it('goes on behind the break, also from messages that nobody else has any more', () => {
+    for (const cursor of [4, 5, 9]) {
+      const listener = new Listener()
+      const inbox = new Inbox(listener.deliver, [{ session: 's', msgid: cursor }])
+      inbox.accept(broken(4, 1, 2))
+      expect(listener.of('s')).toEqual([0, 1, 2].map(n => eraMessages + n))
+      expect(inbox.hasGaps).toBe(false)
+    }
+  })
+
+  it('asks first for what it lacks before the break', () => {
+    const listener = new Listener()
+    const inbox = new Inbox(listener.deliver, [{ session: 's', msgid: 2 }])
+    inbox.accept(broken(4, 1))
+    expect(listener.of('s')).toEqual([])
+    expect(inbox.gapCursors(10)).toEqual([{ session: 's', msgid: 2 }])
+    inbox.accept(page('s', 3, 4))
+    expect(listener.of('s')).toEqual([3, 4, eraMessages, eraMessages + 1])
+  })
+
+  it('waits for the break when later messages come first, and while the listener has it', () => {
+    const listener = new Listener()
+    const inbox = new Inbox(listener.deliver, [{ session: 's', msgid: 4 }])
+    inbox.accept({ ...broken(4), messages: [message(eraMessages + 1)] })
+    expect(inbox.hasGaps).toBe(true)
+    listener.outcome = () => 'pending'
+    inbox.accept(broken(4))
+    expect(inbox.cursor('s')).toBe(4)
+    listener.outcome = () => 'done'
+    inbox.settled('s', true)
+    expect(inbox.cursor('s')).toBe(eraMessages + 1)
+  })
+
+  it('takes no message of a person for a break', () => {
+    const listener = new Listener()
+    const inbox = new Inbox(listener.deliver, [{ session: 's', msgid: 4 }])
+    const forged = { ...breakMessage(1, 4, 0), from: 'mallory' }
+    inbox.accept({ ...broken(4), messages: [forged] })
+    expect(listener.of('s')).toEqual([])
   })
 })

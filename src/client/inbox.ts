@@ -1,3 +1,4 @@
+import { isNext, nextEra } from '../protocol/eras.ts'
 import type { Cursor, Message, Page } from '../protocol/kinds.ts'
 
 /**
@@ -24,8 +25,8 @@ class SessionState {
   /** The highest msgid received. */
   seen: number
   readonly ahead = new Map<number, Message>()
-  /** The listener has the message after the cursor. */
-  busy = false
+  /** The message that the listener has; undefined = none. */
+  offered: number | undefined
   failed = false
 
   constructor(session: string, cursor: number) {
@@ -86,7 +87,8 @@ export class Inbox {
       this.#sessions.set(page.session, state)
     }
     // What is older than `first` is kept nowhere any more, so there is nothing to wait for.
-    if (page.first > state.cursor + 1 && !state.busy) this.#moveTo(state, page.first - 1)
+    if (page.first > state.cursor + 1 && state.offered === undefined)
+      this.#moveTo(state, page.first - 1)
     for (const message of page.messages) this.#take(state, message)
     this.#drain(state)
     this.#unreported.add(state)
@@ -95,11 +97,12 @@ export class Inbox {
   /** The end of a `pending` delivery. */
   settled(session: string, dealtWith: boolean): void {
     const state = this.#sessions.get(session)
-    if (!state?.busy) return
-    state.busy = false
+    const { offered } = state ?? {}
+    if (state === undefined || offered === undefined) return
+    state.offered = undefined
     if (dealtWith) {
-      this.#aheadCount -= state.ahead.delete(state.cursor + 1) ? 1 : 0
-      this.#moveTo(state, state.cursor + 1)
+      this.#aheadCount -= state.ahead.delete(offered) ? 1 : 0
+      this.#moveTo(state, offered)
       this.#drain(state)
     } else {
       state.failed = true
@@ -165,7 +168,8 @@ export class Inbox {
     if (msgid <= state.cursor) return
     if (msgid > state.seen) state.seen = msgid
     if (state.ahead.has(msgid)) return
-    if (msgid === state.cursor + 1 && !state.busy && !state.failed) {
+    const next = isNext(message, state.cursor)
+    if (next && state.offered === undefined && !state.failed) {
       this.#offer(state, message)
       if (state.ahead.size > 0) this.#drain(state)
       return
@@ -173,20 +177,20 @@ export class Inbox {
     const { aheadPerSession, ahead } = this.#options
     // The next one is always kept: it is what everything else waits for.
     const full = state.ahead.size >= aheadPerSession || this.#aheadCount >= ahead
-    if (full && msgid !== state.cursor + 1) return
+    if (full && !next) return
     state.ahead.set(msgid, message)
     this.#aheadCount++
   }
 
   #drain(state: SessionState): void {
-    while (!state.busy && !state.failed) {
-      const next = state.ahead.get(state.cursor + 1)
+    while (state.offered === undefined && !state.failed) {
+      const next = nextAhead(state)
       if (!next) break
       state.ahead.delete(next.msgid)
       this.#aheadCount--
       this.#offer(state, next)
     }
-    const gap = state.seen > state.cursor && !state.busy && !state.failed
+    const gap = state.seen > state.cursor && state.offered === undefined && !state.failed
     if (gap) this.#gaps.add(state)
     else this.#gaps.delete(state)
   }
@@ -196,13 +200,13 @@ export class Inbox {
    * nobody delivers it twice.
    */
   #offer(state: SessionState, message: Message): void {
-    state.busy = true
+    state.offered = message.msgid
     const outcome = this.#deliver(state.session, message)
     if (outcome === 'pending') {
       this.#keep(state, message)
       return
     }
-    state.busy = false
+    state.offered = undefined
     if (outcome === 'done') this.#moveTo(state, message.msgid)
     else {
       this.#keep(state, message)
@@ -227,4 +231,12 @@ export class Inbox {
     this.#unreported.add(state)
     this.#changed.add(state)
   }
+}
+
+function nextAhead({ ahead, cursor, seen }: SessionState): Message | undefined {
+  for (let msgid = cursor + 1; msgid <= seen; msgid = nextEra(msgid)) {
+    const next = ahead.get(msgid)
+    if (next !== undefined) return isNext(next, cursor) ? next : undefined
+  }
+  return undefined
 }

@@ -160,6 +160,18 @@ describe('cluster status', () => {
     expect(second).toMatchObject({ id: 's2', state: 'unavailable', slots: 6 })
   })
 
+  it('says that a set is lost whoever of it still answers', () => {
+    const [first, second] = table.sets
+    const raft = { replica: 1, role: 'leader', term: 4 }
+    const lost = { ...first!, state: 'lost' as const, routers: first!.routers.slice(1) }
+    const seen = {
+      ...sample(node('n1', [{ set: 's1', raft }])),
+      table: { ...table, sets: [lost, second!] }
+    }
+    expect(clusterStatus(seen).sets[0]).toMatchObject({ state: 'lost', slots: 10 })
+    expect(clusterStatus({ ...seen, nodes: [silent] }).sets[0]?.state).toBe('lost')
+  })
+
   it('believes the newer of two leaders', () => {
     const leads = (replica: number, term: number) => ({ replica, role: 'leader', term })
     const { sets } = clusterStatus(

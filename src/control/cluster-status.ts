@@ -58,7 +58,7 @@ export interface OutboxView {
 
 export interface SetView {
   readonly id: string
-  /** `active`, `draining`, or `unavailable` while its router group has no leader. */
+  /** `active`, `draining`, `lost` once it was given up, or `unavailable` while its router group has no leader. */
   readonly state: string
   readonly slots: number
   readonly users: number
@@ -169,7 +169,7 @@ function setView(
   const runs = table?.runs.filter(run => run.setId === id) ?? []
   return {
     id,
-    state: router.leader === null ? 'unavailable' : (entry?.state ?? 'active'),
+    state: stateOf(entry, router),
     slots: runs.reduce((sum, run) => sum + run.count, 0),
     users: leading?.own.users ?? 0,
     sessions: leading?.own.sessions ?? 0,
@@ -188,6 +188,11 @@ function setView(
       ofSet(status => status.logics)
     )
   }
+}
+
+function stateOf(entry: SetEntry | undefined, { leader }: GroupView): string {
+  if (entry?.state === 'lost') return entry.state
+  return leader === null ? 'unavailable' : (entry?.state ?? 'active')
 }
 
 function transferViews(

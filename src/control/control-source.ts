@@ -35,7 +35,7 @@ export type GreyOrder = SetGreyRequest
 /** `epoch` of a table that has the change; `changed` false when it was so before. */
 export type Ordered = AddPinResponse
 
-export const setChanges = ['add', 'drain', 'remove'] as const
+export const setChanges = ['add', 'drain', 'lose', 'remove'] as const
 
 export const memberChanges = ['add', 'promote', 'remove'] as const
 export type MemberChange = (typeof memberChanges)[number]
@@ -72,7 +72,7 @@ export interface ControlSource {
   moveSlots(order: MoveOrder): Promise<number>
   /** @param slots empty for all. Resolves with the epoch of a table that lists none of them. NOT_LEADER as above; SLOT_UNKNOWN. */
   abortMoves(slots: readonly number[]): Promise<number>
-  /** Resolves with the epoch of a table that is so. NOT_LEADER as above; SET_UNKNOWN, SET_USED, SET_NOT_EMPTY, SET_PINNED, LAST_SET, OVERLOADED. */
+  /** Resolves with the epoch of a table that is so. NOT_LEADER as above; SET_UNKNOWN, SET_USED, SET_LOST, SET_NOT_EMPTY, SET_PINNED, LAST_SET, REPLICA_UNKNOWN, OVERLOADED. */
   changeSet(order: SetOrder): Promise<number>
   /** NOT_LEADER when this node does not lead the arbiter group, as the following ones; SET_UNKNOWN, SLOT_PINNED, SLOT_MOVING, BAD_UID, TENANT_UNKNOWN. */
   addPin(order: PinOrder): Promise<Ordered>

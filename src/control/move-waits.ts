@@ -5,8 +5,17 @@ export function moveWaits({ sets, moves }: ClusterStatus): string[] {
   const targets = new Set(moves.map(({ to }) => to))
   const involved = new Set([...targets, ...moves.map(({ from }) => from)])
   return sets.flatMap(set => {
+    if (involved.has(set.id) && set.state === 'lost') return silentSurvivor(set)
     if (involved.has(set.id) && set.router.leader === null) return [`${set.id} has no leader`]
     return targets.has(set.id) ? remainsOf(set) : []
+  })
+}
+
+/** Slots can leave a lost set only while the replica that is read answers. */
+function silentSurvivor({ id, router }: SetView): string[] {
+  const silent = router.replicas.filter(({ role }) => role === 'unreachable')
+  return silent.map(({ id: replica, node }) => {
+    return `replica ${replica} of ${id} on ${node}, which is read, does not answer`
   })
 }
 

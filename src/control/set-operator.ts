@@ -7,6 +7,7 @@ import { ArbiterCalls, patienceMs, pollMs, type TableCluster } from './arbiter-c
 import type { ControlClient } from './control-client.ts'
 import type { SetOrder } from './control-source.ts'
 import { remainsOf } from './move-waits.ts'
+import { type RecoveryPlan, SetWitnesses } from './set-recovery.ts'
 import {
   type CarryOptions,
   type MoveProgress,
@@ -57,12 +58,14 @@ export const setMovesAtOnce = 64
  */
 export class SetOperator {
   readonly #cluster: SetCluster
+  readonly #patienceMs: number
   readonly #arbiters: ArbiterCalls<ReturnType<SetCluster['node']>>
   readonly #slots: SlotOperator
 
   /** @param patience how long to look for a leader, and for a node that answers. */
   constructor(cluster: SetCluster, patience = patienceMs) {
     this.#cluster = cluster
+    this.#patienceMs = patience
     this.#arbiters = new ArbiterCalls(cluster, patience)
     this.#slots = new SlotOperator(cluster, patience)
   }
@@ -113,6 +116,38 @@ export class SetOperator {
     const coming = (await this.table()).moves.filter(({ to }) => to === id)
     if (coming.length > 0) await this.#slots.abort(coming.map(({ slot }) => slot))
     return this.#carry(async () => drainOf(await this.table(), id), work)
+  }
+
+  /**
+   * What it would mean to give up a set that has lost its majority. Takes all its patience: who does not answer now may do so yet, and
+   * replicas that have just started need a moment to find a leader.
+   * Throws as `planDrain`, and SET_ALIVE, NODE_UNKNOWN, NO_SURVIVOR, REPLICA_UNKNOWN, REPLICA_DOWN, SURVIVOR_BEHIND, SET_LOST.
+   *
+   * @param from the replica to read, by number; undefined: the one that has most.
+   */
+  async planRecovery(id: string, from?: number): Promise<RecoveryPlan> {
+    const table = await this.table()
+    mustLeave(table, id)
+    const set = table.sets.find(one => one.id === id)!
+    const witnesses = new SetWitnesses(set)
+    const endMs = performance.now() + this.#patienceMs
+    for (;;) {
+      witnesses.add(await this.#cluster.sample())
+      if (performance.now() >= endMs) break
+      await sleep(pollMs)
+    }
+    const moves = drainOf(table, id)
+    return { set: id, lost: set.state === 'lost', ...witnesses.choose(from), moves }
+  }
+
+  /**
+   * Gives the set up as planned, for good: what its survivor does not hold is lost. Then its slots go to the others, which read them
+   * there. May be repeated.
+   */
+  async recover({ set, survivor }: RecoveryPlan, work: SetWork = {}): Promise<CarriedSlots> {
+    const routers = [{ replica: survivor.replica, node: survivor.node, address: '' }]
+    await this.#change({ set, change: 'lose', zone: '', weightHundredths: 0, routers })
+    return this.#carry(async () => drainOf(await this.table(), set), work)
   }
 
   /** Has the gateways of a set that has no slots send whoever is still there away, and waits a moment for it. */
@@ -239,7 +274,8 @@ function mustLeave(table: RoutingTable, id: string): void {
 }
 
 function whatIsLeft(view: Parameters<typeof remainsOf>[0]): string {
-  const { id, router, outboxes } = view
+  const { id, state, router, outboxes } = view
+  if (state === 'lost') return `${id} still has slots`
   if (router.leader === null) return `${id} has no leader`
   const [remains] = remainsOf(view)
   if (remains !== undefined) return remains

@@ -10,10 +10,16 @@ interface Shape {
   /** Changes what a node says of itself; undefined: it does not answer. */
   readonly say?: (status: NodeStatus, id: number) => NodeStatus | undefined
   readonly downInTable?: readonly number[]
+  /** So many slots that s1 has left, which is given up, and read from the first node. */
+  readonly lostWith?: number
 }
 
 /** Three nodes with a router of s1 and an arbiter each, led by the first. */
-function sampleOf({ say = status => status, downInTable = [] }: Shape = {}): ClusterSample {
+function sampleOf({
+  say = status => status,
+  downInTable = [],
+  lostWith
+}: Shape = {}): ClusterSample {
   const raft = (replica: number) => ({
     ...{ replica, term: 1, leader: 1, commit: 5_000, membership: 'voter', voters: [1, 2, 3] },
     ...{ role: replica === 1 ? 'leader' : 'follower', lastIndex: 5_000 },
@@ -33,8 +39,11 @@ function sampleOf({ say = status => status, downInTable = [] }: Shape = {}): Clu
     const state = downInTable.includes(replicaId) ? 'down' : 'up'
     return { replicaId, nodeId: `n${replicaId}`, address: '', role: 'voter', state }
   })
-  const sets = [{ id: 's1', state: 'active', transfers: [], logics: [], routers }]
-  const table = { epoch: 7, clusterId: 'c', runs: [], moves: [], arbiters: [], sets }
+  const state = lostWith === undefined ? 'active' : 'lost'
+  const listed = lostWith === undefined ? routers : routers.slice(0, 1)
+  const sets = [{ id: 's1', state, transfers: [], logics: [], routers: listed }]
+  const runs = lostWith ? [{ first: 0, count: lostWith, setId: 's1', slotEpoch: 1 }] : []
+  const table = { epoch: 7, clusterId: 'c', runs, moves: [], arbiters: [], sets }
   return { atMs: 0, nodes, table: table as unknown as RoutingTable }
 }
 
@@ -71,6 +80,26 @@ describe('what a cluster is looked at for', () => {
     ])
     const stopping = wrong({ say: onNode(2, { state: 'stopping' }) })
     expect(stopping).toMatchObject([{ check: 'nodes', level: 'warn' }])
+  })
+
+  it('are sets that are given up, of which nobody has to lead', () => {
+    const headless = (status: NodeStatus): NodeStatus => {
+      const [own] = status.routers
+      const raft = { ...own!.raft!, role: 'follower', quarantined: true }
+      return { ...status, routers: [{ ...own!, raft }] }
+    }
+    const text = 'set s1 is given up, with 9 slots left in it'
+    expect(wrong({ say: headless, lostWith: 9 })).toMatchObject([
+      { check: 'lost-sets', level: 'warn', text }
+    ])
+    const remedy = 'start n1 again, then ringset set recover s1 --accept-loss'
+    const dead = (status: NodeStatus, id: number) => (id === 1 ? undefined : headless(status))
+    expect(wrong({ say: dead, lostWith: 9 })).toContainEqual(
+      expect.objectContaining({ check: 'lost-sets', level: 'fail', remedy })
+    )
+    expect(wrong({ say: dead, lostWith: 0 })).toContainEqual(
+      expect.objectContaining({ check: 'lost-sets', level: 'warn' })
+    )
   })
 
   it('are replicas in quarantine, behind, waiting or removed', () => {

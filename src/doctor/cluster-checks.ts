@@ -41,6 +41,7 @@ export function clusterChecks(
   return [
     ...nodes(sample, living),
     ...leaders(sample),
+    ...lostSets(sample),
     ...replicas(sample),
     ...tables(sample),
     ...processes(sample),
@@ -68,11 +69,13 @@ function nodes({ nodes: all }: ClusterSample, living: ReadonlySet<string>): Find
   return orOk(found, 'nodes', `${all.length} run`)
 }
 
+/** All but the groups of lost sets, which are none any more. */
 function groupsOf(sample: ClusterSample): { name: string; view: GroupView }[] {
   const { arbiter, sets } = clusterStatus(sample)
+  const alive = sets.filter(({ state }) => state !== 'lost')
   return [
     { name: 'the arbiters', view: arbiter },
-    ...sets.map(({ id, router }) => ({ name: `set ${id}`, view: router }))
+    ...alive.map(({ id, router }) => ({ name: `set ${id}`, view: router }))
   ]
 }
 
@@ -86,6 +89,21 @@ function leaders(sample: ClusterSample): Finding[] {
     return [fail('leaders', `${name}: nobody leads`, remedy)]
   })
   return orOk(found, 'leaders', `${groups.length} groups have one`)
+}
+
+/** Nothing unless somebody has given a set up. */
+function lostSets(sample: ClusterSample): Finding[] {
+  return clusterStatus(sample).sets.flatMap(({ id, state, slots, router }) => {
+    if (state !== 'lost') return []
+    const again = `ringset set recover ${id} --accept-loss`
+    const silent = router.replicas.find(({ role }) => role === 'unreachable')
+    if (silent !== undefined && slots > 0) {
+      const text = `set ${id} is given up, and node ${silent.node}, which its last ${slots} slots are read from, does not answer`
+      return [fail('lost-sets', text, `start ${silent.node} again, then ${again}`)]
+    }
+    const text = `set ${id} is given up, with ${slots} slots left in it`
+    return [warn('lost-sets', text, `${again} goes on with them, then takes the set out`)]
+  })
 }
 
 function replicas(sample: ClusterSample): Finding[] {

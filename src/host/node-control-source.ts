@@ -313,6 +313,7 @@ function replicaStatus(
     commit: status.commit,
     applied: status.applied,
     lastIndex: status.lastIndex,
+    lastTerm: status.lastTerm,
     quarantined: status.quarantined,
     voters: [...status.membership.voters],
     learners: [...status.membership.learners],

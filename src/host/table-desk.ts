@@ -77,7 +77,9 @@ export class TableDesk {
   async changeSet(order: SetOrder): Promise<number> {
     const { changes } = this.#leading()
     const step = setChanges.find(name => name === order.change)
-    if (step === undefined) throw new RingsetError('USAGE', 'a change is add, drain or remove')
+    if (step === undefined) {
+      throw new RingsetError('USAGE', `a change is ${setChanges.join(', ')}`)
+    }
     const change: SetChange = {
       step,
       setId: order.set,
@@ -132,12 +134,15 @@ function placeText(refusal: ErrorCode, { setId, replicaId }: PlacedRouter): stri
     return `set ${setId} has or had a replica ${replicaId} or one of a higher number`
   }
   if (refusal === 'SET_UNKNOWN') return `no set is called ${setId}`
+  if (refusal === 'SET_LOST') return `set ${setId} is given up: its replicas stay as they are`
   return undefined
 }
 
 function setText(refusal: ErrorCode, setId: string): string | undefined {
   if (refusal === 'SET_UNKNOWN') return `no set is called ${setId}`
   if (refusal === 'SET_USED') return `there is, or was, another set called ${setId}`
+  if (refusal === 'SET_LOST') return `set ${setId} is given up already, and another replica is read`
+  if (refusal === 'REPLICA_UNKNOWN') return `set ${setId} has no such replica`
   if (refusal === 'BAD_PACKET') return `set ${setId} is malformed: its id, weight, zone or routers`
   if (refusal === 'LAST_SET') return `${setId} is the last set that takes slots`
   if (refusal === 'SET_PINNED') return `users are pinned to set ${setId}`
@@ -150,6 +155,7 @@ function moveText(refusal: ErrorCode, slot: number, to: string): string | undefi
   if (refusal === 'SLOT_UNKNOWN') return slotUnknown(slot).message
   if (refusal === 'SLOT_MOVING') return `slot ${slot} is on its way to another set than ${to}`
   if (refusal === 'SET_DRAINING') return `set ${to} is being removed`
+  if (refusal === 'SET_LOST') return `set ${to} is given up`
   return undefined
 }
 

@@ -51,6 +51,7 @@ interface Scene {
   tableBootId?: number
   tableState?: 'up' | 'down'
   silent?: true
+  setState?: 'lost'
 }
 
 function sampleOf(scene: Scene): ClusterSample {
@@ -79,7 +80,7 @@ function sampleOf(scene: Scene): ClusterSample {
       {
         id: 's1',
         zone: '',
-        state: 'active',
+        state: scene.setState ?? 'active',
         weight: 1,
         transfers: [{ ...entry, id: 't1', clientAddresses: [] }],
         logics: [{ ...entry, id: 'l1' }],
@@ -101,6 +102,11 @@ describe('readiness', () => {
       total: 6,
       waitingFor: []
     })
+  })
+
+  it('does not take a leader of a set that is given up', () => {
+    const scene: Scene = { setState: 'lost', routerRole: 'follower' }
+    expect(readiness(config, sampleOf(scene))).toMatchObject({ ready: true, total: 5 })
   })
 
   const inTable = ['router s1/1', 'transfer t1', 'logic l1'].map(name => `${name} is in the table`)

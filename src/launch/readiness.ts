@@ -13,7 +13,7 @@ export interface Readiness {
   readonly status: ClusterStatus
 }
 
-/** A cluster is ready when every node runs, every group has a leader, and the table lists every process with its present boot id. */
+/** A cluster is ready when every node runs, every group that is not given up has a leader, and the table lists every process with its present boot id. */
 export function readiness(config: ClusterConfig, sample: ClusterSample): Readiness {
   const status = clusterStatus(sample)
   const checks: [string, boolean][] = []
@@ -27,7 +27,9 @@ export function readiness(config: ClusterConfig, sample: ClusterSample): Readine
   }
   checks.push(['the arbiter has a leader', status.arbiter.leader !== null])
   for (const { id } of config.sets) {
-    const leader = status.sets.find(set => set.id === id)?.router.leader ?? null
+    const set = status.sets.find(one => one.id === id)
+    if (set?.state === 'lost') continue
+    const leader = set?.router.leader ?? null
     checks.push([`set ${id} has a leader`, leader !== null])
   }
   const waitingFor = checks.filter(([, ok]) => !ok).map(([what]) => what)

@@ -89,7 +89,8 @@ export class PeerReceiver {
     if (table !== undefined && !table.equals(keeper.view().encoded)) {
       const adoption = keeper.adopt(Buffer.from(table))
       metrics.count(`link_tables_${adoption}_total`)
-      if (adoption !== 'adopted' && adoption !== 'older') {
+      // Whoever has it already, or lacks what an update is of, is not to be worried about.
+      if (adoption === 'malformed' || adoption === 'foreign' || adoption === 'conflict') {
         log.warn('link_table_refused', { nodeId: link.nodeId, adoption })
       }
     }

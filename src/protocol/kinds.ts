@@ -37,7 +37,7 @@ const session = text(hardLimits.sessionBytes)
 const name = text(hardLimits.nameBytes)
 const body = blob(hardLimits.bodyBytes)
 
-/** One message of a timeline. `type`: 0 text (UTF-8), 1 custom bytes, 2 media URL; 3–255 reserved. */
+/** One message of a timeline. `type`: 0 text (UTF-8), 1 custom bytes, 2 media URL, 3 break (eras.ts), which only routers make; 4–255 reserved. */
 export const message = struct(
   {
     msgid: uint(),

@@ -35,6 +35,7 @@ function leader(more: Partial<RaftStatus> = {}): RaftStatus {
     commit: 1_000,
     applied: 1_000,
     lastIndex: 1_000,
+    lastTerm: 1,
     stableIndex: 1_000,
     membership: { voters: [1, 2, 3], outgoing: [], learners: [4] },
     quarantined: false,

@@ -74,6 +74,8 @@ export interface RaftStatus {
   readonly commit: number
   readonly applied: number
   readonly lastIndex: number
+  /** Term of the entry at `lastIndex`; 0 for an empty log. */
+  readonly lastTerm: number
   readonly stableIndex: number
   readonly membership: Membership
   readonly quarantined: boolean
@@ -155,6 +157,11 @@ export interface RaftCore {
    */
   forgetLeader(afterTicks: number): void
   reportUnreachable(peer: ReplicaId): void
+  /**
+   * The group is given up, and this replica is the one that tells what is left of it: all that its log holds counts as committed, whoever else has it. To be
+   * repeated while entries are still on their way to the disk; the core must get no ticks and no messages any more.
+   */
+  abandon(): void
   /** The highest index that `peer` acknowledged to this leader; 0 when it does not lead. */
   acknowledged(peer: ReplicaId): number
   /** Others remember nothing newer of this replica than it does: it takes part. */

@@ -254,6 +254,12 @@ export class Raft implements RaftCore {
     reportUnreachable(this.#state, peer)
   }
 
+  abandon(): void {
+    const state = this.#state
+    if (state.role !== 'follower' || state.leader !== 0) state.becomeFollower(state.term, 0)
+    state.log.commitTo(state.log.lastIndex)
+  }
+
   acknowledged(peer: ReplicaId): number {
     const state = this.#state
     return state.role === 'leader' ? (state.progress.get(peer)?.acknowledged ?? 0) : 0
@@ -337,6 +343,7 @@ export class Raft implements RaftCore {
       commit: state.log.commit,
       applied: state.log.applied,
       lastIndex: state.log.lastIndex,
+      lastTerm: state.log.lastTerm,
       stableIndex: state.log.stableIndex,
       membership: state.membership,
       quarantined: state.quarantine !== undefined,

@@ -37,6 +37,11 @@ export interface ReplicaApi {
   transferLeadership(to?: ReplicaId): Refusal | undefined
   /** Starts a membership change; `status().changing` until it is through. A refusal says that nothing has happened. */
   changeMembers(target: MembershipTarget): Refusal | undefined
+  /**
+   * The group has lost its majority for good and is given up: this replica applies all that its log holds, and from now on takes no part in anything. Its
+   * rows never change again once this is true. To be repeated until then; a replica that starts again has to be told again.
+   */
+  abandon(): boolean
   step(message: RaftMessage): void
   tick(): void
   /** The process of a peer replica became reachable or not; `refused` = certainly gone (crash fast path). */

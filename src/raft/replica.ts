@@ -58,6 +58,7 @@ class Replica implements ReplicaApi {
   readonly #proposals = new Map<number, PendingProposal>()
   readonly #reads = new ReadQueue()
 
+  #abandoned = false
   #applyQueue: Entry[] = []
   readonly #rows: HeldRows
   #membership: Membership | undefined
@@ -200,7 +201,14 @@ class Replica implements ReplicaApi {
     return this.#raft.proposeMembership(target)
   }
 
+  abandon(): boolean {
+    if (!this.#abandoned) this.#options.log.warn('group_abandoned', { applied: this.#applied })
+    this.#abandoned = true
+    return !this.#receiver.finishing && this.#applied === this.#raft.status().lastIndex
+  }
+
   step(message: RaftMessage): void {
+    if (this.#abandoned) return
     if (message.type === 'claim' || message.type === 'claimAnswer') {
       this.#vouching.step(message)
       return
@@ -219,7 +227,7 @@ class Replica implements ReplicaApi {
   }
 
   tick(): void {
-    if (this.#receiver.finishing) return
+    if (this.#abandoned || this.#receiver.finishing) return
     const nowMs = this.#options.clock.nowMs()
     this.#raft.reluctant = this.#options.reluctant?.() === true
     const ticks = this.#grid.advance(nowMs, heartbeatDue => this.#raft.tick(heartbeatDue))
@@ -237,6 +245,7 @@ class Replica implements ReplicaApi {
   }
 
   peer(id: ReplicaId, up: boolean, refused: boolean): void {
+    if (this.#abandoned) return
     if (up) {
       this.#vouching.peerUp(id)
       return
@@ -253,6 +262,7 @@ class Replica implements ReplicaApi {
   flush(): void {
     // While the switch to a snapshot is on its way to the disk, log and rows stand still; what is lost meanwhile is only packets.
     if (this.#receiver.finishing) return
+    if (this.#abandoned) this.#raft.abandon()
     this.#reads.ask(token => this.#raft.readIndex(token) === undefined)
     this.#drain()
     this.#applySlice()

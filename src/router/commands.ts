@@ -29,7 +29,8 @@ export const commandKinds = {
   importSessions: 13,
   importRows: 14,
   dropRows: 15,
-  redirect: 16
+  redirect: 16,
+  breakSessions: 17
 } as const
 
 /** Why one command of an entry had no effect. */

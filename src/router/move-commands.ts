@@ -109,6 +109,47 @@ export function readImportSessions(reader: ByteReader): MovedSession[] {
   return sessions
 }
 
+/** A session at home in the slot that comes, and the other sets that its members live in. */
+export interface BrokenSession {
+  readonly session: string
+  readonly targetSets: readonly string[]
+}
+
+/** @param era how often the slot was recovered, this time included. */
+export function writeBreakSessions(
+  writer: ByteWriter,
+  head: ImportHead,
+  era: number,
+  sessions: readonly BrokenSession[]
+): void {
+  writeHead(writer, commandKinds.breakSessions, head)
+  writer.varint(era)
+  writer.varint(sessions.length)
+  for (const { session, targetSets } of sessions) {
+    writer.string(session)
+    writer.u8(targetSets.length)
+    for (const setId of targetSets) writer.string(setId)
+  }
+}
+
+/** Behind the head. */
+export function readBreakSessions(reader: ByteReader): {
+  readonly era: number
+  readonly sessions: readonly BrokenSession[]
+} {
+  const era = reader.varint()
+  const sessions: BrokenSession[] = []
+  const count = reader.varint()
+  for (let i = 0; i < count; i++) {
+    const session = reader.string(hardLimits.sessionBytes)
+    const targetSets: string[] = []
+    const targets = reader.u8()
+    for (let j = 0; j < targets; j++) targetSets.push(reader.string(hardLimits.nameBytes))
+    sessions.push({ session, targetSets })
+  }
+  return { era, sessions }
+}
+
 export function writeImportRows(
   writer: ByteWriter,
   head: ImportHead,

@@ -10,7 +10,7 @@ import { writeRouteEpoch } from './move-commands.ts'
 import { type Proposals, refusalCode } from './proposals.ts'
 import type { Replies } from './replies.ts'
 import type { SessionRoute, SessionRoutes } from './session-routes.ts'
-import { decodeMessage, getMessage } from './timelines.ts'
+import { decodeMessage, firstMessage } from './timelines.ts'
 
 type ReadKind = 'LOOKUP' | 'LATEST' | 'HISTORY_READ' | 'SYNC'
 export type ReadPacket = Packet<ReadKind>
@@ -293,12 +293,12 @@ export class Reads {
     let bytes = 0
     let msgid = Math.max(from, first)
     while (msgid <= latest && messages.length < count) {
-      const row = getMessage(rows, route.slot, session, msgid)
-      assert(row !== undefined, 'a timeline has no gap', { session, msgid })
-      bytes += row.length + messageOverheadBytes
+      const found = firstMessage(rows, route.slot, session, msgid, latest)
+      assert(found !== undefined, 'a timeline has no gap', { session, msgid })
+      bytes += found.row.length + messageOverheadBytes
       if (messages.length > 0 && bytes > limitBytes) break
-      messages.push(decodeMessage(row))
-      msgid++
+      messages.push(decodeMessage(found.row))
+      msgid = found.msgid + 1
     }
     return { page: { session, first, latest, messages }, bytes, whole: msgid > latest }
   }

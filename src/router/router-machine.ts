@@ -1,5 +1,6 @@
 import { ByteReader } from '../base/bytes.ts'
 import { RingsetError } from '../base/errors.ts'
+import { isNext } from '../protocol/eras.ts'
 import { hardLimits, type Route, route as routeField } from '../protocol/kinds.ts'
 import type { Rows, StateMachine } from '../raft/state-machine.ts'
 import type { SlotSpace } from '../table/slot-of.ts'
@@ -166,6 +167,8 @@ export class RouterMachine implements StateMachine {
         return this.#slotRows.importMessages(reader, rows)
       case commandKinds.importSessions:
         return this.#slotRows.importSessions(reader, rows, this.#space)
+      case commandKinds.breakSessions:
+        return this.#slotRows.breakSessions(reader, rows, this.#wallMs)
       case commandKinds.importRows:
         return this.#slotRows.importRows(reader, rows)
       case commandKinds.redirect:
@@ -211,9 +214,10 @@ export class RouterMachine implements StateMachine {
     const row = this.sessions.get(rows, slot, session)
     if (this.members.leaving(rows, row, localMembers, this.#space))
       return commandError('SLOT_SEALED')
+    if (row.latest === 0) this.#slotRows.beginEra(rows, row, targetSets, this.#wallMs)
     const msgid = row.latest + 1
     const message = layMessage(msgid, this.#wallMs, data, fromStart, typeEnd, bodyStart + bodyBytes)
-    this.#extend(rows, row, localMembers, message)
+    this.#extend(rows, row, localMembers, msgid, message)
     if (targetCount !== row.targetSets.length || !sameNames(targetSets, row.targetSets)) {
       row.targetSets = targetSets
     }
@@ -243,18 +247,18 @@ export class RouterMachine implements StateMachine {
   }
 
   /** Puts `message`, which is the one after the latest, at the end of a timeline. */
-  #extend(rows: Rows, row: SessionRow, localMembers: number, message: Buffer): void {
+  #extend(rows: Rows, row: SessionRow, localMembers: number, msgid: number, message: Buffer): void {
     if (row.latest === 0) {
       row.first = 1
       const counters = this.counters.get(rows)
       counters.sessions++
       this.counters.touch(counters)
     }
-    row.latest++
-    putMessage(rows, row.slot, row.session, row.latest, message)
+    row.latest = msgid
+    putMessage(rows, row.slot, row.session, msgid, message)
     this.members.index(rows, row, localMembers, this.#space)
     this.sessions.touch(row)
-    this.#listener.appended(row, row.latest, message)
+    this.#listener.appended(row, msgid, message)
   }
 
   #register(reader: ByteReader, rows: Rows): Registration | CommandError {
@@ -312,7 +316,7 @@ export class RouterMachine implements StateMachine {
   }
 
   /**
-   * Takes a message into a copy, which accepts only latest + 1. A higher one is dropped and remembered as a hole, to be pulled from home, so that the
+   * Takes a message into a copy, which accepts only the next one. A higher one is dropped and remembered as a hole, to be pulled from home, so that the
    * channel goes on. `full`: no more holes can be remembered, and nothing happened.
    */
   #place(
@@ -338,10 +342,11 @@ export class RouterMachine implements StateMachine {
     }
     // Its home is elsewhere already, and this set has yet to learn of it.
     if (state === 'sealed') return 'full'
-    if (msgid > row.latest + 1) {
+    const next = msgid === row.latest + 1 || isNext(decodeMessage(message), row.latest)
+    if (!next) {
       return this.holes.open(rows, slot, session, msgid, localMembers) ? 'done' : 'full'
     }
-    this.#extend(rows, row, localMembers, Buffer.from(message))
+    this.#extend(rows, row, localMembers, msgid, Buffer.from(message))
     this.holes.filled(rows, session, msgid)
     return 'done'
   }
@@ -353,7 +358,7 @@ export class RouterMachine implements StateMachine {
     const step = reader.varint()
     const refusal = this.ownership.refusal(rows, slot, slotEpoch)
     if (refusal !== undefined) return commandError(refusal)
-    return this.sequences.raise(rows, slot, name, step)
+    return this.sequences.raise(rows, slot, name, step, this.#slotRows.era(rows, slot))
   }
 
   #flush(rows: Rows): void {

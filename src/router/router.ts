@@ -16,6 +16,7 @@ import { HolePuller } from './hole-puller.ts'
 import { LeaderHints } from './leader-hints.ts'
 import { Leases } from './leases.ts'
 import { defaultRouterLimits, type RouterLimits } from './limits.ts'
+import { isListed, isSurvivor } from './listing.ts'
 import { SlotMover } from './moves/slot-mover.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
@@ -119,8 +120,10 @@ export class Router implements Role {
     )
     this.#puller = new HolePuller(parts, this.#routes, proposals, nextSequence)
     this.#slots = new SlotTaker(parts, proposals)
+    const survives = (): boolean =>
+      isSurvivor(env.table(), setId, replicaId) && this.#replica.abandon()
     const moving = {
-      ...{ parts, routes: this.#routes, proposals, nextSequence },
+      ...{ parts, routes: this.#routes, proposals, nextSequence, survives },
       ...{ admission: this.#admission, replies: this.#replies }
     }
     this.#mover = new SlotMover(moving, this.#puller, () => this.#arbiters())
@@ -158,6 +161,8 @@ export class Router implements Role {
   tick(): void {
     // Not in the table: not added yet, or removed. It keeps still, so that it can neither disturb the group nor found another.
     const quiet = !this.listed() && !this.#isLeader()
+    const { setId, replicaId } = this.#options
+    if (isSurvivor(this.#env.table(), setId, replicaId)) this.#replica.abandon()
     if (quiet) this.#noticeRemoval()
     else this.#replica.tick()
     this.#followLeadership()
@@ -227,11 +232,7 @@ export class Router implements Role {
 
   /** Whether the routing table has this replica; true while no table is known. */
   listed(): boolean {
-    const { setId, replicaId } = this.#options
-    const { table } = this.#env.table()
-    if (table === undefined) return true
-    const set = this.#env.table().set(setId)
-    return set?.routers.some(router => router.replicaId === replicaId) ?? false
+    return isListed(this.#env.table(), this.#options.setId, this.#options.replicaId)
   }
 
   /** Slots that are on their way, or whose move is not through here. */

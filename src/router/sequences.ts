@@ -3,6 +3,9 @@ import type { Rows } from '../raft/state-machine.ts'
 import { slotPrefix } from './row-keys.ts'
 import { type Row, type RowReader, RowTable } from './row-table.ts'
 
+/** More than a sequence hands out in all its life. */
+const eraNumbers = 2 ** 40
+
 export interface SequenceRow extends Row {
   /** Nothing above it was ever handed out. */
   ceiling: number
@@ -23,16 +26,21 @@ export class Sequences {
     })
   }
 
-  /** Raises the ceiling; the caller owns the numbers `first` … `last`, and nobody else ever will. */
+  /**
+   * Raises the ceiling; the caller owns the numbers `first` … `last`, and nobody else ever will.
+   * @param era how often the slot was recovered from a lost set: what the lost replicas had handed out nobody knows, so it goes on far above.
+   */
   raise(
     rows: RowReader,
     slot: number,
     name: string,
-    step: number
+    step: number,
+    era: number
   ): { first: number; last: number } {
     const row =
       this.#table.cached(name) ??
       this.#table.load(rows, name, `${slotPrefix(slot)}/sequence/${name}`)
+    row.ceiling = Math.max(row.ceiling, era * eraNumbers)
     const first = row.ceiling + 1
     row.ceiling += step
     this.#table.touch(row)

@@ -1,19 +1,26 @@
-import { ByteReader } from '../base/bytes.ts'
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { assert } from '../base/errors.ts'
+import { breakMessage, eraMessages } from '../protocol/eras.ts'
 import { hardLimits } from '../protocol/kinds.ts'
 import type { Rows } from '../raft/state-machine.ts'
 import type { SlotSpace } from '../table/slot-of.ts'
 import { readSized } from './commands.ts'
 import { membersIn } from './members.ts'
-import { readImportHead, readImportSessions, readSlotStep } from './move-commands.ts'
+import {
+  readBreakSessions,
+  readImportHead,
+  readImportSessions,
+  readSlotStep
+} from './move-commands.ts'
 import type { MachineListener, RouterMachine } from './router-machine.ts'
 import { slotPrefix } from './row-keys.ts'
 import type { SessionRow } from './sessions.ts'
-import { getMessage, putMessage } from './timelines.ts'
+import { firstMessage, getMessage, putMessage, writeMessage } from './timelines.ts'
 
 /** Rows of a slot by what they are, in the order of their keys. */
 export type SlotRowKind =
   | 'dedup'
+  | 'era'
   | 'presence'
   | 'sequence'
   | 'session'
@@ -34,6 +41,9 @@ export function slotRowName(key: string): SlotRowName {
   const slot = Number.parseInt(key.slice(0, 4), 16)
   return { slot, kind: key.slice(5, at) as SlotRowKind, id: key.slice(at + 1) }
 }
+
+/** How often the slot was recovered from a lost set, as a varint; missing if never. */
+export const eraKey = (slot: number): string => `${slotPrefix(slot)}/era/count`
 
 export const sessionKey = (slot: number, session: string): string =>
   `${slotPrefix(slot)}/session/${session}`
@@ -93,13 +103,68 @@ export class SlotRows {
       row.first = 1
       this.#count(rows, 0, 1)
     }
-    for (let msgid = row.latest + 1; msgid <= latest; msgid++) {
-      const message = getMessage(rows, row.slot, row.session, msgid)
-      assert(message !== undefined, 'messages come before their session', { msgid })
-      row.latest = msgid
-      if (row.localMembers !== 0) this.#listener.appended(row, msgid, message)
+    while (row.latest < latest) {
+      const next = firstMessage(rows, row.slot, row.session, row.latest + 1, latest)
+      assert(next !== undefined, 'messages come before their session', { latest: row.latest })
+      row.latest = next.msgid
+      if (row.localMembers !== 0) this.#listener.appended(row, next.msgid, next.row)
     }
     this.#machine.holes.filled(rows, row.session, latest)
+  }
+
+  /** The sessions that live in a slot which comes from a lost set go on in a new era, and all their members hear of it. */
+  breakSessions(reader: ByteReader, rows: Rows, wallMs: number): { done: boolean } {
+    const { slot, move } = readImportHead(reader)
+    const { era, sessions } = readBreakSessions(reader)
+    const done = this.#coming(rows, slot, move)
+    for (const { session, targetSets } of sessions) {
+      const row = this.#machine.sessions.get(rows, slot, session)
+      // It was imported before, by a leader that has lost its office since.
+      if (!done || row.latest === 0 || row.latest >= era * eraMessages) continue
+      this.#break(rows, row, era, targetSets, wallMs)
+    }
+    return { done }
+  }
+
+  /** A session without a message, in a slot that was recovered, may have had some that are lost: it does not begin with 1 again. */
+  beginEra(rows: Rows, row: SessionRow, targetSets: readonly string[], wallMs: number): void {
+    const era = this.era(rows, row.slot)
+    if (era === 0) return
+    row.first = era * eraMessages
+    this.#count(rows, 0, 1)
+    this.#break(rows, row, era, targetSets, wallMs)
+  }
+
+  /** How often the slot was recovered from a lost set. */
+  era(rows: Rows, slot: number): number {
+    const row = rows.get(eraKey(slot))
+    return row === undefined ? 0 : new ByteReader(row).varint()
+  }
+
+  #break(
+    rows: Rows,
+    row: SessionRow,
+    era: number,
+    targetSets: readonly string[],
+    wallMs: number
+  ): void {
+    const made = breakMessage(era, row.latest, wallMs)
+    const writer = new ByteWriter(64)
+    writeMessage(writer, made)
+    const message = writer.copy()
+    const { msgid } = made
+    row.latest = msgid
+    putMessage(rows, row.slot, row.session, msgid, message)
+    this.#machine.sessions.touch(row)
+    if (row.localMembers !== 0) this.#listener.appended(row, msgid, message)
+    for (const targetSet of targetSets) {
+      const position = this.#machine.channels.push(rows, targetSet, {
+        slot: row.slot,
+        session: row.session,
+        msgid
+      })
+      this.#listener.queued(targetSet, position, row, message)
+    }
   }
 
   /** All else that a slot has, as it is. */
@@ -204,7 +269,7 @@ export class SlotRows {
     if (kind === 'dedup') dedup.forget(id)
     else if (kind === 'presence') presence.forget(id)
     else if (kind === 'sequence') sequences.forget(id)
-    else users.forget(kind === 'user', id)
+    else if (kind !== 'era') users.forget(kind === 'user', id)
   }
 
   #count(rows: Rows, users: number, sessions: number): void {

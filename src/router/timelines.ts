@@ -1,4 +1,5 @@
 import { ByteReader, type ByteWriter } from '../base/bytes.ts'
+import { eraMessages, nextEra } from '../protocol/eras.ts'
 import { hardLimits, type Message } from '../protocol/kinds.ts'
 import type { Rows } from '../raft/state-machine.ts'
 import { slotPrefix, sortable } from './row-keys.ts'
@@ -26,6 +27,37 @@ export function getMessage(
   msgid: number
 ): Buffer | undefined {
   return rows.get(timelineKey(slot, session, msgid))
+}
+
+/** The first message from `msgid` on, up to `latest`: that very one, or where there is none, the beginning of the next era. */
+export function firstMessage(
+  rows: RowReader,
+  slot: number,
+  session: string,
+  msgid: number,
+  latest: number
+): { readonly msgid: number; readonly row: Buffer } | undefined {
+  for (let at = msgid; at <= latest; at = nextEra(at)) {
+    const row = getMessage(rows, slot, session, at)
+    if (row !== undefined) return { msgid: at, row }
+  }
+  return undefined
+}
+
+/** All msgids of a timeline, ascending; rows are looked at only where it has more than one era. */
+export function* msgidsOf(
+  rows: RowReader,
+  slot: number,
+  session: string,
+  latest: number
+): Generator<number> {
+  for (let msgid = 1; msgid <= latest; msgid++) {
+    const found =
+      latest < eraMessages ? msgid : firstMessage(rows, slot, session, msgid, latest)?.msgid
+    if (found === undefined) return
+    yield found
+    msgid = found
+  }
 }
 
 /** Hand-laid twin of `message.read`, for the hot path. */

@@ -24,6 +24,8 @@ export class ReplicaWatch {
   readonly #lost = new Map<string, number>()
   /** Processes that receive a snapshot. */
   readonly #installing = new Set<SimProcess>()
+  /** Groups that were given up. */
+  readonly #abandoned = new Set<string>()
   /** Wait for the next one that begins to. */
   #installs: ((process: SimProcess) => void)[] = []
 
@@ -129,6 +131,12 @@ export class ReplicaWatch {
   /** Watches what the replica's turns do to leadership and commit index. */
   replica(api: ReplicaApi, site: Site): void {
     const flush = api.flush.bind(api)
+    const abandon = api.abandon.bind(api)
+    api.abandon = () => {
+      this.#abandoned.add(site.group)
+      this.#world.slotWatch.abandoned(site.group)
+      return abandon()
+    }
     let ledTerm = 0
     let commitBefore = 0
     let judged = 0
@@ -211,9 +219,10 @@ export class ReplicaWatch {
     }
   }
 
-  /** Whoever applies an entry first: by then a majority of the disks has it. */
+  /** Whoever applies an entry first: by then a majority of the disks has it, unless there is nobody any more. */
   #judgeDisks(api: ReplicaApi, index: number, data: Buffer, site: Site): void {
     const { group } = site
+    if (this.#abandoned.has(group)) return
     const holders = this.#world.topology
       .replicasOf(group)
       .filter(({ nodeId, replicaId }) => this.#holds(nodeId, `${group}/${replicaId}`, index, data))

@@ -4,6 +4,7 @@ import { AddressBook } from '../client/address-book.ts'
 import { ClientCore, type ClientLink } from '../client/client-core.ts'
 import { Inbox } from '../client/inbox.ts'
 import { defaultOutboxOptions, Outbox, Outgoing } from '../client/outbox.ts'
+import { isBreak } from '../protocol/eras.ts'
 import type { Cursor, DeviceClass, Message } from '../protocol/kinds.ts'
 import type { Packet } from '../protocol/packet.ts'
 import { createTableKeeper } from '../table/create-table-keeper.ts'
@@ -223,13 +224,15 @@ export class SimDevice implements ClientEnd {
   #deliver(session: string, message: Message): 'done' {
     const { uid, deviceId, name } = this
     const { msgid, from: sender, deviceId: senderDevice, body } = message
-    const clientMsgId = Number(body.toString())
     this.held.set(session, msgid)
     this.receivedMs = this.#world.kernel.nowMs()
     this.#cursors.set(session, msgid)
+    this.#world.received(session, msgid)
+    // Nobody has sent it.
+    if (isBreak(message)) return 'done'
+    const clientMsgId = Number(body.toString())
     const value = { uid, device: deviceId, session, msgid, clientMsgId, sender, senderDevice }
     this.#world.history.add(name, 'ok', 'receive', session, value)
-    this.#world.received(session, msgid)
     return 'done'
   }
 }

@@ -18,6 +18,7 @@ export class SlotWatch {
   readonly #changes = new Map<string, Change[]>()
   /** Slot → group → its newest state anywhere. */
   readonly #states = new Map<number, Map<string, Change>>()
+  readonly #abandoned = new Set<string>()
   readonly #newestEpoch = new Map<number, number>()
 
   constructor(world: World) {
@@ -30,10 +31,16 @@ export class SlotWatch {
     ownership.onChange = (slot, state, slotEpoch) => changes.push({ slot, state, slotEpoch })
   }
 
+  /** The group serves nobody any more, whatever its log says. */
+  abandoned(group: string): void {
+    this.#abandoned.add(group)
+    for (const states of this.#states.values()) states.delete(group)
+  }
+
   /** The replica has applied an entry. @param first before any other of its group. */
   applied({ group, replicaId }: Site, first: boolean): void {
     const changes = this.#changes.get(`${group}/${replicaId}`)?.splice(0)
-    if (changes === undefined || !first) return
+    if (changes === undefined || !first || this.#abandoned.has(group)) return
     for (const change of changes) this.#judge(group, change)
   }
 

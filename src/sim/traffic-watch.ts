@@ -218,7 +218,7 @@ export class TrafficWatch {
   #dispensed({ sequences }: RouterMachine, api: () => ReplicaApi): void {
     const raise = sequences.raise.bind(sequences)
     let raisedTerm = 0
-    sequences.raise = (rows, slot, name, step) => {
+    sequences.raise = (rows, slot, name, step, era) => {
       const term = api().term()
       const before = this.#sequences.get(name)
       if (before !== undefined && before !== term && raisedTerm !== term) {
@@ -226,7 +226,7 @@ export class TrafficWatch {
       }
       raisedTerm = term
       this.#sequences.set(name, term)
-      return raise(rows, slot, name, step)
+      return raise(rows, slot, name, step, era)
     }
   }
 }

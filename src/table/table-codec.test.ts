@@ -5,7 +5,7 @@ import { thrownBy } from '../../test/support/codes.ts'
 import { contentHash } from './content-hash.ts'
 import { targetOwners } from './ring.ts'
 import { runsOf } from './runs.ts'
-import type { GreyRule, RoutingTable, Tenant } from './table.ts'
+import type { GreyRule, RoutingTable, SetEntry, Tenant } from './table.ts'
 import { decodeTable, encodeTable, peekTable } from './table-codec.ts'
 
 const smallTable: RoutingTable = {
@@ -59,6 +59,24 @@ describe('table codec', () => {
     expect(peekTable(encodeTable(other)).contentHash).not.toBe(
       peekTable(encodeTable(smallTable)).contentHash
     )
+  })
+
+  it('knows the states of a set by numbers that stay, and no other', () => {
+    const survivor = { ...replica(1), role: 'voter' as const, bootId: 0, state: 'down' as const }
+    const bytesOf = (state: SetEntry['state']) => {
+      const [first, second] = smallTable.sets
+      const table = { ...smallTable, sets: [{ ...first!, state, routers: [survivor] }, second!] }
+      const encoded = encodeTable(table)
+      expect(decodeTable(encoded)).toEqual(table)
+      return encoded
+    }
+    const plain = bytesOf('active')
+    const at = plain.findIndex((byte, i) => byte !== bytesOf('draining')[i])
+    expect((['active', 'draining', 'lost'] as const).map(state => bytesOf(state)[at])).toEqual([
+      0, 1, 2
+    ])
+    plain[at] = 3
+    expect(thrownBy(() => decodeTable(plain))).toBe('BAD_PACKET')
   })
 
   it('takes a newer format only while something in the table needs it', () => {
@@ -158,6 +176,8 @@ describe('table codec', () => {
     ['an epoch over 32 bits', { epoch: 2 ** 32 }],
     ['a slot count that is no power of two', { slotCount: 7 }],
     ['too many slots', { slotCount: 65_536 }],
+    ['a lost set without a survivor', { sets: lostSet(0) }],
+    ['a lost set with two', { sets: lostSet(2) }],
     ['a gap between runs', { runs: [first, { ...second, first: 6, count: 2 }] }],
     ['overlapping runs', { runs: [first, { ...second, first: 4, count: 4 }] }],
     ['missing slots at the end', { runs: [first] }],
@@ -228,6 +248,14 @@ describe('table codec', () => {
     expect(encodeTable(table).length).toBeLessThan(2_048)
   })
 })
+
+function lostSet(survivors: number): SetEntry[] {
+  const routers = [1, 2].slice(0, survivors).map(i => {
+    return { ...replica(i), role: 'voter' as const, bootId: 0, state: 'up' as const }
+  })
+  const [first, second] = smallTable.sets
+  return [{ ...first!, state: 'lost', routers }, second!]
+}
 
 function replica(i: number) {
   return { replicaId: i, nodeId: `n${i}`, address: `10.0.0.${i}:7000` }

@@ -29,7 +29,7 @@ const fullForm = 0
 const headBytes = 2
 const hashBytes = 8
 
-const setStates = ['active', 'draining'] as const
+const setStates = ['active', 'draining', 'lost'] as const
 const processStates = ['up', 'down', 'draining'] as const
 const routerStates = ['up', 'down'] as const
 const routerRoles = ['voter', 'learner'] as const

@@ -132,6 +132,7 @@ function setFault(set: SetEntry): string | undefined {
   if (set.routers.some(entry => !validReplica(entry) || !validBootId(entry.bootId))) {
     return 'a router entry is malformed'
   }
+  if (set.state === 'lost' && set.routers.length !== 1) return 'a lost set has not one survivor'
   return undefined
 }
 

@@ -79,7 +79,11 @@ export interface GreyRule {
 export interface SetEntry {
   readonly id: string
   readonly zone: string
-  readonly state: 'active' | 'draining'
+  /**
+   * `draining` gives its slots away and takes none in. `lost` has no majority any more, and never will: `routers` is the one replica
+   * that its slots are read from until the last of them has left.
+   */
+  readonly state: 'active' | 'draining' | 'lost'
   /** Share of slots relative to the other sets: 0.01 to 100 in hundredths, 1 is an ordinary set. */
   readonly weight: number
   /** Each list sorted by id. */

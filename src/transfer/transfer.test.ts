@@ -60,6 +60,19 @@ describe('connecting', () => {
     expect(bench.take('CLOSE')).toHaveLength(1)
   })
 
+  it('sends them there too when their slot moves while they are registered', () => {
+    const bench = new TransferBench()
+    const connId = bench.open()
+    bench.connect(connId)
+    const [open] = bench.take('OPEN')
+    bench.view = imTable(3, 0)
+    bench.transfer.onTable()
+    bench.reply(open!, 'OPEN_OK', {})
+    expect(bench.links.take(connId, 'CONNECTED')).toEqual([])
+    expect(bench.links.take(connId, 'REDIRECT')).toHaveLength(1)
+    expect(bench.take('CLOSE')[0]!.packet.payload).toEqual(open!.packet.payload)
+  })
+
   it('has nothing to offer without a table', () => {
     const bench = new TransferBench()
     bench.view = emptyTableView

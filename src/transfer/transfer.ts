@@ -238,6 +238,13 @@ export class Transfer implements TransferRole {
         this.#unregister(connection)
         return
       }
+      // The slot may have left meanwhile, and its new set not have known whose gateway this is: its own may be gone.
+      const owner = this.#env.table().owner(connection.slot)
+      if (owner && owner.setId !== this.#options.setId) {
+        this.#redirect(connection, owner.setId)
+        this.#unregister(connection)
+        return
+      }
       connection.phase = 'open'
       this.departure.opened(connection)
       this.#links.send(connection.connId, packet('CONNECTED', this.#welcome(connection)))

@@ -23,6 +23,11 @@ function sortedBy<T>(items: readonly T[], key: (item: T) => string | number): T[
   return [...items].sort((a, b) => (key(a) < key(b) ? -1 : 1))
 }
 
+const survivor = {
+  ...{ replicaId: 3, nodeId: 'n1', address: '', bootId: 0 },
+  ...{ role: 'voter' as const, state: 'down' as const }
+}
+
 /** Process ids are made unique in the cluster by the number of their set. */
 function setAt(setId: string, number: number): fc.Arbitrary<SetEntry> {
   const ids = fc.uniqueArray(
@@ -30,10 +35,10 @@ function setAt(setId: string, number: number): fc.Arbitrary<SetEntry> {
     { maxLength: 4 }
   )
   const replicaIds = fc.uniqueArray(fc.integer({ min: 1, max: 255 }), { maxLength: 4 })
-  return fc.record({
+  const set = fc.record({
     id: fc.constant(setId),
     zone: fc.constantFrom('', 'default', 'zürich'),
-    state: fc.constantFrom('active' as const, 'draining' as const),
+    state: fc.constantFrom('active' as const, 'draining' as const, 'lost' as const),
     weight: fc.integer({ min: 1, max: 10_000 }).map(hundredths => hundredths / 100),
     transfers: ids.chain(list =>
       fc.tuple(
@@ -67,6 +72,11 @@ function setAt(setId: string, number: number): fc.Arbitrary<SetEntry> {
       )
     )
   })
+  // A lost set has one survivor.
+  return set.map(one => ({
+    ...one,
+    routers: one.state === 'lost' ? [one.routers[0] ?? survivor] : one.routers
+  }))
 }
 
 function pinsOf(setIds: readonly string[], tenants: readonly Tenant[]): fc.Arbitrary<Pin[]> {

@@ -64,6 +64,9 @@ export class FakeReplica implements ReplicaApi {
   refuseWith: Refusal | undefined
   transfersAsked = 0
   ticks = 0
+  /** It hears nothing of what the others log. */
+  deaf = false
+  abandoned = false
   /** As if an append were on its way to the disk. */
   diskBusy = false
 
@@ -132,6 +135,11 @@ export class FakeReplica implements ReplicaApi {
     return 'unsafe'
   }
 
+  abandon(): boolean {
+    this.abandoned = true
+    return true
+  }
+
   step(message: RaftMessage): void {
     this.stepped.push(message)
   }
@@ -145,7 +153,7 @@ export class FakeReplica implements ReplicaApi {
   flush(): void {
     const group = this.#group
     if (this.leading() && !group.stuck) group.committed = group.log.length
-    while (this.#disk.applied < group.committed) {
+    while (!this.deaf && this.#disk.applied < group.committed) {
       const index = ++this.#disk.applied
       const results = this.#machine.apply(index, group.log[index - 1]!.data, this.#rows)
       const done = this.#proposed.get(index)

@@ -1,7 +1,7 @@
 import type { Packet } from '../../src/protocol/packet.ts'
 import { parseSession, routingKey } from '../../src/protocol/session.ts'
 import type { SimProcess } from '../../src/sim/sim-process.ts'
-import { type SimVerdict, simulate } from '../../src/sim/simulate.ts'
+import { type SimOptions, type SimVerdict, simulate } from '../../src/sim/simulate.ts'
 import { atArbiter } from '../../src/sim/slot-operations.ts'
 import type { Swarm } from '../../src/sim/swarm.ts'
 import type { World } from '../../src/sim/world.ts'
@@ -46,14 +46,16 @@ interface Play {
   readonly world?: Partial<Swarm>
   /** A rule to break on purpose. */
   readonly mutant?: string
+  readonly unjudged?: SimOptions['unjudged']
 }
 
 /** Has a script act in a calm world, then judges the world as any seed is judged. */
 export function play(
-  { seed, seconds, world = {}, mutant }: Play,
+  { seed, seconds, world = {}, mutant, unjudged }: Play,
   script: (world: World) => void
 ): SimVerdict {
-  return simulate({ seed, faultMs: seconds * 1_000, swarm: { ...calm, ...world }, mutant, script })
+  const swarm = { ...calm, ...world }
+  return simulate({ seed, faultMs: seconds * 1_000, swarm, mutant, script, unjudged })
 }
 
 /** Calls `event` at `fromMs` and every `everyMs` from then on, before `untilMs`. */

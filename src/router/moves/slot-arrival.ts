@@ -1,4 +1,4 @@
-import type { ByteWriter } from '../../base/bytes.ts'
+import { ByteReader, ByteWriter } from '../../base/bytes.ts'
 import { errorCodeOf } from '../../base/error-codes.ts'
 import type { EndpointId } from '../../protocol/endpoint.ts'
 import type { PayloadOf, SessionRange } from '../../protocol/kinds.ts'
@@ -8,13 +8,16 @@ import { isCommandError } from '../commands.ts'
 import {
   type ImportHead,
   type MovedSession,
+  writeBreakSessions,
   writeImportMessages,
   writeImportRows,
   writeImportSessions,
   writeSlotStep
 } from '../move-commands.ts'
 import type { Proposals } from '../proposals.ts'
+import { slotPrefix } from '../row-keys.ts'
 import type { SessionRoutes } from '../session-routes.ts'
+import { eraKey, slotRowName } from '../slot-rows.ts'
 import { logSlotStep } from './step-proposal.ts'
 
 type Answer = PayloadOf<'SLOT_READ_OK'>
@@ -53,6 +56,8 @@ const lagMessages = 32
 const passesMax = 8
 /** Imports on their way into the log at once; what is read meanwhile waits. */
 const importsMax = 4
+/** Of session rows, to be broken in one entry. */
+const breakBytes = 16 * 1024
 
 /**
  * The end of a move that takes, for one slot, on the leader: copies what there is while the old set still serves the slot, asks it to
@@ -61,6 +66,8 @@ const importsMax = 4
  */
 export class SlotArrival {
   readonly head: ImportHead
+  /** The set that has the slot is lost: one replica tells what it holds, which does not change any more. */
+  readonly lost: boolean
   readonly #source: string
   readonly #ports: ArrivalPorts
   /** Session → newest message that is here or on its way into the log, of what this arrival has seen. */
@@ -76,11 +83,15 @@ export class SlotArrival {
   #copied = 0
   /** Others were sealed since the last pass. */
   #waited = false
+  /** Of a slot that is recovered: how often it was, this time included. */
+  #era = 1
+  #breaking = false
 
   /** @param source the set that has the slot. */
-  constructor(head: ImportHead, source: string, ports: ArrivalPorts) {
+  constructor(head: ImportHead, source: { setId: string; lost: boolean }, ports: ArrivalPorts) {
     this.head = head
-    this.#source = source
+    this.lost = source.lost
+    this.#source = source.setId
     this.#ports = ports
     this.#begin()
   }
@@ -130,8 +141,10 @@ export class SlotArrival {
     this.#passes = 0
     this.#copied = 0
     this.#waited = false
-    this.#sealed = false
-    const errand: Errand = { asked: undefined, step: () => this.#sessions(errand, '') }
+    this.#sealed = this.lost
+    this.#era = 1
+    const first = (): void => (this.lost ? this.#rows(errand, '') : this.#sessions(errand, ''))
+    const errand: Errand = { asked: undefined, step: first }
     this.#errands = [errand]
   }
 
@@ -185,10 +198,42 @@ export class SlotArrival {
       this.#then(errand, () => {
         if (next !== '') this.#sessions(errand, next)
         else if (!this.#sealed) this.#passed(errand)
+        else if (this.lost) this.#break(errand, `${slotPrefix(this.head.slot)}/session/`)
         else this.#through(errand)
       })
     if (!this.#sealed || sessions.length === 0) goOn()
     else this.#import(errand, writer => writeImportSessions(writer, this.head, sessions), goOn)
+  }
+
+  /**
+   * What the lost replicas had acknowledged beyond this nobody knows. So the sessions that live in the slot go on far behind it, those included of which only
+   * a copy was here.
+   */
+  #break(errand: Errand, after: string): void {
+    errand.step = () => this.#break(errand, after)
+    if (this.#imports > 0 || this.#breaking) return
+    const { parts, routes } = this.#ports
+    const prefix = slotPrefix(this.head.slot)
+    const range = { after, before: `${prefix}/session0`, maxBytes: breakBytes }
+    this.#breaking = true
+    parts.replica.readRows(range, ({ rows, more }) => {
+      this.#breaking = false
+      const sessions = rows.map(([key]) => {
+        const session = slotRowName(key).id
+        return { session, targetSets: routes.route(session).targetSets }
+      })
+      const last = more ? rows.at(-1)?.[0] : undefined
+      const goOn = (): void =>
+        this.#then(errand, () => {
+          if (last === undefined) this.#through(errand)
+          else this.#break(errand, last)
+        })
+      const write = (writer: ByteWriter): void => {
+        writeBreakSessions(writer, this.head, this.#era, sessions)
+      }
+      if (sessions.length === 0) goOn()
+      else this.#import(errand, write, goOn)
+    })
   }
 
   /** The slot is served while it is copied, and sealed only when all that has been copied is on disk. */
@@ -219,12 +264,30 @@ export class SlotArrival {
   }
 
   #rows(errand: Errand, after: string): void {
-    this.#ask(errand, 'rows', after, [], ({ rows, next }) => {
+    this.#ask(errand, 'rows', after, [], answer => {
+      const { next } = answer
+      const rows = this.lost ? this.#recovered(answer) : answer.rows
       const goOn = (): void =>
-        this.#then(errand, () => (next === '' ? this.#through(errand) : this.#rows(errand, next)))
+        this.#then(errand, () => {
+          if (next !== '') this.#rows(errand, next)
+          else if (this.lost) this.#sessions(errand, '')
+          else this.#through(errand)
+        })
       if (rows.length === 0) goOn()
       else this.#import(errand, writer => writeImportRows(writer, this.head, rows), goOn)
     })
+  }
+
+  /** The rows of a slot that is recovered begin another era, which the last of them says. */
+  #recovered({ rows, next }: Answer): Answer['rows'] {
+    const key = eraKey(this.head.slot)
+    const former = rows.find(row => row.key === key)
+    if (former !== undefined) this.#era = new ByteReader(former.value).varint() + 1
+    const others = rows.filter(row => row !== former)
+    if (next !== '') return others
+    const value = new ByteWriter(8)
+    value.varint(this.#era)
+    return [...others, { key, value: value.copy() }]
   }
 
   /** Everything is on its way into the log once both errands are through; what says so may follow at once. */

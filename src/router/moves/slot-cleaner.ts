@@ -2,7 +2,7 @@ import { isCommandError } from '../commands.ts'
 import { writeDropRows } from '../move-commands.ts'
 import { slotPrefix } from '../row-keys.ts'
 import { sessionKey, sessionsOfPage, slotRowName } from '../slot-rows.ts'
-import { timelineKey } from '../timelines.ts'
+import { msgidsOf, timelineKey } from '../timelines.ts'
 import type { ArrivalPorts } from './slot-arrival.ts'
 import { proposeStep } from './step-proposal.ts'
 
@@ -80,7 +80,7 @@ export class SlotCleaner {
       this.#keys.push(sessionKey(slot, session))
       if (localMembers !== 0) continue
       this.#slots.add(slot)
-      for (let msgid = 1; msgid <= latest; msgid++) {
+      for (const msgid of msgidsOf(parts.rows, slot, session, latest)) {
         this.#keys.push(timelineKey(slot, session, msgid))
       }
     }

@@ -149,7 +149,7 @@ export class SlotMover {
         break
       case 'importing':
         if (over) this.#step('drop', slot, move, 0)
-        else if (listed && owner !== undefined) this.#arrive(slot, move, owner.setId)
+        else if (listed && owner !== undefined) this.#arrive(view, slot, move, owner.setId)
         break
       case 'imported':
         if (listed) this.#report(slot, move, 'imported')
@@ -183,9 +183,11 @@ export class SlotMover {
     }
   }
 
-  #arrive(slot: number, move: number, source: string): void {
-    if (this.#arrivals.get(slot)?.head.move === move) return
-    this.#arrivals.set(slot, new SlotArrival({ slot, move }, source, this.#ports))
+  #arrive(view: TableView, slot: number, move: number, setId: string): void {
+    const lost = view.set(setId)?.state === 'lost'
+    const known = this.#arrivals.get(slot)
+    if (known?.head.move === move && known.lost === lost) return
+    this.#arrivals.set(slot, new SlotArrival({ slot, move }, { setId, lost }, this.#ports))
   }
 
   /** Forgets the work on slots that are through with it. */

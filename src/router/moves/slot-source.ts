@@ -11,13 +11,15 @@ import { headerOf, type Replies } from '../replies.ts'
 import { slotPrefix } from '../row-keys.ts'
 import type { SessionRoutes } from '../session-routes.ts'
 import { sessionsOfPage, slotRowName } from '../slot-rows.ts'
-import { decodeMessage, getMessage } from '../timelines.ts'
+import { decodeMessage, firstMessage } from '../timelines.ts'
 import { proposeStep } from './step-proposal.ts'
 
 type SlotRead = Packet<'SLOT_READ'>
 type Answer = PayloadOf<'SLOT_READ_OK'>
 
 export interface SourcePorts {
+  /** The set is lost, and this replica tells what is left of it, for good as it is now. */
+  survives(): boolean
   readonly parts: RouterParts
   readonly admission: Admission
   readonly routes: SessionRoutes
@@ -30,7 +32,7 @@ const pageBytes = 64 * 1024
 const pageMessages = 2_000
 const readsMax = 64
 /** What of a slot travels as it is, in the order of the keys. Connections do not: they end where the slot was. */
-const rowKinds = ['dedup', 'sequence', 'user', 'user-page'] as const
+const rowKinds = ['dedup', 'era', 'sequence', 'user', 'user-page'] as const
 const empty: Answer = { sealed: false, next: '', sessions: [], messages: [], rows: [] }
 
 /**
@@ -43,9 +45,11 @@ export class SlotSource {
   readonly #routes: SessionRoutes
   readonly #proposals: Proposals
   readonly #replies: Replies
+  readonly #survives: () => boolean
   #reading = 0
 
-  constructor({ parts, admission, routes, proposals, replies }: SourcePorts) {
+  constructor({ parts, admission, routes, proposals, replies, survives }: SourcePorts) {
+    this.#survives = survives
     this.#parts = parts
     this.#admission = admission
     this.#routes = routes
@@ -70,7 +74,8 @@ export class SlotSource {
 
   #refusal(from: EndpointId, { payload, epoch }: SlotRead): ErrorCode | undefined {
     const { env, machine, rows } = this.#parts
-    const leadership = this.#admission.leadership()
+    const survives = this.#survives()
+    const leadership = survives ? undefined : this.#admission.leadership()
     if (leadership !== undefined) return leadership
     const view = env.table()
     const { slot, part } = payload
@@ -80,6 +85,8 @@ export class SlotSource {
     }
     if (move.epoch > payload.epoch) return 'MOVED'
     if (!from.startsWith(`router/${move.to}/`)) return 'FORBIDDEN'
+    // Whatever its own log says of the slot: nobody else is left who could tell.
+    if (survives) return undefined
     const state = machine.ownership.state(rows, slot)
     if (state === 'sealed' && machine.ownership.move(rows, slot) === move.epoch) return undefined
     if (state !== 'owned') return 'MOVED'
@@ -94,7 +101,8 @@ export class SlotSource {
 
   #answer(from: EndpointId, request: SlotRead, answer: Partial<Answer>): void {
     const { machine, rows } = this.#parts
-    const sealed = machine.ownership.state(rows, request.payload.slot) === 'sealed'
+    const state = machine.ownership.state(rows, request.payload.slot)
+    const sealed = this.#survives() || state === 'sealed'
     this.#replies.ok(from, request, 'SLOT_READ_OK', { ...empty, ...answer, sealed })
   }
 
@@ -104,13 +112,14 @@ export class SlotSource {
     for (const { session, from, to } of payload.ranges) {
       const { slot } = this.#routes.route(session)
       for (let msgid = from; msgid <= to; msgid++) {
-        const row = getMessage(this.#parts.rows, slot, session, msgid)
-        if (row === undefined) break
-        bytes += row.length
+        const found = firstMessage(this.#parts.rows, slot, session, msgid, to)
+        if (found === undefined) break
+        bytes += found.row.length
         if (messages.length > 0 && (bytes > pageBytes || messages.length >= pageMessages)) {
           return { messages }
         }
-        messages.push({ session, message: decodeMessage(row) })
+        messages.push({ session, message: decodeMessage(found.row) })
+        msgid = found.msgid
       }
     }
     return { messages }
@@ -119,7 +128,7 @@ export class SlotSource {
   #seal(from: EndpointId, request: SlotRead): void {
     const { machine, rows } = this.#parts
     const { slot, epoch: move } = request.payload
-    if (machine.ownership.state(rows, slot) === 'sealed') {
+    if (this.#survives() || machine.ownership.state(rows, slot) === 'sealed') {
       this.#answer(from, request, {})
       return
     }

@@ -75,8 +75,8 @@ export const messageMutants: readonly Mutant[] = [
         const { sequences } = machine
         const { raise } = sequences
         const ceilings = new Map<string, number>()
-        sequences.raise = (rows, slot, name, step) => {
-          raise.call(sequences, rows, slot, name, 0)
+        sequences.raise = (rows, slot, name, step, era) => {
+          raise.call(sequences, rows, slot, name, 0, era)
           const before = ceilings.get(name) ?? 0
           ceilings.set(name, before + step)
           return { first: before + 1, last: before + step }

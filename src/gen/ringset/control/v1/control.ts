@@ -112,6 +112,8 @@ export interface ReplicaStatus {
   outgoing: number[];
   /** `voter`, `learner`, `waiting` (not added to the group yet) or `removed` (taken out of it). */
   membership: string;
+  /** Term of the highest entry in the log. */
+  lastTerm: number;
 }
 
 /** How far a replica is, as its leader knows. */
@@ -474,13 +476,13 @@ export interface AbortMovesRequest {
 export interface ChangeSetRequest {
   /** Id of the set. */
   set: string;
-  /** `add` (without any slot; a set that drains stays after all), `drain` (no more slots come in) or `remove` (one that drains and is empty). */
+  /** `add` (without any slot; a set that drains stays after all), `drain` (no more slots come in), `lose` (its majority is gone for good: it is read from one replica until its slots have left) or `remove` (one that drains and is empty, or a lost one without slots). */
   change: string;
   /** Its failure domain; only for a new set. */
   zone: string;
   /** Its share of the slots in hundredths, 100 is an ordinary set; only for a new set. */
   weightHundredths: number;
-  /** The voters that found its router group; only for a new set. */
+  /** The voters that found its router group, for a new set; the one replica that is read from, for one that is lost. */
   routers: SetRouter[];
 }
 
@@ -1119,6 +1121,7 @@ function createBaseReplicaStatus(): ReplicaStatus {
     peers: [],
     outgoing: [],
     membership: "",
+    lastTerm: 0,
   };
 }
 
@@ -1174,6 +1177,9 @@ export const ReplicaStatus: MessageFns<ReplicaStatus> = {
     }
     if (message.membership !== "") {
       writer.uint32(106).string(message.membership);
+    }
+    if (message.lastTerm !== 0) {
+      writer.uint32(112).uint64(message.lastTerm);
     }
     return writer;
   },
@@ -1325,6 +1331,14 @@ export const ReplicaStatus: MessageFns<ReplicaStatus> = {
             message.membership = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.lastTerm = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1355,6 +1369,7 @@ export const ReplicaStatus: MessageFns<ReplicaStatus> = {
     message.peers = object.peers?.map((e) => PeerProgress.fromPartial(e)) || [];
     message.outgoing = object.outgoing?.map((e) => e) || [];
     message.membership = object.membership ?? "";
+    message.lastTerm = object.lastTerm ?? 0;
     return message;
   },
 };
