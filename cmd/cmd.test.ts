@@ -1,17 +1,14 @@
 import { CommanderError } from 'commander'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { RingsetError } from '../src/base/errors.ts'
-import { ImMessage } from '../src/client/im-types.ts'
 import type { ClusterStatus } from '../src/control/cluster-status.ts'
 import { fail, ok, warn } from '../src/doctor/finding.ts'
 import { StatusResponse } from '../src/gen/ringset/control/v1/control.ts'
-import { breakMessage } from '../src/protocol/eras.ts'
 import type { RoutingTable } from '../src/table/table.ts'
 import { clusterEvents } from './cluster-events.ts'
 import { findingLines } from './commands/doctor.ts'
 import { cutLine } from './cut-line.ts'
 import { reportFailure } from './failure.ts'
-import { messageJson, messageLine } from './message-text.ts'
 import { seconds, wholeNumber } from './options.ts'
 import { pictureOf } from './rates.ts'
 import { statusLines } from './status-lines.ts'
@@ -104,31 +101,6 @@ describe('terminal', () => {
       '2.8 h',
       '2.3 d'
     ])
-  })
-
-  it('prints messages for people and programs', () => {
-    const message = {
-      msgid: 7,
-      from: 'ann',
-      deviceId: 'd',
-      clientMsgId: 3,
-      type: 0,
-      atMs: 0,
-      body: Buffer.from('hi\u001b[2J')
-    }
-    expect(messageLine(new ImMessage('p2p/ann/bob', message))).toMatch(/#7 ann: hi \[2J$/)
-    expect(messageJson(new ImMessage('p2p/ann/bob', message))).toMatchObject({
-      session: 'p2p/ann/bob',
-      msgid: 7,
-      body: 'hi\u001b[2J',
-      at: '1970-01-01T00:00:00.000Z'
-    })
-    const bytes = messageJson(new ImMessage('s', { ...message, type: 1, body: Buffer.from([255]) }))
-    expect(bytes).toMatchObject({ type: 1, bodyBase64: '/w==' })
-    expect(bytes).not.toHaveProperty('body')
-    const gap = new ImMessage('p2p/ann/bob', breakMessage(1, 7, 0))
-    expect(messageLine(gap)).toMatch(/#4294967296 messages after #7 may have been lost/)
-    expect(messageJson(gap)).toMatchObject({ type: 3, from: '', body: '7' })
   })
 })
 
