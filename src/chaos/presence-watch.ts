@@ -30,6 +30,8 @@ export class PresenceWatch {
   readonly #stop = new AbortController()
   /** First and last sighting of each process of a gateway. */
   readonly #seen = new Map<string, { transfer: string; firstMs: number; lastAskedMs: number }>()
+  /** User → the gateways that hold a connection of theirs, each time that those changed. */
+  readonly #gateways = new Map<string, { atMs: number; names: string }[]>()
   #work: Promise<unknown> = Promise.resolve()
 
   /** @param groups users by the set that knows of them. @param name of the backend that asks. */
@@ -60,7 +62,8 @@ export class PresenceWatch {
       const askedMs = performance.now()
       const users = await this.#client.lookup(uids).catch(() => [])
       const answeredMs = performance.now()
-      for (const { routes } of users) {
+      for (const { uid, routes } of users) {
+        this.#sawUser(uid, routes, answeredMs)
         for (const { transferId: transfer, transferBootId: bootId } of routes) {
           this.#saw({ transfer, bootId, askedMs, answeredMs })
         }
@@ -77,6 +80,19 @@ export class PresenceWatch {
     } else {
       known.lastAskedMs = askedMs
     }
+  }
+
+  /** The gateways that held a connection of a user at a time; empty: none that anybody knew of. */
+  gatewaysOf(uid: string, atMs: number): string {
+    return this.#gateways.get(uid)?.findLast(one => one.atMs <= atMs)?.names ?? ''
+  }
+
+  #sawUser(uid: string, routes: readonly { transferId: string }[], atMs: number): void {
+    const names = [...new Set(routes.map(({ transferId }) => transferId))].sort().join(', ')
+    const changes = this.#gateways.get(uid) ?? []
+    if (changes.at(-1)?.names === names) return
+    changes.push({ atMs, names })
+    this.#gateways.set(uid, changes)
   }
 
   /** For each fault that ended gateways: when they were named for the last time. @param gatewaysOf of a node. */

@@ -1,6 +1,6 @@
 import type { LeaderChange } from './cluster-watch.ts'
+import type { MessageSample } from './message-sample.ts'
 import type { FaultAction } from './scenario.ts'
-import type { MessageSample } from './workload.ts'
 
 /** A fault that happened. */
 export interface FaultRecord {

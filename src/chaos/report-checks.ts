@@ -1,11 +1,11 @@
 import type { Judgement } from '../check/check.ts'
 import type { EpochChange, LeaderChange } from './cluster-watch.ts'
 import type { FailStop } from './fault-hand.ts'
+import type { MessageSample } from './message-sample.ts'
 import type { WrongOnline } from './presence-watch.ts'
 import { type FaultRecord, percentiles, type Recovery, untouched } from './recovery.ts'
 import type { Scenario } from './scenario.ts'
 import type { OperationOutcome } from './strokes.ts'
-import type { MessageSample } from './workload.ts'
 
 /** What a run leaves behind to be judged. Times by `performance.now`. */
 export interface RunFacts {
@@ -19,6 +19,8 @@ export interface RunFacts {
   readonly outcomes: readonly OperationOutcome[]
   readonly failStops: readonly FailStop[]
   readonly wrongOnline: readonly WrongOnline[]
+  /** The gateways that held a connection of a user; empty: not known. */
+  readonly gatewaysOf: (uid: string, atMs: number) => string
   readonly leaderChanges: readonly LeaderChange[]
   readonly epochChanges: readonly EpochChange[]
   /** For how long each slot that moved was served by nobody; undefined: the logs are out of reach. */

@@ -1,77 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { HistoryRecorder } from './history-recorder.ts'
-import { type FaultRecord, percentiles, recoveries, untouched } from './recovery.ts'
+import { facts, kill, oneAcknowledged, traffic } from '../../test/support/drill-facts.ts'
+import { percentiles, recoveries, untouched } from './recovery.ts'
 import { buildReport } from './report.ts'
 import type { RunFacts } from './report-checks.ts'
-import { reportPage } from './report-page.ts'
-import { parseScenario } from './scenario.ts'
-import type { MessageSample } from './workload.ts'
-
-const startMs = 1_000
-/** A message every 10 ms in turn for each set; s1 answers nothing from `outFrom` to `outTo` but catches up then. */
-function traffic(outFrom: number, outTo: number, untilMs: number): MessageSample[] {
-  const samples: MessageSample[] = []
-  for (let dueMs = startMs; dueMs < untilMs; dueMs += 10) {
-    const set = (dueMs / 10) % 2 === 0 ? 's1' : 's2'
-    const late = set === 's1' && dueMs >= outFrom && dueMs < outTo
-    const ackedMs = late ? outTo + 5 : dueMs + 5
-    samples.push({ dueMs, homeSet: set, receiverSet: set, ackedMs, deliveredMs: ackedMs + 3 })
-  }
-  return samples
-}
-
-const kill: FaultRecord = {
-  action: 'kill',
-  target: 'leader of s1',
-  nodes: ['s1-a'],
-  sets: ['s1'],
-  ledGroups: ['s1'],
-  atMs: 6_000,
-  undoneMs: 7_000
-}
-
-/** One message, acknowledged, that nobody has received. */
-function oneAcknowledged(): HistoryRecorder {
-  const history = new HistoryRecorder()
-  history.add('members', 'ok', 'member', 's', {
-    session: 'p2p/a/b',
-    uid: 'b',
-    device: 'd',
-    from: 1
-  })
-  history.add('a#0', 'invoke', 'send', 'p2p/a/b', { uid: 'a', deviceId: 'd', clientMsgId: 1 })
-  history.add('a#0', 'ok', 'send', 'p2p/a/b', { msgid: 1, duplicate: false })
-  return history
-}
-
-function facts(change: Partial<RunFacts> = {}): RunFacts {
-  const history = oneAcknowledged()
-  const received = { uid: 'b', device: 'd', session: 'p2p/a/b', msgid: 1, clientMsgId: 1 }
-  history.add('b/d', 'ok', 'receive', null, { ...received, sender: 'a', senderDevice: 'd' })
-  return {
-    scenario: parseScenario(
-      'name: t\nproves: <b>nothing</b> much\nfaults: [{ do: kill, target: leader of s1, at: 1 }]\nexpect: { firstAckMs: 500, untouchedTimes: 1.1, errors: 2 }',
-      't.yaml'
-    ),
-    seed: 1,
-    startMs,
-    endMs: 12_000,
-    samples: traffic(6_000, 6_200, 12_000),
-    errors: new Map([['TIMEOUT', 2]]),
-    faults: [kill],
-    outcomes: [],
-    failStops: [],
-    wrongOnline: [{ fault: 0, transfer: 's1-t1', ms: 700 }],
-    leaderChanges: [
-      { atMs: 900, group: 's1', node: 's1-a', term: 1 },
-      { atMs: 6_150, group: 's1', node: 's1-b', term: 2 }
-    ],
-    epochChanges: [{ atMs: 6_300, epoch: 5 }],
-    missing: [],
-    judgement: history.judge(),
-    ...change
-  }
-}
 
 describe('percentiles', () => {
   it('are those of the nearest rank', () => {
@@ -171,14 +102,37 @@ describe('a report', () => {
     expect(alone.verdict).toBe('unknown')
   })
 
-  it('is a page that holds everything and lets no text become markup', () => {
-    const page = reportPage(buildReport(facts({ sealedMs: [41, 20] })))
-    expect(page).toContain('slots sealed for')
-    expect(page).toContain('&lt;b&gt;nothing&lt;/b&gt;')
-    expect(page).not.toContain('<b>nothing')
-    expect(page).not.toMatch(/(?:src|href)=|url\(|@import/)
-    for (const word of ['first-ack', 'leader of s1', 'TIMEOUT 2 times', 's1-b, term 2']) {
-      expect(page).toContain(word)
-    }
+  it('says of each second how long messages of each set waited, and which never were acknowledged', () => {
+    const samples = traffic(6_000, 6_200, 12_000)
+    samples.find(({ dueMs, homeSet }) => dueMs > 8_000 && homeSet === 's2')!.ackedMs = 0
+    const { seconds } = buildReport(facts({ samples }))
+    expect(seconds[4]).toMatchObject({ ackP99Ms: 5, slowestMs: { s1: 5, s2: 5 } })
+    expect(seconds[5]).toMatchObject({ ackP99Ms: 185, slowestMs: { s1: 205, s2: 5 } })
+    expect(seconds[5]).toMatchObject({ sent: 100, deliveryP99Ms: 188 })
+    expect(seconds[7]!.slowestMs).toEqual({ s1: 5, s2: null })
+  })
+
+  it('names the slowest message of each time and way, with its path', () => {
+    const samples = traffic(6_000, 6_200, 12_000)
+    const never = samples.find(({ dueMs, homeSet }) => dueMs > 9_000 && homeSet === 's2')!
+    never.deliveredMs = 0
+    const { worst } = buildReport(facts({ samples }))
+    expect(worst[0]).toMatchObject({
+      number: never.number,
+      ackMs: 5,
+      deliveryMs: null,
+      path: ['a at s1-t1', 'set s2', 'b'],
+      faults: []
+    })
+    expect(worst[1]).toEqual({
+      number: 501,
+      session: 'p2p/a/b',
+      due: 5,
+      ackMs: 205,
+      deliveryMs: 208,
+      path: ['a at s1-t1', 'set s1 (led by s1-a, then s1-b)', 'b'],
+      faults: [0]
+    })
+    expect(worst.slice(2).every(({ due }) => Math.abs(due - 5) > 1)).toBe(true)
   })
 })

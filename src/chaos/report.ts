@@ -8,19 +8,9 @@ import {
   recoveries
 } from './recovery.ts'
 import { judgeChecks, ownChecks, type ReportCheck, type RunFacts } from './report-checks.ts'
+import { type SecondRow, secondRows } from './report-seconds.ts'
+import { type WorstMessage, worstMessages } from './report-worst.ts'
 import type { OperationOutcome } from './strokes.ts'
-import type { MessageSample } from './workload.ts'
-
-/** One second of the run. */
-export interface SecondRow {
-  readonly second: number
-  readonly sent: number
-  readonly acked: number
-  readonly delivered: number
-  /** Of the messages that were due in it; null when none of them was acknowledged. */
-  readonly ackP50Ms: number | null
-  readonly ackP99Ms: number | null
-}
 
 /** `report.json`. Times in seconds since the load began unless named otherwise. */
 export interface ChaosReport {
@@ -75,6 +65,8 @@ export interface ChaosReport {
   }[]
   readonly epochs: readonly { readonly at: number; readonly epoch: number }[]
   readonly seconds: readonly SecondRow[]
+  /** Slowest first. */
+  readonly worst: readonly WorstMessage[]
   readonly durationSeconds: number
   readonly historyLines: number
 }
@@ -117,6 +109,7 @@ export function buildReport(facts: RunFacts): ChaosReport {
     }),
     epochs: facts.epochChanges.map(({ atMs, epoch }) => ({ at: second(atMs), epoch })),
     seconds: secondRows(samples, startMs, endMs),
+    worst: worstMessages(facts),
     durationSeconds: second(endMs),
     historyLines: judgement.lines
   }
@@ -150,39 +143,4 @@ function recoveryTable(
     }
   }
   return table
-}
-
-function secondRows(
-  samples: readonly MessageSample[],
-  startMs: number,
-  endMs: number
-): SecondRow[] {
-  const count = Math.max(1, Math.ceil((endMs - startMs) / 1_000))
-  const rows = Array.from({ length: count }, () => {
-    return { sent: 0, acked: 0, delivered: 0, took: [] as number[] }
-  })
-  const rowAt = (atMs: number) => rows[Math.floor((atMs - startMs) / 1_000)]
-  for (const { dueMs, ackedMs, deliveredMs } of samples) {
-    const due = rowAt(dueMs)
-    if (due !== undefined) due.sent++
-    if (ackedMs > 0) {
-      due?.took.push(ackedMs - dueMs)
-      const row = rowAt(ackedMs)
-      if (row !== undefined) row.acked++
-    }
-    const row = deliveredMs > 0 ? rowAt(deliveredMs) : undefined
-    if (row !== undefined) row.delivered++
-  }
-  return rows.map(({ sent, acked, delivered, took }, second) => {
-    const { p50Ms, p99Ms } = percentiles(took)
-    const none = took.length === 0
-    return {
-      second,
-      sent,
-      acked,
-      delivered,
-      ackP50Ms: none ? null : p50Ms,
-      ackP99Ms: none ? null : p99Ms
-    }
-  })
 }

@@ -265,6 +265,7 @@ class ChaosRun {
       outcomes,
       failStops,
       wrongOnline: this.#presence?.after(faults, node => gatewaysOn(node, config)) ?? [],
+      gatewaysOf: (uid, atMs) => this.#presence?.gatewaysOf(uid, atMs) ?? '',
       leaderChanges: this.#watch.leaderChanges,
       epochChanges: this.#watch.epochChanges,
       missing,

@@ -9,20 +9,9 @@ import {
   p2pSession
 } from '../client/client.ts'
 import { parseSession, routingKey } from '../protocol/session.ts'
+import type { MessageSample } from './message-sample.ts'
 import { userNames } from './user-names.ts'
 import type { WorkloadOptions } from './workload-options.ts'
-
-/** One message: when it was due, and when what became of it was seen. Times by `performance.now`. */
-export interface MessageSample {
-  readonly dueMs: number
-  /** Where the conversation is homed. */
-  readonly homeSet: string
-  /** Where the receiver lives. */
-  readonly receiverSet: string
-  /** 0 = not yet. */
-  ackedMs: number
-  deliveredMs: number
-}
 
 interface Device {
   readonly uid: string
@@ -213,6 +202,10 @@ export class Workload {
     const session = p2pSession(from, to)
     const number = ++this.#count
     const sample: MessageSample = {
+      session,
+      sender: from,
+      receiver: to,
+      number,
       dueMs,
       homeSet: this.setOf(routingKey(session, parseSession(session))),
       receiverSet: this.setOf(to),

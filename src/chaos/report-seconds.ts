@@ -1,0 +1,69 @@
+import type { MessageSample } from './message-sample.ts'
+import { percentiles } from './recovery.ts'
+
+/** One second of the run. The times are those of the messages that were due in it; null: there are none. */
+export interface SecondRow {
+  readonly second: number
+  /** Messages that were due. */
+  readonly sent: number
+  readonly acked: number
+  readonly delivered: number
+  readonly ackP50Ms: number | null
+  readonly ackP99Ms: number | null
+  readonly deliveryP99Ms: number | null
+  /** Set id → longest until an acknowledgement of a conversation homed there; null: one never came. */
+  readonly slowestMs: Readonly<Record<string, number | null>>
+}
+
+interface Gathered {
+  sent: number
+  acked: number
+  delivered: number
+  readonly ackTook: number[]
+  readonly deliveryTook: number[]
+  readonly slowestMs: Record<string, number | null>
+}
+
+export function secondRows(
+  samples: readonly MessageSample[],
+  startMs: number,
+  endMs: number
+): SecondRow[] {
+  const count = Math.max(1, Math.ceil((endMs - startMs) / 1_000))
+  const rows = Array.from({ length: count }, (): Gathered => {
+    return { sent: 0, acked: 0, delivered: 0, ackTook: [], deliveryTook: [], slowestMs: {} }
+  })
+  const rowAt = (atMs: number): Gathered | undefined => rows[Math.floor((atMs - startMs) / 1_000)]
+  for (const { dueMs, homeSet, ackedMs, deliveredMs } of samples) {
+    const due = rowAt(dueMs)
+    if (due !== undefined) {
+      due.sent++
+      const slowest = due.slowestMs[homeSet]
+      if (ackedMs === 0) due.slowestMs[homeSet] = null
+      else if (slowest !== null) due.slowestMs[homeSet] = Math.max(slowest ?? 0, ackedMs - dueMs)
+    }
+    if (ackedMs > 0) {
+      due?.ackTook.push(ackedMs - dueMs)
+      const row = rowAt(ackedMs)
+      if (row !== undefined) row.acked++
+    }
+    if (deliveredMs > 0) {
+      due?.deliveryTook.push(deliveredMs - dueMs)
+      const row = rowAt(deliveredMs)
+      if (row !== undefined) row.delivered++
+    }
+  }
+  return rows.map(({ sent, acked, delivered, ackTook, deliveryTook, slowestMs }, second) => {
+    const [ack, delivery] = [percentiles(ackTook), percentiles(deliveryTook)]
+    return {
+      second,
+      sent,
+      acked,
+      delivered,
+      ackP50Ms: ack.count === 0 ? null : ack.p50Ms,
+      ackP99Ms: ack.count === 0 ? null : ack.p99Ms,
+      deliveryP99Ms: delivery.count === 0 ? null : delivery.p99Ms,
+      slowestMs
+    }
+  })
+}
