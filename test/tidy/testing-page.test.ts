@@ -1,5 +1,8 @@
 import { basename } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { meanings } from '../../src/chaos/report-words.ts'
+import { mutants } from '../../src/sim/mutants/registry.ts'
+import { brokenBuilds } from '../broken-build/builds.ts'
 import { readText, writtenFiles } from './files.ts'
 
 /** Scenarios that the catalogue numbers. */
@@ -92,6 +95,38 @@ describe('the failure cases of the routing table in docs/testing.md', () => {
           expect(files).toContain(`cluster-configs/chaos/${drill}.yaml`)
         }
       }
+    }
+  })
+})
+
+describe('rules that are broken on purpose', () => {
+  const text = readText('docs/testing.md')
+  const section = text.slice(text.indexOf('### Broken builds'), text.indexOf('### Marks'))
+  const [builds = '', others = ''] = section.split('What cannot be seen on real processes')
+  const named = (part: string): string[] =>
+    [...part.matchAll(/^\| ((?:`[\w-]+`(?:, )?)+) \|/gm)].flatMap(([, cell = '']) =>
+      [...cell.matchAll(/`([\w-]+)`/g)].map(([, name = '']) => name)
+    )
+
+  it('are each seen in a drill on real processes, or it is said why not', () => {
+    expect(named(builds)).toEqual(brokenBuilds.map(({ name }) => name))
+    const all = [...named(builds), ...named(others)]
+    expect(all.toSorted()).toEqual(mutants.map(({ name }) => name).toSorted())
+  })
+
+  it('are run in drills that are there', () => {
+    for (const { scenario } of brokenBuilds) {
+      const own = `test/broken-build/${scenario}`
+      expect(files, scenario).toContain(
+        files.includes(own) ? own : `cluster-configs/chaos/${scenario}.yaml`
+      )
+    }
+  })
+
+  it('are noticed by checks that a report can have', () => {
+    for (const { noticedBy } of brokenBuilds) {
+      for (const check of noticedBy)
+        expect([...Object.keys(meanings), 'NODE_FAILED']).toContain(check)
     }
   })
 })

@@ -1,0 +1,104 @@
+import { answer } from '../../src/protocol/packet.ts'
+import type { StateMachine } from '../../src/raft/state-machine.ts'
+import { RouterMachine } from '../../src/router/router-machine.ts'
+import { type Tampering, withMethods } from '../../src/sim/mutants/mutant.ts'
+import { mutantNamed } from '../../src/sim/mutants/registry.ts'
+import type { World } from '../../src/sim/world.ts'
+
+/** Nodes that break one rule, and a drill on real processes in which it does harm. */
+export interface BrokenBuild {
+  /** Of the mutant that breaks the same rule in the simulation. */
+  readonly name: string
+  /** A drill that comes with the program, or a file beside this one. */
+  readonly scenario: string
+  /** Checks of its report that ought to notice; NODE_FAILED: nodes that notice it themselves, and stop. */
+  readonly noticedBy: readonly string[]
+  /** Called once a process. */
+  tamper(): Tampering
+}
+
+/** The mutants' own way, which knows no more than one process does. */
+function asSimulated(name: string): () => Tampering {
+  const noWorld = new Proxy({} as World, {
+    get: (_, part) => {
+      throw new Error(`${name} needs the ${String(part)} of a simulated world`)
+    }
+  })
+  return () => mutantNamed(name).tamper(noWorld)
+}
+
+function build(
+  scenario: string,
+  name: string,
+  noticedBy: readonly string[],
+  tamper = asSimulated(name)
+): BrokenBuild {
+  return { name, scenario, noticedBy, tamper }
+}
+
+export const brokenBuilds: readonly BrokenBuild[] = [
+  build('all-at-once.yaml', 'early-ack', ['loss', 'reassigned', 'session-log']),
+  build('all-at-once.yaml', 'drops-tail', ['loss', 'reassigned', 'session-log']),
+  build('all-at-once.yaml', 'sequence-again', ['sequences']),
+  build('minority-partition', 'commits-alone', ['loss', 'reassigned', 'session-log']),
+  build('leader-kill', 'msgid-twice', ['reassigned', 'session-log']),
+  build('leader-kill', 'ack-first', ['reassigned', 'loss', 'session-log'], acknowledgesFirst),
+  build('leader-kill', 'channel-skips', ['loss', 'contiguity', 'settled']),
+  build('leader-kill', 'channel-repeats', ['reassigned', 'duplicates', 'loss']),
+  build(
+    'retry-storm',
+    'dedup-forgotten',
+    ['duplicates', 'reassigned', 'session-log'],
+    forgetsWithTime
+  ),
+  build('retry-storm', 'new-id-on-retry', ['duplicates', 'reassigned']),
+  build('set-down', 'outbox-trimmed-early', ['NODE_FAILED', 'loss', 'settled']),
+  build('transfer-crash', 'cursor-beyond', ['contiguity', 'loss', 'settled']),
+  build('transfer-crash', 'older-gone', ['contiguity', 'loss']),
+  build('thousand-moves', 'takes-unasked', ['ownership', 'reassigned', 'loss', 'settled']),
+  build('thousand-moves', 'unseals-early', ['ownership', 'reassigned', 'session-log', 'settled'])
+]
+
+export function buildNamed(name: string): BrokenBuild {
+  return brokenBuilds.find(one => one.name === name)!
+}
+
+/** The replicas of a process hear nothing of those of others: they forget at the same entries, leader or not. */
+function forgetsWithTime(): Tampering {
+  const everyEntries = 5
+  return {
+    machine: machine => {
+      if (!(machine instanceof RouterMachine)) return machine
+      const { dedup } = machine
+      const { get } = dedup
+      let generation = 0
+      dedup.get = (rows, slot, sender) => get.call(dedup, rows, slot, `${generation} ${sender}`)
+      return withMethods<StateMachine>(machine, {
+        apply: (index, data, rows) => {
+          generation = Math.floor(index / everyEntries)
+          return machine.apply(index, data, rows)
+        }
+      })
+    }
+  }
+}
+
+/** What is likely is one more than the gateway acknowledged last. */
+function acknowledgesFirst(): Tampering {
+  const latest = new Map<string, number>()
+  return {
+    transfer: (role, _process, toClient) => {
+      const { onClientPacket } = role
+      role.onClientPacket = (connId, received) => {
+        if (received.kind === 'SEND') {
+          const { clientMsgId, session } = received.payload
+          const msgid = (latest.get(session) ?? 0) + 1
+          latest.set(session, msgid)
+          const ack = { clientMsgId, session, msgid, duplicate: false, atMs: 0 }
+          toClient(connId, answer(received, 'ACK', ack))
+        }
+        onClientPacket.call(role, connId, received)
+      }
+    }
+  }
+}
