@@ -2,6 +2,7 @@ import { assert } from '../base/errors.ts'
 import { decodeMembership } from './codec.ts'
 import { HeldRows } from './held-rows.ts'
 import type { MembershipTarget } from './membership.ts'
+import { MessageGate } from './message-gate.ts'
 import { fittest } from './operator-rules.ts'
 import { Raft } from './raft.ts'
 import type { RaftStatus, Ready, Refusal } from './raft-api.ts'
@@ -45,6 +46,7 @@ class Replica implements ReplicaApi {
   readonly #receiver: SnapshotReceiver
   readonly #trimmer: LogTrimmer
   readonly #vouching: Vouching
+  readonly #gate: MessageGate
 
   #role: Role = 'follower'
   #leader: ReplicaId = 0
@@ -67,6 +69,7 @@ class Replica implements ReplicaApi {
     const { store, bootstrap } = options
     const { hardState, applied, membership, quarantine } = store.recovered
     this.#options = options
+    this.#gate = new MessageGate(options.send)
     this.#store = store
     this.#machine = options.machine
     this.#term = hardState.term
@@ -234,14 +237,17 @@ class Replica implements ReplicaApi {
     if (ticks === 0) return
     this.#sender.tick()
     this.#vouching.tick(ticks)
-    if (this.#quarantined && !this.#raft.status().quarantined) this.#heal()
   }
 
-  /** The replica has caught up from a leader: its disk is as good as anybody's again, also after the next start. */
+  /** The replica has caught up from a leader: its disk is as good as anybody's again. Nobody hears of it before that is so after the next start, too. */
   #heal(): void {
     this.#quarantined = false
+    this.#gate.close()
     this.#options.log.info('replica_healed', { applied: this.#applied })
-    this.#store.write({ healed: true, standing: this.#vouching.healed(), sync: true }, () => {})
+    this.#store.write({ healed: true, standing: this.#vouching.healed(), sync: true }, () => {
+      this.#gate.open()
+      this.#options.wake()
+    })
   }
 
   peer(id: ReplicaId, up: boolean, refused: boolean): void {
@@ -275,6 +281,7 @@ class Replica implements ReplicaApi {
   }
 
   #handle(ready: Ready): void {
+    if (this.#quarantined && !this.#raft.status().quarantined) this.#heal()
     const { append, afterAppend } = ready
     if (append !== undefined) {
       this.#trimmer.grown(append.entries)
@@ -291,14 +298,14 @@ class Replica implements ReplicaApi {
           const { term, lastTerm, lastIndex } = append.ack
           this.#vouching.reached(term, lastTerm, lastIndex)
           this.#raft.appended(append.ack)
-          for (const message of afterAppend) this.#options.send(message)
+          for (const message of afterAppend) this.#gate.send(message)
           this.#options.wake()
         }
       )
     } else {
       assert(afterAppend.length === 0, 'gated messages without a write')
     }
-    for (const message of ready.now) this.#options.send(message)
+    for (const message of ready.now) this.#gate.send(message)
     if (ready.change !== undefined) this.#changed(ready.change)
     for (const entry of ready.committed) this.#applyQueue.push(entry)
     for (const { token, index } of ready.reads) this.#reads.confirm(token, index, this.#applied)

@@ -85,6 +85,23 @@ describe('a replica that has lost its past', () => {
     group.passUntil(() => !group.replica(second).status().quarantined)
   })
 
+  it('is said to be whole again only once its disk says so', () => {
+    const { group, second } = onlyTwoHaveIt()
+    group.crash(second)
+    group.replaceDisk(second, new MemoryDisk())
+    group.heal()
+    let told = 0
+    group.alter = message => {
+      if (message.from === second && message.type === 'appendAnswer' && !message.quarantined) {
+        told++
+        expect(group.isMember(second)).toBe(true)
+      }
+      return message
+    }
+    group.start(second)
+    group.passUntil(() => told > 0)
+  })
+
   it('is told by whoever remembers more of it that its disk is an old copy', () => {
     let old = new MemoryDisk()
     const scene = onlyTwoHaveIt((group, second) => {
@@ -102,7 +119,8 @@ describe('a replica that has lost its past', () => {
     })
     group.crash(second)
     group.replaceDisk(second, old)
-    group.heal()
+    // Nobody heals it before it is told.
+    group.lose = ({ type, to }) => type === 'readIndexAnswer' && to === second
     group.start(second)
     group.settle()
     group.pass(20)
