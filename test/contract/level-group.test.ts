@@ -79,7 +79,7 @@ describe('a group of which one replica is damaged', () => {
       const victim = (next++ % 3) + 1
       const [other, third] = [1, 2, 3].filter(id => id !== victim) as [number, number]
       const old = folder.sub()
-      group.copy(victim, old)
+      await group.copy(victim, old)
       await write(5)
       // Each tells the others once a second how far it is.
       await group.pass(1_500)

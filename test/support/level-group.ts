@@ -112,10 +112,12 @@ export class LevelGroup {
     }
   }
 
-  /** What the disk would hold if the node were killed now. The node goes on. */
-  copy(id: number, to: string): void {
+  /** Copies the folder of a node, which is down meanwhile: files of a database that runs come and go while they are copied. */
+  async copy(id: number, to: string): Promise<void> {
+    await this.stop(id)
     rmSync(to, { recursive: true, force: true })
     cpSync(this.directory(id), to, { recursive: true })
+    await this.start(id)
   }
 
   /** Counts what is on its way to or from the disk, so that time can wait for it. */
