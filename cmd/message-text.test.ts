@@ -29,6 +29,8 @@ describe('messages', () => {
   it('are told from breaks', () => {
     const gap = new ImMessage('p2p/ann/bob', breakMessage(1, 7, 0))
     expect(messageLine(gap)).toMatch(/#4294967296 messages after #7 may have been lost/)
+    const forged = new ImMessage('p2p/ann/bob', { ...breakMessage(1, 7, 0), from: 'ann' })
+    expect(messageLine(forged)).toMatch(/ann: \(1 bytes of type 3\)$/)
     expect(messageJson(gap)).toMatchObject({ type: 3, from: '', body: '7' })
   })
 })

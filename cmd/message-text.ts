@@ -1,5 +1,5 @@
 import type { ImMessage } from '../src/client/im-types.ts'
-import { breakType } from '../src/protocol/eras.ts'
+import { breakType, isBreak } from '../src/protocol/eras.ts'
 import { clean, paint } from './terminal.ts'
 
 const textType = 0
@@ -24,9 +24,10 @@ export function messageJson(message: ImMessage) {
 }
 
 /** For people: `12:03:04 #7 ann: hello`. */
-export function messageLine({ msgid, from, type, body, atMs }: ImMessage): string {
+export function messageLine(message: ImMessage): string {
+  const { msgid, from, type, body, atMs } = message
   const time = new Date(atMs).toTimeString().slice(0, 8)
-  if (type === breakType) {
+  if (isBreak(message)) {
     return `${paint(time, 'dim')} #${msgid} ${paint(`messages after #${clean(body.toString('utf8'))} may have been lost with their set`, 'yellow')}`
   }
   const text =

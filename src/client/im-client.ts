@@ -161,7 +161,8 @@ export class ImClient {
       const page = await this.#page(options, Math.max(last - wanted + 1, 1), wanted)
       messages.unshift(...page.messages.filter(({ msgid }) => msgid <= last))
       const [oldest] = messages
-      last = oldest !== undefined && isBreak(oldest) ? Number(oldest.body) : 0
+      const before = oldest !== undefined && isBreak(oldest) ? Number(oldest.body) : 0
+      last = before < last ? before : 0
     }
     return { session: options.session, first, latest, messages }
   }

@@ -234,9 +234,8 @@ export class Inbox {
 }
 
 function nextAhead({ ahead, cursor, seen }: SessionState): Message | undefined {
-  for (let msgid = cursor + 1; msgid <= seen; msgid = nextEra(msgid)) {
-    const next = ahead.get(msgid)
-    if (next !== undefined) return isNext(next, cursor) ? next : undefined
-  }
+  const next = ahead.get(cursor + 1)
+  if (next !== undefined || seen < nextEra(cursor)) return next
+  for (const message of ahead.values()) if (isNext(message, cursor)) return message
   return undefined
 }

@@ -157,12 +157,19 @@ export class SlotRows {
     putMessage(rows, row.slot, row.session, msgid, message)
     this.#machine.sessions.touch(row)
     if (row.localMembers !== 0) this.#listener.appended(row, msgid, message)
+    this.#queue(rows, row, msgid, message, targetSets)
+  }
+
+  #queue(
+    rows: Rows,
+    row: SessionRow,
+    msgid: number,
+    message: Buffer,
+    targetSets: readonly string[]
+  ): void {
+    const { slot, session } = row
     for (const targetSet of targetSets) {
-      const position = this.#machine.channels.push(rows, targetSet, {
-        slot: row.slot,
-        session: row.session,
-        msgid
-      })
+      const position = this.#machine.channels.push(rows, targetSet, { slot, session, msgid })
       this.#listener.queued(targetSet, position, row, message)
     }
   }
@@ -194,17 +201,14 @@ export class SlotRows {
     const targetSets: string[] = []
     const count = reader.u8()
     for (let i = 0; i < count; i++) targetSets.push(reader.string(hardLimits.nameBytes))
-    const { sessions, channels, members } = this.#machine
+    const { sessions, members } = this.#machine
     const row = sessions.get(rows, slot, session)
     const message = getMessage(rows, slot, session, msgid)
     if (message === undefined || members.leaving(rows, row, localMembers, space)) {
       return { done: false }
     }
     members.index(rows, row, localMembers, space)
-    for (const targetSet of targetSets) {
-      const position = channels.push(rows, targetSet, { slot, session, msgid })
-      this.#listener.queued(targetSet, position, row, message)
-    }
+    this.#queue(rows, row, msgid, message, targetSets)
     return { done: true }
   }
 

@@ -1,8 +1,7 @@
 import { answer } from '../../src/protocol/packet.ts'
-import type { StateMachine } from '../../src/raft/state-machine.ts'
-import { RouterMachine } from '../../src/router/router-machine.ts'
-import { type Tampering, withMethods } from '../../src/sim/mutants/mutant.ts'
+import type { Tampering } from '../../src/sim/mutants/mutant.ts'
 import { mutantNamed } from '../../src/sim/mutants/registry.ts'
+import { forgetful } from '../../src/sim/mutants/router-messages.ts'
 import type { World } from '../../src/sim/world.ts'
 
 /** Nodes that break one rule, and a drill on real processes in which it does harm. */
@@ -67,19 +66,7 @@ export function buildNamed(name: string): BrokenBuild {
 function forgetsWithTime(): Tampering {
   const everyEntries = 5
   return {
-    machine: machine => {
-      if (!(machine instanceof RouterMachine)) return machine
-      const { dedup } = machine
-      const { get } = dedup
-      let generation = 0
-      dedup.get = (rows, slot, sender) => get.call(dedup, rows, slot, `${generation} ${sender}`)
-      return withMethods<StateMachine>(machine, {
-        apply: (index, data, rows) => {
-          generation = Math.floor(index / everyEntries)
-          return machine.apply(index, data, rows)
-        }
-      })
-    }
+    machine: machine => forgetful(machine, index => Math.floor(index / everyEntries))
   }
 }
 

@@ -6,7 +6,6 @@ import type { ClusterStatus } from '../../src/control/cluster-status.ts'
 import { type MoveReport, type PlannedMove, SlotOperator } from '../../src/control/slot-operator.ts'
 import { compileTable } from '../../src/table/compile-table.ts'
 import { ownersOf } from '../../src/table/runs.ts'
-import type { RoutingTable } from '../../src/table/table.ts'
 import { CommandLine } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
 import { TestCluster } from '../support/test-cluster.ts'
@@ -28,7 +27,7 @@ describe('slots of users who write to each other', () => {
   beforeAll(async () => {
     cluster = await TestCluster.start()
     ringset = new CommandLine(cluster.directory, cluster.directory)
-    const table = compileTable(await newestTable())
+    const table = compileTable(await cluster.newestTable())
     const bySlot = new Map<number, string>()
     const others: string[] = []
     for (let n = 1; bySlot.size < slots || others.length < neighbours; n++) {
@@ -66,12 +65,8 @@ describe('slots of users who write to each other', () => {
     await cluster?.close()
   })
 
-  async function newestTable(): Promise<RoutingTable> {
-    return (await cluster.cluster.control.sample()).table!
-  }
-
   async function ownersNow(): Promise<Set<string | undefined>> {
-    const owners = ownersOf((await newestTable()).runs)
+    const owners = ownersOf((await cluster.newestTable()).runs)
     return new Set(movers.map(slot => owners[slot]))
   }
 
@@ -120,7 +115,7 @@ describe('slots of users who write to each other', () => {
     expect(planned.moves).toEqual(movers.map(slot => ({ slot, from: 's1', to: 's2' })))
     expect([nowhere.code, JSON.parse(nowhere.stderr).error.code]).toEqual([1, 'SET_UNKNOWN'])
     expect(none).toEqual({ aborted: [], moved: [] })
-    expect((await newestTable()).moves).toEqual([])
+    expect((await cluster.newestTable()).moves).toEqual([])
 
     const begun = await ringset.json<MoveReport>('slot', 'move', list, 's2', '--no-wait')
     expect(begun).toMatchObject({ moved: 0, total: slots, aborted: [] })
@@ -128,7 +123,7 @@ describe('slots of users who write to each other', () => {
     const elsewhere = operator.plan(movers, 's1').catch((error: RingsetError) => error.code)
     expect(await elsewhere).toBe('SLOT_MOVING')
     const { aborted, moved } = await operator.abort()
-    const table = await newestTable()
+    const table = await cluster.newestTable()
     expect(table.moves).toEqual([])
     expect(aborted.length).toBeGreaterThan(0)
     const owners = ownersOf(table.runs)

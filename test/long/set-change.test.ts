@@ -6,7 +6,6 @@ import type { PlannedMove } from '../../src/control/slot-operator.ts'
 import { compileTable } from '../../src/table/compile-table.ts'
 import { targetOwners } from '../../src/table/ring.ts'
 import { ownersOf } from '../../src/table/runs.ts'
-import type { RoutingTable } from '../../src/table/table.ts'
 import { CommandLine } from '../support/command-line.ts'
 import { TestCluster } from '../support/test-cluster.ts'
 
@@ -35,7 +34,7 @@ describe('sets of a cluster that is used', () => {
     workload = new Workload({
       config: cluster.cluster.config,
       secret: cluster.secret,
-      table: compileTable(await newestTable()),
+      table: compileTable(await cluster.newestTable()),
       history,
       seed: 1,
       plan: {
@@ -56,12 +55,8 @@ describe('sets of a cluster that is used', () => {
     await cluster?.close()
   })
 
-  async function newestTable(): Promise<RoutingTable> {
-    return (await cluster.cluster.control.sample()).table!
-  }
-
   async function ownersNow(): Promise<string[]> {
-    return ownersOf((await newestTable()).runs)
+    return ownersOf((await cluster.newestTable()).runs)
   }
 
   /** Runs a command, breaks it off once slots have come or gone, and runs it again. */
@@ -113,7 +108,7 @@ describe('sets of a cluster that is used', () => {
     const report = await inTwo('SIGKILL', 'remove', 's3')
     expect(report).toMatchObject({ set: 's3', removed: true })
     expect(await ownersNow()).toEqual(targetOwners(slotCount, ['s1', 's2'].map(set)))
-    expect((await newestTable()).sets.map(({ id }) => id)).toEqual(['s1', 's2'])
+    expect((await cluster.newestTable()).sets.map(({ id }) => id)).toEqual(['s1', 's2'])
     for (const id of nodes) expect(cluster.cluster.isRunning(id)).toBe(false)
     cluster.cluster.refresh()
     expect(cluster.setIds).toEqual(['s1', 's2'])

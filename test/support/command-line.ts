@@ -70,12 +70,12 @@ export class RunningCommand {
       this.#stderr += text
     })
     this.finished = new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      AbortSignal.timeout(patienceMs).addEventListener('abort', () => {
+        if (child.exitCode !== null || child.signalCode !== null) return
         child.kill('SIGKILL')
         reject(new Error(`still runs after ${patienceMs} ms: ${this.#stdout}${this.#stderr}`))
-      }, patienceMs)
+      })
       child.once('close', code => {
-        clearTimeout(timer)
         resolve({ code, stdout: this.#stdout, stderr: this.#stderr })
       })
     })

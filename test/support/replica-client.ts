@@ -82,12 +82,11 @@ export class ReplicaClient {
     const slotEpoch = this.view.owner(slot)?.slotEpoch ?? 0
     const own = { bootId: this.#bootId, sequence, deadlineMs: withinMs, slot, slotEpoch }
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      AbortSignal.timeout(withinMs).addEventListener('abort', () => {
         this.#waiting.delete(sequence)
         reject(new RingsetError('TIMEOUT'))
-      }, withinMs)
+      })
       this.#waiting.set(sequence, received => {
-        clearTimeout(timer)
         this.#waiting.delete(sequence)
         if (received.kind === answerKind) resolve(received.payload as PayloadOf<A>)
         else if (received.kind !== 'ERROR') reject(new Error(`answered ${received.kind}`))
@@ -95,7 +94,6 @@ export class ReplicaClient {
       })
       const sent = packet(kind, payload, { ...own, ...header })
       if (this.#network.send(self, routerEndpoint(setId, replicaId), sent)) return
-      clearTimeout(timer)
       this.#waiting.delete(sequence)
       reject(new RingsetError('UNREACHABLE'))
     })

@@ -15,6 +15,7 @@ import type { RunningCluster } from '../../src/launch/running-cluster.ts'
 import { wholeClusterConfig } from '../../src/launch/whole-cluster.ts'
 import { createToken } from '../../src/net/token.ts'
 import { p2pSession, parseSession, routingKey } from '../../src/protocol/session.ts'
+import type { RoutingTable } from '../../src/table/table.ts'
 import { eventually } from './eventually.ts'
 
 /** The built program: nine processes of it start in the time that one takes to compile the sources. */
@@ -156,6 +157,11 @@ export class TestCluster {
     const dead = this.cluster.config.nodes.filter(({ id }) => !this.cluster.isRunning(id))
     await Promise.all(dead.map(({ id }) => this.cluster.startNode(id)))
     await this.cluster.waitReady()
+  }
+
+  /** The newest routing table that any node has. */
+  async newestTable(): Promise<RoutingTable> {
+    return (await this.cluster.control.sample()).table!
   }
 
   status(): Promise<ClusterStatus> {

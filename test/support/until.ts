@@ -1,14 +1,12 @@
+import { vi } from 'vitest'
+
 const patienceMs = 20_000
 
-/** Resolves as soon as `condition` holds, looked at once per event-loop turn; rejects with `what` when it never does. */
-export function until(what: string, condition: () => boolean): Promise<void> {
-  const startMs = performance.now()
-  return new Promise((resolve, reject) => {
-    const look = () => {
-      if (condition()) resolve()
-      else if (performance.now() - startMs > patienceMs) reject(new Error(`never came: ${what}`))
-      else setTimeout(look, 1)
-    }
-    look()
-  })
+/** Resolves as soon as `condition` holds; rejects with `what` when it never does. */
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  try {
+    await vi.waitUntil(condition, { timeout: patienceMs, interval: 1 })
+  } catch (error) {
+    throw new Error(`never came: ${what}`, { cause: error })
+  }
 }

@@ -1,5 +1,5 @@
 import { Prng } from '../../base/prng.ts'
-import type { StateMachine } from '../../raft/state-machine.ts'
+import type { Rows, StateMachine } from '../../raft/state-machine.ts'
 import { RouterMachine } from '../../router/router-machine.ts'
 import { type Mutant, type Site, type Tampering, withMethods } from './mutant.ts'
 
@@ -101,25 +101,34 @@ function forgetsWithLeader(): Tampering {
         }
       })
     },
-    machine: machine => {
-      if (!(machine instanceof RouterMachine)) return machine
-      const { dedup } = machine
-      const { get } = dedup
-      let generation = 0
-      dedup.get = (rows, slot, sender) => get.call(dedup, rows, slot, `${generation} ${sender}`)
-      return withMethods<StateMachine>(machine, {
-        apply: (index, data, rows) => {
-          generation = rows.get(generationRow)?.readUInt32BE() ?? 0
-          if (firstEntries.has(data.toString('latin1'))) {
-            const next = Buffer.alloc(4)
-            next.writeUInt32BE(++generation)
-            rows.put(generationRow, next)
-          }
-          return machine.apply(index, data, rows)
-        }
+    machine: machine =>
+      forgetful(machine, (_, data, rows) => {
+        const generation = rows.get(generationRow)?.readUInt32BE() ?? 0
+        if (!firstEntries.has(data.toString('latin1'))) return generation
+        const next = Buffer.alloc(4)
+        next.writeUInt32BE(generation + 1)
+        rows.put(generationRow, next)
+        return generation + 1
       })
-    }
   }
+}
+
+/** A machine that forgets whom it knows messages of whenever `generationAt` an entry is another one than before. */
+export function forgetful(
+  machine: StateMachine,
+  generationAt: (index: number, data: Buffer, rows: Rows) => number
+): StateMachine {
+  if (!(machine instanceof RouterMachine)) return machine
+  const { dedup } = machine
+  const { get } = dedup
+  let generation = 0
+  dedup.get = (rows, slot, sender) => get.call(dedup, rows, slot, `${generation} ${sender}`)
+  return withMethods<StateMachine>(machine, {
+    apply: (index, data, rows) => {
+      generation = generationAt(index, data, rows)
+      return machine.apply(index, data, rows)
+    }
+  })
 }
 
 /** @param sender three strings, each behind its length in one byte (they are short here). */
