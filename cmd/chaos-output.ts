@@ -106,24 +106,40 @@ function halfAndMost({ count, p50Ms, p99Ms }: Percentiles): string {
 
 /** The one table of a suite. */
 export function printSuite({ rows, notRun, verdict, seconds }: SuiteReport): void {
+  const several = rows.some(({ runs }) => runs.length > 1)
   const lines = rows.map(row => {
     const { detection, firstAck, firstDelivery, fullRate, wrongOnline } = row.measures
     const times = [detection, firstAck, firstDelivery, fullRate, wrongOnline]
-    return [row.scenario, row.verdict, row.faults, ...times.map(halfAndMost)]
+    const passed = several ? [`${passedOf(row.runs)} of ${row.runs.length}`] : []
+    return [row.scenario, row.verdict, ...passed, row.faults, ...times.map(halfAndMost)]
   })
-  for (const name of notRun) lines.push([name, 'not run', 0, '–', '–', '–', '–', '–'])
+  for (const name of notRun.filter(one => rows.every(({ scenario }) => scenario !== one))) {
+    lines.push([name, 'not run', ...(several ? ['–'] : []), 0, '–', '–', '–', '–', '–'])
+  }
   print('p50 / p99 from a fault until …')
-  const head = ['scenario', 'verdict', 'faults', 'another leader', 'first ack', 'first delivery']
-  for (const line of tableLines([...head, '95 % rate', 'wrongly online'], lines)) print(line)
+  const head = ['scenario', 'verdict', ...(several ? ['passed'] : []), 'faults']
+  const times = ['another leader', 'first ack', 'first delivery', '95 % rate', 'wrongly online']
+  for (const line of tableLines([...head, ...times], lines)) print(line)
   print()
-  for (const { scenario, failures } of rows) {
-    if (failures.length > 0) print(clean(`${scenario}: ${failures.join(', ')}`))
+  for (const { scenario, runs } of rows) {
+    for (const { seed, failures } of runs) {
+      if (failures.length > 0) print(clean(`${scenario}, seed ${seed}: ${failures.join(', ')}`))
+    }
   }
   const passed = rows.filter(row => row.verdict === 'pass').length
-  const left = notRun.length === 0 ? '' : `, ${notRun.length} not run for want of time`
+  const all = rows.flatMap(({ runs }) => runs)
+  const ofRuns = several ? `, ${passedOf(all)} of ${all.length} runs` : ''
+  const left =
+    notRun.length === 0
+      ? ''
+      : `, ${notRun.length} not run${several ? ' as often as asked for' : ''}, for want of time`
   print(
-    `${paint(verdict, verdict === 'pass' ? 'green' : 'red')}: ${passed} of ${rows.length} scenarios passed in ${seconds} s${left}`
+    `${paint(verdict, verdict === 'pass' ? 'green' : 'red')}: ${passed} of ${rows.length} scenarios passed${ofRuns} in ${seconds} s${left}`
   )
+}
+
+function passedOf(runs: readonly { readonly verdict: string }[]): number {
+  return runs.filter(({ verdict }) => verdict === 'pass').length
 }
 
 export function printComparison(comparison: Comparison): void {

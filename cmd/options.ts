@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { defaultDataDirectory } from '../src/config/data-folder.ts'
+import { movesAtOnce, slotsAtOnce } from '../src/control/slot-operator.ts'
 
 export interface DataOptions {
   readonly data: string
@@ -69,4 +70,14 @@ function address(text: string): string {
   const port = Number(/^[^\s/]+:(\d{1,5})$/.exec(text)?.[1])
   if (port >= 1 && port <= 65_535) return text
   throw new InvalidArgumentError('It must be host:port.')
+}
+
+export interface PaceOptions {
+  readonly atOnce?: number
+}
+
+/** `--at-once`, for commands that move slots. @param initial what it is when not given, in words. */
+export function withPace(command: Command, initial = `${movesAtOnce}`): void {
+  const about = `so many slots are on their way at any time: fewer, and users notice less and it takes longer (default: ${initial})`
+  command.addOption(new Option('--at-once <n>', about).argParser(wholeNumber(1, slotsAtOnce)))
 }

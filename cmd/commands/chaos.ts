@@ -45,10 +45,12 @@ interface RunOptions extends SeedOptions, TargetOptions {
 
 interface SuiteCommandOptions extends SeedOptions {
   readonly minutes?: number
+  readonly runs: number
   readonly only?: readonly string[]
 }
 
 const seedMax = 1_000_000_000
+const runsMax = 1_000
 
 export function configureChaos(command: Command): void {
   command.description(
@@ -114,15 +116,21 @@ function configureSuite(command: Command): void {
     .addOption(
       new Option('--only <names>', 'these only, with commas between them').argParser(names)
     )
+    .addOption(
+      new Option('--runs <n>', 'so often each, with the next seed every time')
+        .argParser(wholeNumber(1, runsMax))
+        .default(1)
+    )
     .addOption(seedOption())
     .option(
       '--report <dir>',
-      'write suite.json there, and the report of each in a folder of its own'
+      'write suite.json there, and the report of each in a folder of its own; with --runs of those that did not pass'
     )
   withExample(
     withJson(command),
     'ringset chaos suite --minutes 15 --report ./today',
-    'ringset chaos suite --only leader-kill,zone-down'
+    'ringset chaos suite --only leader-kill,zone-down',
+    'ringset chaos suite --runs 20 --seed 1 --report ./soak'
   )
   command.action(suite)
 }
@@ -195,19 +203,20 @@ function attachOptions(options: RunOptions): AttachOptions | undefined {
 }
 
 async function suite(options: SuiteCommandOptions): Promise<void> {
-  const { seed = drawnSeed(), minutes: budget, only, report, json } = options
+  const { seed = drawnSeed(), minutes: budget, runs, only, report, json } = options
   const scenarios =
     only?.map(findScenario) ?? shippedScenarios().filter(({ byNameOnly }) => !byNameOnly)
-  const count = scenarios.length
+  const count = scenarios.length * runs
   const done = await stoppable(signal =>
     runSuite({
       scenarios,
+      runs,
       seed,
       budgetSeconds: budget === undefined ? undefined : budget * 60,
       reportDirectory: report,
-      onScenario: ({ name, proves }, i) =>
-        note(`[${i + 1}/${count}] ${name}, seed ${seed}: ${proves}`),
-      onRow: ({ scenario, verdict, failures }) =>
+      onScenario: ({ name, proves }, own, i) =>
+        note(`[${i + 1}/${count}] ${name}, seed ${own}: ${proves}`),
+      onRun: ({ scenario, verdict, failures }) =>
         note(`  ${scenario}: ${[verdict, ...failures].join(', ')}`),
       onProgress: showProgress,
       roll: rollNodes,

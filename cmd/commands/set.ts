@@ -21,7 +21,15 @@ import {
   sayWhatIsLeft,
   secondsSince
 } from '../leave-set.ts'
-import { type JsonOptions, wholeNumber, withData, withExample, withJson } from '../options.ts'
+import {
+  type JsonOptions,
+  type PaceOptions,
+  wholeNumber,
+  withData,
+  withExample,
+  withJson,
+  withPace
+} from '../options.ts'
 import { planLines, progressText } from '../plan-lines.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { type RecoverOptions, recoverSet } from '../recover-set.ts'
@@ -29,7 +37,7 @@ import { type SetTargetOptions, withSetTarget } from '../set-target.ts'
 import { StopSignals } from '../stop-signals.ts'
 import { clean, print, printJson } from '../terminal.ts'
 
-interface SetOptions extends SetTargetOptions, JsonOptions {
+interface SetOptions extends SetTargetOptions, JsonOptions, PaceOptions {
   readonly dryRun?: true
 }
 interface AddOptions extends SetOptions {
@@ -48,6 +56,7 @@ export function configureSet(command: Command): void {
     .description('add a set and give it its share of the slots, while users go on')
     .option('--weight <n>', 'share of the slots, 1 is an ordinary set (default: 1)', setWeight)
     .option('--no-rebalance', 'leave the slots where they are')
+  withPace(add)
   withDryRun(add)
   finish(add, 'ringset set add', 'ringset set add s3 --weight 2 --dry-run')
   add.action((id: string | undefined, options: AddOptions) =>
@@ -57,6 +66,7 @@ export function configureSet(command: Command): void {
     .command('remove')
     .argument('<id>', 'name of the set', setId)
     .description('give the slots of a set to the others, then take it out for ever')
+  withPace(remove)
   withDryRun(remove)
   finish(remove, 'ringset set remove s3 --dry-run', 'ringset set remove s3')
   remove.action((id: string, options: SetOptions) =>
@@ -72,8 +82,9 @@ export function configureSet(command: Command): void {
       wholeNumber(1, 255)
     )
     .option('--accept-loss', 'do it; without this it only prints what may be lost, and fails')
+  withPace(recover)
   finish(recover, 'ringset set recover s2', 'ringset set recover s2 --from 3 --accept-loss')
-  recover.action((id: string, options: RecoverOptions & SetTargetOptions) =>
+  recover.action((id: string, options: RecoverOptions & SetTargetOptions & PaceOptions) =>
     run(options, scene => recoverSet(scene, id, options))
   )
 }
@@ -90,7 +101,7 @@ function finish(command: Command, ...examples: readonly string[]): void {
 }
 
 async function run(
-  options: SetTargetOptions,
+  options: SetTargetOptions & PaceOptions,
   change: (scene: SetScene) => Promise<void>
 ): Promise<void> {
   const signals = new StopSignals()
@@ -101,6 +112,7 @@ async function run(
       const operator = new SetOperator(target.control)
       const patient = new SetOperator(target.control, patienceMs)
       const work = {
+        atOnce: options.atOnce,
         signal: signals.stop,
         onMoves: (progress: Parameters<typeof progressText>[0]) =>
           line.show(progressText(progress)),

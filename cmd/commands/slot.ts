@@ -4,14 +4,17 @@ import {
   type CarryOptions,
   type MoveReport,
   type PlannedMove,
-  SlotOperator
+  SlotOperator,
+  slotsAtOnce
 } from '../../src/control/slot-operator.ts'
 import { exitCodes } from '../failure.ts'
 import {
   type JsonOptions,
+  type PaceOptions,
   type TargetOptions,
   withExample,
   withJson,
+  withPace,
   withTarget
 } from '../options.ts'
 import { nothingToMove, planLines, progressText } from '../plan-lines.ts'
@@ -22,14 +25,12 @@ import { withControl } from '../target.ts'
 import { note, print, printJson } from '../terminal.ts'
 
 type SlotOptions = TargetOptions & JsonOptions
-interface MoveOptions extends SlotOptions {
+interface MoveOptions extends SlotOptions, PaceOptions {
   readonly dryRun?: true
   /** False with `--no-wait`. */
   readonly wait?: boolean
 }
 
-/** So many slots of a rebalance are on their way at once: whoever stops it soon has a quiet cluster. */
-const rebalanceAtOnce = 64
 const hint = '`ringset status` shows them, `ringset slot abort` leaves them where they are'
 
 export function configureSlot(command: Command): void {
@@ -41,9 +42,13 @@ export function configureSlot(command: Command): void {
     .description('hand slots over to another set, while their users go on')
     .option('--dry-run', 'only print what would move')
     .option('--no-wait', 'return when they are on their way')
+  withPace(move, 'all of them')
   finish(move, 'ringset slot move 17 s2', 'ringset slot move 1,5,9..12 s2 --dry-run')
   move.action((slots: number[], set: string, options: MoveOptions) =>
-    carry(options, operator => operator.plan(slots, set), { wait: options.wait !== false })
+    carry(options, operator => operator.plan(slots, set), {
+      atOnce: options.atOnce ?? slotsAtOnce,
+      wait: options.wait !== false
+    })
   )
   const abort = command
     .command('abort')
@@ -55,9 +60,10 @@ export function configureSlot(command: Command): void {
     .command('rebalance')
     .description('give every set its share of the slots, by weight')
     .option('--dry-run', 'only print what would move')
-  finish(rebalance, 'ringset slot rebalance --dry-run')
+  withPace(rebalance)
+  finish(rebalance, 'ringset slot rebalance --dry-run', 'ringset slot rebalance --at-once 4')
   rebalance.action((options: MoveOptions) =>
-    carry(options, operator => operator.planRebalance(), { atOnce: rebalanceAtOnce })
+    carry(options, operator => operator.planRebalance(), { atOnce: options.atOnce })
   )
 }
 
@@ -98,7 +104,8 @@ async function carryPlan(
     if (options.json) printJson(report)
     else for (const text of reportLines(plan, report)) print(text)
     const left = report.total - report.moved - report.aborted.length
-    if (left > 0) note(`those on their way go on; ${hint}`)
+    const rest = signals.stop.aborted ? ', no others begin' : ''
+    if (left > 0) note(`those on their way go on${rest}; ${hint}`)
     if (report.aborted.length > 0 || signals.stop.aborted) process.exitCode = exitCodes.refused
   } finally {
     signals.release()

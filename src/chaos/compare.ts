@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { RingsetError } from '../base/errors.ts'
 import type { ChaosReport } from './report.ts'
-import { measuresOf, type SuiteMeasures } from './suite.ts'
+import { measuresOf, type SuiteMeasures } from './suite-rows.ts'
 
 /** What a report says of one scenario. */
 export interface ComparedRun {
@@ -108,7 +108,7 @@ export function readRuns(path: string): ComparedRun[] {
   const report = reportSchema.safeParse(content)
   if (!report.success) return fail('is no report of a drill or a suite of this version')
   const { scenario, verdict } = report.data
-  return [{ scenario, verdict, measures: measuresOf(content as ChaosReport) }]
+  return [{ scenario, verdict, measures: measuresOf([content as ChaosReport]) }]
 }
 
 function jsonFileOf(path: string): string {

@@ -1,11 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { RingsetError } from '../base/errors.ts'
 import { type ComparedRun, compareRuns, readRuns } from './compare.ts'
-import { percentiles } from './recovery.ts'
+import { percentiles, type Recovery } from './recovery.ts'
+import type { ChaosReport } from './report.ts'
 import { parseScenario } from './scenario.ts'
-import { type SuiteMeasures, shortened } from './suite.ts'
+import { runSuite, shortened } from './suite.ts'
+import { rowOf, type SuiteMeasures, type SuiteRun } from './suite-rows.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ringset-compare-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -48,6 +51,97 @@ describe('a shortened scenario', () => {
 
   it('is never a longer one', () => {
     expect(shortened(scenario, 41)).toBe(scenario)
+  })
+})
+
+describe('several runs of a scenario', () => {
+  const recovery = (firstAckMs: number | null): Recovery => {
+    const rest = { electedMs: null, firstDeliveryMs: null, fullRateMs: null }
+    return { fault: 0, set: 's1', firstAckMs, ...rest }
+  }
+  const ran = (seed: number, ackMs: number, ...firstAcksMs: (number | null)[]): SuiteRun => {
+    const messages = { ack: percentiles([ackMs, 2 * ackMs]), delivery: percentiles([]) }
+    const recoveries = firstAcksMs.map(recovery)
+    const seen = { recoveries, wrongOnlineMs: percentiles([]), messages }
+    const rest = { failures: [], faults: firstAcksMs.length, seconds: 10, seen }
+    return { scenario: 'a', seed, verdict: 'pass', ...rest }
+  }
+
+  it('are one row, whose times are those of all faults', () => {
+    const row = rowOf([ran(1, 10, 100, null), ran(2, 30, 300), ran(3, 20, 200)])
+    expect(row).toMatchObject({ scenario: 'a', seed: 1, verdict: 'pass', faults: 4, seconds: 30 })
+    expect(row.measures.firstAck).toEqual({ count: 3, p50Ms: 200, p99Ms: 300, maxMs: 300 })
+    expect(row.measures.ack).toEqual({ count: 6, p50Ms: 20, p99Ms: 60, maxMs: 60 })
+    expect(row.measures.delivery).toEqual({ count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 })
+    expect(row.runs.map(({ seed }) => seed)).toEqual([1, 2, 3])
+  })
+
+  it('pass only if all of them do', () => {
+    const bad = { ...ran(2, 10), verdict: 'fail' as const, failures: ['loss'] }
+    const doubtful = { ...ran(3, 10), verdict: 'unknown' as const, failures: ['loss', 'order'] }
+    expect(rowOf([ran(1, 10), doubtful]).verdict).toBe('unknown')
+    const row = rowOf([ran(1, 10), bad, doubtful, ran(4, 10)])
+    expect([row.verdict, row.failures]).toEqual(['fail', ['loss', 'order']])
+    const stopped = { ...ran(5, 10), verdict: 'failed' as const, seen: undefined }
+    const one = rowOf([stopped, bad])
+    expect([one.verdict, one.measures.ack.count]).toEqual(['failed', 2])
+  })
+})
+
+describe('a suite', () => {
+  const scenarios = ['a', 'b'].map(name =>
+    parseScenario(`name: ${name}\nproves: it does something\nseconds: 40\nfaults: []`, `${name}.yaml`)
+  )
+  const suite = async (how: { budgetSeconds?: number; failing?: string }) => {
+    const ran: string[] = []
+    const reportDirectory = mkdtempSync(join(folder, 'suite-'))
+    const report = await runSuite(
+      {
+        scenarios,
+        runs: 2,
+        seed: 7,
+        budgetSeconds: how.budgetSeconds,
+        reportDirectory,
+        onScenario: () => {},
+        onRun: ({ scenario, seed, verdict }) => ran.push(`${scenario} ${seed} ${verdict}`),
+        onProgress: () => {},
+        roll: async () => {},
+        signal: new AbortController().signal
+      },
+      async ({ scenario, seed, reportDirectory: own }) => {
+        mkdirSync(own!)
+        const name = `${scenario.name} ${seed}`
+        if (name === how.failing) throw new RingsetError('TIMEOUT', 'too late')
+        const none = percentiles([])
+        const messages = { ack: none, delivery: none }
+        const seen = { messages, recoveries: [], wrongOnlineMs: none }
+        return { verdict: 'pass', checks: [], faults: [], ...seen } as unknown as ChaosReport
+      }
+    )
+    const written = JSON.parse(readFileSync(join(reportDirectory, 'suite.json'), 'utf8'))
+    return { report, ran, written, folders: readdirSync(reportDirectory) }
+  }
+
+  it('runs all of them before any of them again, each time with the next seed', async () => {
+    const { report, ran, written, folders } = await suite({})
+    expect(ran).toEqual(['a 7 pass', 'b 7 pass', 'a 8 pass', 'b 8 pass'])
+    expect(report).toMatchObject({ verdict: 'pass', notRun: [], rows: [{}, {}] })
+    expect(written).toEqual(report)
+    expect(folders).toEqual(['suite.json'])
+  })
+
+  it('goes on after one that could not be carried out, and keeps what it wrote', async () => {
+    const { report, ran, folders } = await suite({ failing: 'b 7' })
+    expect(ran).toEqual(['a 7 pass', 'b 7 failed', 'a 8 pass', 'b 8 pass'])
+    expect(report.verdict).toBe('fail')
+    expect(report.rows[1]).toMatchObject({ verdict: 'failed', failures: ['TIMEOUT: too late'] })
+    expect(folders).toEqual(['b-7', 'suite.json'])
+  })
+
+  it('has not passed when the time is over before all have run as often as asked for', async () => {
+    const { report, ran } = await suite({ budgetSeconds: 1 })
+    expect(ran).toEqual(['a 7 pass'])
+    expect(report).toMatchObject({ verdict: 'fail', notRun: ['a', 'b'], rows: [{}] })
   })
 })
 

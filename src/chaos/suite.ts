@@ -1,57 +1,33 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RingsetError } from '../base/errors.ts'
-import { type Percentiles, percentiles } from './recovery.ts'
 import type { ChaosReport } from './report.ts'
 import { type ChaosOptions, runChaos } from './run.ts'
 import type { Scenario } from './scenario.ts'
-
-/** One scenario of a suite. */
-export interface SuiteRow {
-  readonly scenario: string
-  readonly seed: number
-  /** `failed`: it could not be carried out, see `failures`. */
-  readonly verdict: ChaosReport['verdict'] | 'failed'
-  /** Names of checks that did not pass, or why there are none. */
-  readonly failures: readonly string[]
-  readonly faults: number
-  /** With starting, settling and judging. */
-  readonly seconds: number
-  readonly measures: SuiteMeasures
-}
-
-/** Over all faults and sets of a run; milliseconds. */
-export interface SuiteMeasures {
-  /** From due to acknowledged, of all messages. */
-  readonly ack: Percentiles
-  /** From due to delivered, of all messages. */
-  readonly delivery: Percentiles
-  /** From a fault to another leader of a group that was led from there. */
-  readonly detection: Percentiles
-  readonly firstAck: Percentiles
-  readonly firstDelivery: Percentiles
-  /** Until 95 % of the throughput before. */
-  readonly fullRate: Percentiles
-  readonly wrongOnline: Percentiles
-}
+import { rowOf, type SuiteRow, type SuiteRun } from './suite-rows.ts'
 
 /** `suite.json`. */
 export interface SuiteReport {
   readonly format: 1
   readonly verdict: 'pass' | 'fail'
   readonly rows: readonly SuiteRow[]
-  /** The time was over before their turn. */
+  /** Scenarios of which the time left out runs, or all. */
   readonly notRun: readonly string[]
   readonly seconds: number
 }
 
 export interface SuiteOptions extends Omit<ChaosOptions, 'scenario' | 'seconds'> {
   readonly scenarios: readonly Scenario[]
+  /** Of each scenario; the seeds count up from `seed`. */
+  readonly runs: number
   /** For all of them together; undefined: each as long as it is written. */
   readonly budgetSeconds?: number | undefined
-  readonly onScenario: (scenario: Scenario, index: number) => void
-  readonly onRow: (row: SuiteRow) => void
+  /** @param index of all runs. */
+  readonly onScenario: (scenario: Scenario, seed: number, index: number) => void
+  readonly onRun: (run: SuiteRun) => void
 }
+
+type Drill = (options: ChaosOptions) => Promise<ChaosReport>
 
 /** Starting, connecting, healing, settling and judging, as it usually is. */
 const overheadSeconds = 20
@@ -70,79 +46,94 @@ export function shortened(scenario: Scenario, wantedSeconds: number): Scenario {
   return { ...scenario, seconds, faults }
 }
 
-export function measuresOf({ messages, recoveries, wrongOnlineMs }: ChaosReport): SuiteMeasures {
-  const over = (field: 'electedMs' | 'firstAckMs' | 'firstDeliveryMs' | 'fullRateMs') =>
-    percentiles(recoveries.flatMap(one => (one[field] === null ? [] : [one[field]])))
-  return {
-    ack: messages.ack,
-    delivery: messages.delivery,
-    detection: over('electedMs'),
-    firstAck: over('firstAckMs'),
-    firstDelivery: over('firstDeliveryMs'),
-    fullRate: over('fullRateMs'),
-    wrongOnline: wrongOnlineMs
-  }
-}
-
-/** Runs scenarios one after the other. Rejects with CANCELLED, after cleaning up. */
-export async function runSuite(options: SuiteOptions): Promise<SuiteReport> {
-  const { scenarios, budgetSeconds, reportDirectory, onScenario, onRow } = options
+/**
+ * Runs scenarios one after the other, and with several runs all of them before any of them again: however early it ends, each had its share.
+ * `suite.json` is written after every run. Rejects with CANCELLED, after cleaning up.
+ */
+export async function runSuite(
+  options: SuiteOptions,
+  drill: Drill = runChaos
+): Promise<SuiteReport> {
+  const { scenarios, runs, seed, budgetSeconds, onScenario, onRun } = options
   const startMs = performance.now()
   const elapsed = (): number => (performance.now() - startMs) / 1_000
+  const done: SuiteRun[] = []
+  const total = scenarios.length * runs
+  for (let i = 0; i < total; i++) {
+    const whole = scenarios[i % scenarios.length]!
+    const leftSeconds = (budgetSeconds ?? Number.POSITIVE_INFINITY) - elapsed()
+    if (i > 0 && leftSeconds < overheadSeconds + leastSeconds) break
+    const share = leftSeconds / (total - i) - overheadSeconds
+    const scenario = shortened(whole, Math.max(leastSeconds, share))
+    const own = seed + Math.floor(i / scenarios.length)
+    onScenario(scenario, own, i)
+    const run = await runOne({ ...options, scenario, seed: own }, runs > 1, drill)
+    done.push(run)
+    onRun(run)
+    write(options, reportOf(options, done, elapsed()))
+  }
+  return reportOf(options, done, elapsed())
+}
+
+function reportOf(
+  { scenarios, runs }: Pick<SuiteOptions, 'scenarios' | 'runs'>,
+  done: readonly SuiteRun[],
+  seconds: number
+): SuiteReport {
   const rows: SuiteRow[] = []
   const notRun: string[] = []
-  for (const [i, whole] of scenarios.entries()) {
-    const share =
-      budgetSeconds === undefined
-        ? Number.POSITIVE_INFINITY
-        : (budgetSeconds - elapsed()) / (scenarios.length - i) - overheadSeconds
-    if (share < leastSeconds && i > 0) {
-      notRun.push(whole.name)
-      continue
-    }
-    const scenario = shortened(whole, Math.max(leastSeconds, share))
-    onScenario(scenario, i)
-    const row = await runOne({ ...options, scenario })
-    rows.push(row)
-    onRow(row)
+  for (const { name } of scenarios) {
+    const [first, ...others] = done.filter(({ scenario }) => scenario === name)
+    if (first !== undefined) rows.push(rowOf([first, ...others]))
+    if (first === undefined || others.length + 1 < runs) notRun.push(name)
   }
   const passed = notRun.length === 0 && rows.every(({ verdict }) => verdict === 'pass')
   const verdict = passed ? 'pass' : 'fail'
-  const report: SuiteReport = { format: 1, verdict, rows, notRun, seconds: Math.round(elapsed()) }
-  if (reportDirectory !== undefined) {
-    mkdirSync(reportDirectory, { recursive: true })
-    writeFileSync(join(reportDirectory, 'suite.json'), `${JSON.stringify(report, null, 2)}\n`)
-  }
-  return report
+  return { format: 1, verdict, rows, notRun, seconds: Math.round(seconds) }
 }
 
-/** A scenario that cannot be carried out is a failure of the suite, not its end. */
-async function runOne(options: ChaosOptions): Promise<SuiteRow> {
-  const { scenario, seed, reportDirectory } = options
-  const own = reportDirectory === undefined ? undefined : join(reportDirectory, scenario.name)
+function write({ reportDirectory }: SuiteOptions, report: SuiteReport): void {
+  if (reportDirectory === undefined) return
+  mkdirSync(reportDirectory, { recursive: true })
+  writeFileSync(join(reportDirectory, 'suite.json'), `${JSON.stringify(report, null, 2)}\n`)
+}
+
+/**
+ * A scenario that cannot be carried out is a failure of the suite, not its end.
+ * @param several only what a run that did not pass has written is worth its room.
+ */
+async function runOne(options: ChaosOptions, several: boolean, drill: Drill): Promise<SuiteRun> {
+  const { scenario, seed } = options
+  const reportDirectory = folderOf(options, several)
   const startMs = performance.now()
   const seconds = (): number => Math.round((performance.now() - startMs) / 1_000)
+  const run = { scenario: scenario.name, seed }
   try {
-    const report = await runChaos({ ...options, reportDirectory: own })
-    const { verdict, checks, faults } = report
-    const failures = checks.filter(({ ok }) => ok !== true).map(({ name }) => name)
-    const measures = measuresOf(report)
-    const row = { scenario: scenario.name, seed, verdict, failures, faults: faults.length }
-    return { ...row, seconds: seconds(), measures }
+    const report = await drill({ ...options, reportDirectory })
+    const { verdict, checks, faults, recoveries, wrongOnlineMs } = report
+    const { ack, delivery } = report.messages
+    if (several && verdict === 'pass' && reportDirectory !== undefined) {
+      rmSync(reportDirectory, { recursive: true, force: true })
+    }
+    return {
+      ...run,
+      verdict,
+      failures: checks.filter(({ ok }) => ok !== true).map(({ name }) => name),
+      faults: faults.length,
+      seconds: seconds(),
+      seen: { recoveries, wrongOnlineMs, messages: { ack, delivery } }
+    }
   } catch (error) {
     if (!(error instanceof RingsetError) || options.signal.aborted) throw error
-    const none = percentiles([])
-    const measures: SuiteMeasures = {
-      ack: none,
-      delivery: none,
-      detection: none,
-      firstAck: none,
-      firstDelivery: none,
-      fullRate: none,
-      wrongOnline: none
-    }
     const failures = [`${error.code}: ${error.message}`]
-    const row = { scenario: scenario.name, seed, verdict: 'failed' as const, failures, faults: 0 }
-    return { ...row, seconds: seconds(), measures }
+    return { ...run, verdict: 'failed', failures, faults: 0, seconds: seconds(), seen: undefined }
   }
+}
+
+function folderOf(
+  { reportDirectory, scenario, seed }: ChaosOptions,
+  several: boolean
+): string | undefined {
+  if (reportDirectory === undefined) return undefined
+  return join(reportDirectory, scenario.name + (several ? `-${seed}` : ''))
 }

@@ -42,15 +42,14 @@ export interface CarriedSlots {
 }
 
 export interface SetWork {
+  /** So many slots are on their way at once. Default: `movesAtOnce`. */
+  readonly atOnce?: number | undefined
   /** Waits no longer and begins no more. */
   readonly signal?: AbortSignal | undefined
   readonly onMoves?: ((progress: MoveProgress) => void) | undefined
   /** What is waited for, in words. */
   readonly onWait?: ((text: string) => void) | undefined
 }
-
-/** So many slots are on their way at once: whoever stops soon has a quiet cluster. */
-export const setMovesAtOnce = 64
 
 /**
  * Brings sets into a running cluster and out of it. All that counts is in the routing table and in the sets' own logs, so that any of
@@ -194,7 +193,7 @@ export class SetOperator {
   }
 
   async #carry(plan: () => Promise<PlannedMove[]>, work: SetWork): Promise<CarriedSlots> {
-    const { signal, onMoves } = work
+    const { atOnce, signal, onMoves } = work
     let moved = 0
     for (;;) {
       const due = await plan()
@@ -202,7 +201,7 @@ export class SetOperator {
       if (due.length === 0) return { moved, total, aborted: [] }
       const before = moved
       const options: CarryOptions = {
-        atOnce: setMovesAtOnce,
+        atOnce,
         signal,
         onProgress: progress => {
           onMoves?.({ ...progress, moved: before + progress.moved, total })

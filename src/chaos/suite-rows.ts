@@ -1,0 +1,104 @@
+import { type Percentiles, percentiles, type Recovery } from './recovery.ts'
+import type { ChaosReport } from './report.ts'
+
+/** One run of a scenario in a suite. */
+export interface SuiteRun {
+  readonly scenario: string
+  readonly seed: number
+  /** `failed`: it could not be carried out, see `failures`. */
+  readonly verdict: ChaosReport['verdict'] | 'failed'
+  /** Names of checks that did not pass, or why there are none. */
+  readonly failures: readonly string[]
+  readonly faults: number
+  /** With starting, settling and judging. */
+  readonly seconds: number
+  /** Undefined when it could not be carried out. */
+  readonly seen: SeenTimes | undefined
+}
+
+/** All runs of one scenario in a suite. */
+export interface SuiteRow {
+  readonly scenario: string
+  /** Of the first run. */
+  readonly seed: number
+  /** `pass` only if every run passed; else the worst of them. */
+  readonly verdict: SuiteRun['verdict']
+  /** Each reason once, of all runs. */
+  readonly failures: readonly string[]
+  /** Of all runs together, and so are the seconds. */
+  readonly faults: number
+  readonly seconds: number
+  readonly measures: SuiteMeasures
+  readonly runs: readonly Pick<SuiteRun, 'seed' | 'verdict' | 'failures' | 'faults' | 'seconds'>[]
+}
+
+/** What a run has measured. */
+export type SeenTimes = Pick<ChaosReport, 'recoveries' | 'wrongOnlineMs'> & {
+  readonly messages: Pick<ChaosReport['messages'], 'ack' | 'delivery'>
+}
+
+/** Over all faults, sets and runs; milliseconds. */
+export interface SuiteMeasures {
+  /** From due to acknowledged, of all messages. */
+  readonly ack: Percentiles
+  /** From due to delivered, of all messages. */
+  readonly delivery: Percentiles
+  /** From a fault to another leader of a group that was led from there. */
+  readonly detection: Percentiles
+  readonly firstAck: Percentiles
+  readonly firstDelivery: Percentiles
+  /** Until 95 % of the throughput before. */
+  readonly fullRate: Percentiles
+  readonly wrongOnline: Percentiles
+}
+
+const fromBestToWorst: readonly SuiteRun['verdict'][] = ['pass', 'unknown', 'fail', 'failed']
+
+/** @param runs of one scenario, at least one. */
+export function rowOf(runs: readonly [SuiteRun, ...SuiteRun[]]): SuiteRow {
+  const { scenario, seed } = runs[0]
+  const sum = (field: 'faults' | 'seconds'): number =>
+    runs.reduce((all, one) => all + one[field], 0)
+  const verdicts = runs.map(({ verdict }) => verdict)
+  return {
+    scenario,
+    seed,
+    verdict: fromBestToWorst.findLast(verdict => verdicts.includes(verdict))!,
+    failures: [...new Set(runs.flatMap(({ failures }) => failures))],
+    faults: sum('faults'),
+    seconds: sum('seconds'),
+    measures: measuresOf(runs.flatMap(({ seen }) => (seen === undefined ? [] : [seen]))),
+    runs: runs.map(({ seed: own, verdict, failures, faults, seconds }) => {
+      return { seed: own, verdict, failures, faults, seconds }
+    })
+  }
+}
+
+export function measuresOf(runs: readonly SeenTimes[]): SuiteMeasures {
+  const over = (field: keyof Omit<Recovery, 'fault' | 'set'>): Percentiles =>
+    percentiles(
+      runs.flatMap(({ recoveries }) =>
+        recoveries.flatMap(one => (one[field] === null ? [] : [one[field]]))
+      )
+    )
+  return {
+    ack: together(runs.map(({ messages }) => messages.ack)),
+    delivery: together(runs.map(({ messages }) => messages.delivery)),
+    detection: over('electedMs'),
+    firstAck: over('firstAckMs'),
+    firstDelivery: over('firstDeliveryMs'),
+    fullRate: over('fullRateMs'),
+    wrongOnline: together(runs.map(({ wrongOnlineMs }) => wrongOnlineMs))
+  }
+}
+
+/** Of runs whose single times nobody keeps: the median of their medians, and the worst of all else. */
+function together(all: readonly Percentiles[]): Percentiles {
+  const some = all.filter(({ count }) => count > 0)
+  return {
+    count: some.reduce((sum, { count }) => sum + count, 0),
+    p50Ms: percentiles(some.map(({ p50Ms }) => p50Ms)).p50Ms,
+    p99Ms: Math.max(0, ...some.map(({ p99Ms }) => p99Ms)),
+    maxMs: Math.max(0, ...some.map(({ maxMs }) => maxMs))
+  }
+}
