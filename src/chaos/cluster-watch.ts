@@ -1,8 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { NodeConfig } from '../config/schema.ts'
 import type { DrillCluster } from './arena.ts'
 import type { HistoryRecorder } from './history-recorder.ts'
 
 const pollMs = 100
+/** How often the configuration is looked at for nodes that came or went. */
+const nodesMs = 500
 
 /** Somebody else leads a group, or nobody does (`node` empty), as seen from outside. */
 export interface LeaderChange {
@@ -19,10 +22,27 @@ export interface EpochChange {
   readonly epoch: number
 }
 
+/** What was seen of one node over a run. */
+export interface NodeSights {
+  readonly node: string
+  /** Each epoch that it was seen to have, ascending, and when that was first. */
+  readonly epochs: EpochChange[]
+  /** Resident memory, about once a second. */
+  readonly memory: { readonly atMs: number; readonly rssBytes: number }[]
+  /** When it last answered. */
+  lastMs: number
+}
+
+const memoryMs = 1_000
+
 /** Notes in a history, again and again, which table epoch, term and leader each node sees, for the judges of authority. */
 export class ClusterWatch {
   readonly leaderChanges: LeaderChange[] = []
   readonly epochChanges: EpochChange[] = []
+  /** Of all nodes that were there at any time. */
+  readonly sights: NodeSights[] = []
+  /** All nodes that were there at any time. */
+  readonly nodes: NodeConfig[] = []
   /** Set id or `arbiter` → node that said last, in the newest term, that it leads. */
   readonly leaders: Map<string, string>
   readonly #terms = new Map<string, number>()
@@ -42,7 +62,7 @@ export class ClusterWatch {
     this.leaders = leaders
     this.#cluster = cluster
     this.#history = history
-    this.#done = Promise.all(cluster.config.nodes.map(({ id }) => this.#watch(id))).then()
+    this.#done = this.#watchAll()
   }
 
   async end(): Promise<void> {
@@ -50,15 +70,40 @@ export class ClusterWatch {
     await this.#done
   }
 
-  /** Node by node: one that is paused must not keep the others from being seen. */
+  /** Nodes come with a set and go with it. */
+  async #watchAll(): Promise<void> {
+    const watched = new Map<string, Promise<void>>()
+    const { signal } = this.#stop
+    do {
+      for (const node of this.#cluster.config.nodes) {
+        if (this.nodes.every(({ id }) => id !== node.id)) this.nodes.push(node)
+        if (watched.has(node.id)) continue
+        const watch = this.#watch(node.id).finally(() => watched.delete(node.id))
+        watched.set(node.id, watch)
+      }
+      await pause(nodesMs, undefined, { signal }).catch(() => {})
+    } while (!signal.aborted)
+    await Promise.all(watched.values())
+  }
+
+  #sightsOf(node: string): NodeSights {
+    const known = this.sights.find(one => one.node === node)
+    if (known !== undefined) return known
+    const sights: NodeSights = { node, epochs: [], memory: [], lastMs: 0 }
+    this.sights.push(sights)
+    return sights
+  }
+
+  /** Node by node: one that is paused must not keep the others from being seen. Ends with the node's place in the configuration. */
   async #watch(id: string): Promise<void> {
     const { signal } = this.#stop
-    const client = this.#cluster.node(id)
-    while (!signal.aborted) {
+    const sights = this.#sightsOf(id)
+    while (!signal.aborted && this.#cluster.config.nodes.some(node => node.id === id)) {
+      const client = this.#cluster.node(id)
       const status = await client.status().catch(() => undefined)
       if (status !== undefined) {
         const { epoch, pid } = status
-        this.#sawEpoch(epoch)
+        this.#saw(sights, epoch, status.process?.rssBytes ?? 0)
         this.#history.add(`${id}@${pid}`, 'ok', 'epoch', null, { epoch })
         for (const { set, raft } of status.routers) this.#sawLeader(id, set, `router/${set}`, raft)
         for (const { raft } of status.arbiters) this.#sawLeader(id, 'arbiter', 'arbiter', raft)
@@ -67,10 +112,16 @@ export class ClusterWatch {
     }
   }
 
-  #sawEpoch(epoch: number): void {
+  #saw(sights: NodeSights, epoch: number, rssBytes: number): void {
+    const atMs = performance.now()
+    sights.lastMs = atMs
+    if (epoch > (sights.epochs.at(-1)?.epoch ?? 0)) sights.epochs.push({ atMs, epoch })
+    if (atMs - (sights.memory.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY) >= memoryMs) {
+      sights.memory.push({ atMs, rssBytes })
+    }
     if (epoch <= this.epoch) return
     this.epoch = epoch
-    this.epochChanges.push({ atMs: performance.now(), epoch })
+    this.epochChanges.push({ atMs, epoch })
   }
 
   #sawLeader(

@@ -111,21 +111,47 @@ function fullRateAfter(
   return null
 }
 
-/** The p99 of acknowledgements homed in sets that no fault touched: before the first fault, and from then on. Null: nothing to compare. */
+/** How long acknowledgements took before the first fault, and then. */
+export interface BeforeAndDuring {
+  readonly before: Percentiles
+  readonly during: Percentiles
+}
+
+/** Of messages that no fault touched, from the first fault on. Null: nothing to compare. */
 export function untouched(
   faults: readonly FaultRecord[],
   samples: readonly MessageSample[]
-): { readonly before: Percentiles; readonly during: Percentiles } | null {
+): BeforeAndDuring | null {
   const touched = new Set(faults.flatMap(({ sets }) => sets))
-  const firstMs = Math.min(...faults.map(({ atMs }) => atMs))
-  const own = samples.filter(
-    one => !touched.has(one.homeSet) && !touched.has(one.receiverSet) && one.ackedMs > 0
-  )
-  const took = (some: readonly MessageSample[]): Percentiles =>
-    percentiles(some.map(({ dueMs, ackedMs }) => ackedMs - dueMs))
-  const before = own.filter(({ dueMs }) => dueMs < firstMs)
-  const during = own.filter(({ dueMs }) => dueMs >= firstMs)
-  return before.length === 0 || during.length === 0
-    ? null
-    : { before: took(before), during: took(during) }
+  const own = samples.filter(one => !touched.has(one.homeSet) && !touched.has(one.receiverSet))
+  return compared(own, firstOf(faults), Number.POSITIVE_INFINITY)
+}
+
+/** Of all messages, until the last fault is over. Null: nothing to compare. */
+export function underFaults(
+  faults: readonly FaultRecord[],
+  samples: readonly MessageSample[]
+): BeforeAndDuring | null {
+  const ends = faults.map(({ undoneMs }) => undoneMs || Number.POSITIVE_INFINITY)
+  return compared(samples, firstOf(faults), Math.max(...ends))
+}
+
+function firstOf(faults: readonly FaultRecord[]): number {
+  return Math.min(...faults.map(({ atMs }) => atMs))
+}
+
+function compared(
+  samples: readonly MessageSample[],
+  fromMs: number,
+  toMs: number
+): BeforeAndDuring | null {
+  const took = (wanted: (dueMs: number) => boolean): Percentiles =>
+    percentiles(
+      samples
+        .filter(({ dueMs, ackedMs }) => ackedMs > 0 && wanted(dueMs))
+        .map(({ dueMs, ackedMs }) => ackedMs - dueMs)
+    )
+  const before = took(dueMs => dueMs < fromMs)
+  const during = took(dueMs => dueMs >= fromMs && dueMs < toMs)
+  return before.count === 0 || during.count === 0 ? null : { before, during }
 }

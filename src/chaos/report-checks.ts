@@ -1,11 +1,19 @@
 import type { Judgement } from '../check/check.ts'
-import type { EpochChange, LeaderChange } from './cluster-watch.ts'
+import type { EpochChange, LeaderChange, NodeSights } from './cluster-watch.ts'
 import type { FailStop } from './fault-hand.ts'
 import type { MessageSample } from './message-sample.ts'
 import type { WrongOnline } from './presence-watch.ts'
-import { type FaultRecord, percentiles, type Recovery, untouched } from './recovery.ts'
+import {
+  type BeforeAndDuring,
+  type FaultRecord,
+  percentiles,
+  type Recovery,
+  underFaults,
+  untouched
+} from './recovery.ts'
 import type { Scenario } from './scenario.ts'
 import type { OperationOutcome } from './strokes.ts'
+import { memoryOver, tableSpreads } from './table-spread.ts'
 
 /** What a run leaves behind to be judged. Times by `performance.now`. */
 export interface RunFacts {
@@ -23,6 +31,7 @@ export interface RunFacts {
   readonly gatewaysOf: (uid: string, atMs: number) => string
   readonly leaderChanges: readonly LeaderChange[]
   readonly epochChanges: readonly EpochChange[]
+  readonly sights: readonly NodeSights[]
   /** For how long each slot that moved was served by nobody; undefined: the logs are out of reach. */
   readonly sealedMs?: readonly number[] | undefined
   /** Devices that never got everything. */
@@ -50,6 +59,7 @@ export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCh
   const checks = [settled(facts), happened(facts)]
   const { expect } = facts.scenario
   const { errors, firstAckMs, firstAckMedianMs, wrongOnlineMs, untouchedTimes } = expect
+  const { duringTimes, convergeMs, memoryTimes } = expect
   if (facts.failStops.length > 0) checks.push(stopped(facts))
   if (facts.outcomes.length > 0 || expect.operations !== undefined) checks.push(operated(facts))
   if (expect.sealedMs !== undefined) checks.push(sealed(facts, expect.sealedMs))
@@ -57,7 +67,15 @@ export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCh
   if (firstAckMs !== undefined) checks.push(acknowledged(found, 'p99', firstAckMs))
   if (firstAckMedianMs !== undefined) checks.push(acknowledged(found, 'p50', firstAckMedianMs))
   if (wrongOnlineMs !== undefined) checks.push(wronglyOnline(facts, wrongOnlineMs))
-  if (untouchedTimes !== undefined) checks.push(leftAlone(facts, untouchedTimes))
+  const { faults, samples } = facts
+  if (untouchedTimes !== undefined) {
+    checks.push(slowed('untouched', untouched(faults, samples), untouchedTimes))
+  }
+  if (duringTimes !== undefined) {
+    checks.push(slowed('during', underFaults(faults, samples), duringTimes))
+  }
+  if (convergeMs !== undefined) checks.push(converged(facts, convergeMs))
+  if (memoryTimes !== undefined) checks.push(grown(facts, memoryTimes))
   return checks
 }
 
@@ -140,22 +158,49 @@ function wronglyOnline({ wrongOnline }: RunFacts, mostMs: number): ReportCheck {
   }
 }
 
-function leftAlone({ faults, samples }: RunFacts, mostTimes: number): ReportCheck {
-  const compared = untouched(faults, samples)
+function slowed(name: string, compared: BeforeAndDuring | null, mostTimes: number): ReportCheck {
   if (compared === null) {
-    return {
-      name: 'untouched',
-      ok: 'unknown',
-      detail: 'there was nothing to compare',
-      examples: []
-    }
+    return { name, ok: 'unknown', detail: 'there was nothing to compare', examples: [] }
   }
   const { before, during } = compared
   const times = during.p99Ms / before.p99Ms
   return {
-    name: 'untouched',
+    name,
     ok: times <= mostTimes,
     detail: `p99 ${during.p99Ms.toFixed(1)} ms during faults, ${before.p99Ms.toFixed(1)} ms before: ${times.toFixed(2)} times, at most ${mostTimes} wanted`,
+    examples: []
+  }
+}
+
+function converged({ epochChanges, sights }: RunFacts, mostMs: number): ReportCheck {
+  // The first one that is seen is there already.
+  const spreads = tableSpreads(epochChanges.slice(1), sights, mostMs)
+  const times = spreads.flatMap(({ ms }) => (ms === null ? [] : [ms]))
+  const late = spreads.filter(({ ms }) => ms === null || ms > mostMs)
+  const { p50Ms, p99Ms, maxMs } = percentiles(times)
+  return {
+    name: 'converged',
+    ok: spreads.length === 0 ? 'unknown' : late.length === 0,
+    detail: `${spreads.length} tables were everywhere after p50 ${Math.round(p50Ms)} ms, p99 ${Math.round(p99Ms)} ms, ${Math.round(maxMs)} ms at most; ${mostMs} ms wanted`,
+    examples: late.slice(0, examplesMax).map(({ epoch, ms, node }) => {
+      return `epoch ${epoch} reached ${node} ${ms === null ? 'never' : `after ${Math.round(ms)} ms`}`
+    })
+  }
+}
+
+function grown({ faults, sights, endMs }: RunFacts, mostTimes: number): ReportCheck {
+  const name = 'memory'
+  const seen = memoryOver(sights, Math.min(endMs, ...faults.map(({ atMs }) => atMs)), endMs)
+  if (seen === null) {
+    return { name, ok: 'unknown', detail: 'no node was there all the time', examples: [] }
+  }
+  const { nodes, beforeBytes, endBytes } = seen
+  const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`
+  const times = endBytes / beforeBytes
+  return {
+    name,
+    ok: times <= mostTimes,
+    detail: `${nodes} nodes had ${mib(beforeBytes)} before and ${mib(endBytes)} in the end: ${times.toFixed(2)} times, at most ${mostTimes} wanted`,
     examples: []
   }
 }

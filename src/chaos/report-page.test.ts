@@ -108,6 +108,9 @@ describe('the page of a report', () => {
       firstAckMedianMs: 1,
       wrongOnlineMs: 1,
       sealedMs: 1,
+      duringTimes: 1,
+      convergeMs: 1,
+      memoryTimes: 1,
       operations: 1
     }
     const { scenario } = facts()

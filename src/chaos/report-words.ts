@@ -54,7 +54,10 @@ export const meanings: Readonly<Record<string, string>> = {
   'first-ack': 'After a fault messages were soon acknowledged again (99th percentile).',
   'first-ack-median': 'After a fault messages were soon acknowledged again (median).',
   'wrong-online': 'Gateways that died were soon known to be gone.',
-  untouched: 'Sets that no fault touched were as fast as before.'
+  untouched: 'Sets that no fault touched were as fast as before.',
+  during: 'Messages did not take much longer than before.',
+  converged: 'Every new routing table was soon known to all nodes.',
+  memory: 'The nodes did not grow.'
 }
 
 /** What happened to whom: `s1-a killed`. */

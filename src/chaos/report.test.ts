@@ -71,6 +71,29 @@ describe('a report', () => {
     return { scenario: { ...scenario, expect: { ...scenario.expect, ...expect } } }
   }
 
+  const sight = (node: string, atMs: number) => {
+    const memory = [
+      { atMs: 1_000, rssBytes: 2_000_000 },
+      { atMs: 11_000, rssBytes: 3_000_000 }
+    ]
+    return {
+      node,
+      epochs: [
+        { atMs: 1_000, epoch: 4 },
+        { atMs, epoch: 5 }
+      ],
+      memory,
+      lastMs: 11_000
+    }
+  }
+  const spread = {
+    epochChanges: [
+      { atMs: 1_000, epoch: 4 },
+      { atMs: 6_300, epoch: 5 }
+    ],
+    sights: [sight('a', 6_300), sight('b', 6_700)]
+  }
+
   it.each([
     [true, 'operations', { outcomes: [done, refused] }],
     [false, 'operations', { outcomes: [refused] }],
@@ -89,6 +112,15 @@ describe('a report', () => {
     [false, 'sealed', { ...expecting({ sealedMs: 89 }), sealedMs: [90, 20, 30] }],
     ['unknown', 'sealed', { ...expecting({ sealedMs: 90 }), sealedMs: [] }],
     ['unknown', 'sealed', expecting({ sealedMs: 90 })],
+    [true, 'during', expecting({ duringTimes: 37 })],
+    [false, 'during', expecting({ duringTimes: 36 })],
+    ['unknown', 'during', { ...expecting({ duringTimes: 40 }), faults: [{ ...kill, atMs: 0 }] }],
+    [true, 'converged', { ...expecting({ convergeMs: 400 }), ...spread }],
+    [false, 'converged', { ...expecting({ convergeMs: 399 }), ...spread }],
+    ['unknown', 'converged', { ...expecting({ convergeMs: 399 }), sights: spread.sights }],
+    [true, 'memory', { ...expecting({ memoryTimes: 1.5 }), ...spread }],
+    [false, 'memory', { ...expecting({ memoryTimes: 1.4 }), ...spread }],
+    ['unknown', 'memory', expecting({ memoryTimes: 1.4 })],
     ['unknown', 'wrong-online', { ...expecting({ wrongOnlineMs: 700 }), wrongOnline: [] }]
   ] as const)('says %s of %s in case %#', (ok, name, change) => {
     const { checks } = buildReport(facts(change))

@@ -252,7 +252,8 @@ class ChaosRun {
     const { faults, outcomes, failStops } = this.#strokes
     const workload = this.#workload!
     const sinceMs = Date.now() - endMs + startMs
-    const taken = processes === undefined ? [] : takings(processes, sinceMs)
+    const logs = processes && { cluster: processes, nodes: this.#watch.nodes, sinceMs }
+    const taken = logs === undefined ? [] : takings(logs)
     for (const { node, ...owner } of taken) this.#history.add(node, 'ok', 'owner', null, owner)
     const facts: RunFacts = {
       scenario,
@@ -268,9 +269,10 @@ class ChaosRun {
       gatewaysOf: (uid, atMs) => this.#presence?.gatewaysOf(uid, atMs) ?? '',
       leaderChanges: this.#watch.leaderChanges,
       epochChanges: this.#watch.epochChanges,
+      sights: this.#watch.sights,
       missing,
       judgement: this.#history.judge(taken.length > 0 ? ['presence'] : ['presence', 'ownership']),
-      ...(processes && { sealedMs: sealedTimes(processes, sinceMs) })
+      ...(logs && { sealedMs: sealedTimes(logs) })
     }
     const report = buildReport(facts)
     if (reportDirectory !== undefined) {

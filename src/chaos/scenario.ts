@@ -75,6 +75,8 @@ const fault = z
     flapMs: z.number().int().min(10).max(60_000).default(500),
     /** `moveSlots`: so many, drawn, each to another set. */
     slots: z.number().int().min(1).max(1_024).default(8),
+    /** `moveSlots`, `addSet`, `removeSet`: so many slots are on their way at any time. */
+    atOnce: z.number().int().min(1).max(1_024).optional(),
     /** `killAtStep`: as soon as this step is seen … */
     step: z.enum(moveSteps).optional(),
     /** … the leader of these. */
@@ -144,6 +146,12 @@ const scenarioSchema = z.strictObject({
       firstAckMedianMs: z.number().min(1).optional(),
       /** Messages of sets that no fault touched: their p99 during faults, as a multiple of before, at most. */
       untouchedTimes: z.number().min(1).optional(),
+      /** All messages: their p99 while faults are under way, as a multiple of before, at most. */
+      duringTimes: z.number().min(1).optional(),
+      /** From the first node that has a new routing table to the last, at most. */
+      convergeMs: z.number().min(1).optional(),
+      /** Resident memory in the end of the nodes that were there all the time, as a multiple of before the first fault, at most. */
+      memoryTimes: z.number().min(1).optional(),
       /** Operations of the scenario that the cluster may refuse; unless given, all but one. */
       refusals: z.number().int().min(0).optional(),
       /** Operations of the scenario that succeed, at least. */

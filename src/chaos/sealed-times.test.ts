@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { dataFolder } from '../config/data-folder.ts'
-import type { RunningCluster } from '../launch/running-cluster.ts'
+import type { NodeConfig } from '../config/schema.ts'
 import { sealedIn, sealedTimes, takings } from './sealed-times.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'ringset-sealed-'))
@@ -38,9 +38,8 @@ describe('how long slots were sealed', () => {
     mkdirSync(dirname(folder.nodeLogFile('n2')), { recursive: true })
     writeFileSync(folder.nodeLogFile('n1'), lines(2_500))
     writeFileSync(folder.nodeLogFile('n2'), taken(7, 7))
-    const nodes = ['n1', 'n2', 'n3'].map(id => ({ id }))
-    const cluster = { dataDirectory: directory, config: { nodes } } as unknown as RunningCluster
-    const found = sealedTimes(cluster, 6_000)
+    const nodes = ['n1', 'n2', 'n3'].map(id => ({ id })) as NodeConfig[]
+    const found = sealedTimes({ cluster: { dataDirectory: directory }, nodes, sinceMs: 6_000 })
     expect(found).toHaveLength(2_496)
     expect(found.slice(0, 2)).toEqual([6, 7])
     expect(found.at(-1)).toBe(7)
@@ -54,12 +53,14 @@ describe('who has taken which slot', () => {
       const time = new Date(second * 1_000).toISOString()
       return `${JSON.stringify({ time, event: 'slot_step', step: name, slot: 3, move: 2, epoch })}\n`
     }
-    const nodes = ['s1', 's2'].map(set => ({ id: `${set}-x`, roles: [{ role: 'router', set }] }))
+    const nodes = ['s1', 's2'].map(set => {
+      return { id: `${set}-x`, roles: [{ role: 'router', set }] }
+    }) as unknown as NodeConfig[]
     for (const { id } of nodes) mkdirSync(dirname(folder.nodeLogFile(id)), { recursive: true })
     writeFileSync(folder.nodeLogFile('s1-x'), step(1, 'take', 4) + step(30, 'take', 9))
     writeFileSync(folder.nodeLogFile('s2-x'), step(20, 'take', 7) + step(21, 'settle', 7))
-    const cluster = { dataDirectory: directory, config: { nodes } } as unknown as RunningCluster
-    expect(takings(cluster, 10_000)).toEqual([
+    const cluster = { dataDirectory: directory }
+    expect(takings({ cluster, nodes, sinceMs: 10_000 })).toEqual([
       { node: 's2-x', set: 's2', slot: 3, epoch: 7 },
       { node: 's1-x', set: 's1', slot: 3, epoch: 9 }
     ])

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { dataFolder } from '../config/data-folder.ts'
+import type { NodeConfig } from '../config/schema.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
 import { slotStepIn } from './step-lines.ts'
 
@@ -7,10 +8,19 @@ const blockBytes = 1024 * 1024
 /** What is logged of a slot that has come is one line, and short. */
 const lineMaxBytes = 64 * 1024
 
-/** How long each slot that has moved was served by nobody, in milliseconds, as its new leader logged it. @param sinceMs wall clock: not what was logged before. */
-export function sealedTimes(cluster: RunningCluster, sinceMs: number): number[] {
+/** Where to read. */
+export interface LogsOfRun {
+  readonly cluster: Pick<RunningCluster, 'dataDirectory'>
+  /** Those included that are gone. */
+  readonly nodes: readonly NodeConfig[]
+  /** Wall clock: not what was logged before. */
+  readonly sinceMs: number
+}
+
+/** How long each slot that has moved was served by nobody, in milliseconds, as its new leader logged it. */
+export function sealedTimes({ cluster, nodes, sinceMs }: LogsOfRun): number[] {
   const folder = dataFolder(cluster.dataDirectory)
-  return cluster.config.nodes.flatMap(({ id }) => {
+  return nodes.flatMap(({ id }) => {
     const found: number[] = []
     eachLine(folder.nodeLogFile(id), line => {
       const sealedMs = sealedIn(line, sinceMs)
@@ -28,11 +38,11 @@ export interface Taking {
   readonly epoch: number
 }
 
-/** All that the leaders of sets have logged, in the order of time. @param sinceMs wall clock. */
-export function takings(cluster: RunningCluster, sinceMs: number): Taking[] {
+/** All that the leaders of sets have logged, in the order of time. */
+export function takings({ cluster, nodes, sinceMs }: LogsOfRun): Taking[] {
   const folder = dataFolder(cluster.dataDirectory)
   const found: (Taking & { readonly atMs: number })[] = []
-  for (const { id: node, roles } of cluster.config.nodes) {
+  for (const { id: node, roles } of nodes) {
     const set = roles.flatMap(role => (role.role === 'router' ? [role.set] : []))[0]
     if (set === undefined) continue
     eachLine(folder.nodeLogFile(node), line => {

@@ -20,14 +20,14 @@ export class SetHand {
     this.#signal = signal
   }
 
-  /** Resolves with what was done, in words. */
-  add(): Promise<string> {
-    return this.#inTurn(() => this.#add())
+  /** Resolves with what was done, in words. @param atOnce slots on their way at any time. */
+  add(atOnce?: number): Promise<string> {
+    return this.#inTurn(() => this.#add(atOnce))
   }
 
   /** The one that was added last. */
-  remove(): Promise<string> {
-    return this.#inTurn(() => this.#remove())
+  remove(atOnce?: number): Promise<string> {
+    return this.#inTurn(() => this.#remove(atOnce))
   }
 
   #inTurn(work: () => Promise<string>): Promise<string> {
@@ -36,7 +36,7 @@ export class SetHand {
     return result
   }
 
-  async #add(): Promise<string> {
+  async #add(atOnce?: number): Promise<string> {
     const cluster = this.#cluster
     const signal = this.#signal
     const { control } = cluster
@@ -48,15 +48,15 @@ export class SetHand {
     await startSet(cluster, id)
     await enlistSet(control, cluster.config, id, { operator, signal })
     this.#added.push(id)
-    return `added ${id}, ${moved(await operator.fill(id, { signal }))}`
+    return `added ${id}, ${moved(await operator.fill(id, { atOnce, signal }))}`
   }
 
-  async #remove(): Promise<string> {
+  async #remove(atOnce?: number): Promise<string> {
     const signal = this.#signal
     const id = this.#added.pop()
     if (id === undefined) throw new RingsetError('USAGE', 'no set was added that could be removed')
     const operator = new SetOperator(this.#cluster.control, patienceMs)
-    const carried = moved(await operator.drain(id, { signal }))
+    const carried = moved(await operator.drain(id, { atOnce, signal }))
     await operator.drainGateways(id, { signal })
     if (!(await operator.remove(id, { signal }))) {
       throw new RingsetError('CANCELLED', `the load ended before ${id} was out`)

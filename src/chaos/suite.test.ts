@@ -90,7 +90,10 @@ describe('several runs of a scenario', () => {
 
 describe('a suite', () => {
   const scenarios = ['a', 'b'].map(name =>
-    parseScenario(`name: ${name}\nproves: it does something\nseconds: 40\nfaults: []`, `${name}.yaml`)
+    parseScenario(
+      `name: ${name}\nproves: it does something\nseconds: 40\nfaults: []`,
+      `${name}.yaml`
+    )
   )
   const suite = async (how: { budgetSeconds?: number; failing?: string }) => {
     const ran: string[] = []

@@ -77,6 +77,7 @@ export function facts(change: Partial<RunFacts> = {}): RunFacts {
       { atMs: 6_150, group: 's1', node: 's1-b', term: 2 }
     ],
     epochChanges: [{ atMs: 6_300, epoch: 5 }],
+    sights: [],
     missing: [],
     judgement: history.judge(),
     ...change

@@ -1,0 +1,63 @@
+import type { EpochChange, NodeSights } from './cluster-watch.ts'
+
+/** How a table came to everybody. */
+export interface TableSpread {
+  readonly epoch: number
+  /** From the first node that was seen with it to the last; null: some node answered for long enough and never had it. */
+  readonly ms: number | null
+  /** The last one to have it, or one that never had. */
+  readonly node: string
+}
+
+/**
+ * Of each table that nodes were seen with. A node counts when it was there before, and until it had the table or was given up on; who looks at
+ * nodes from time to time sees a table late by as much.
+ *
+ * @param patienceMs how long a node may answer without the table before it counts as one that never had it.
+ */
+export function tableSpreads(
+  epochs: readonly EpochChange[],
+  sights: readonly NodeSights[],
+  patienceMs: number
+): TableSpread[] {
+  const next = sights.map(() => 0)
+  return epochs.map(({ atMs, epoch }) => {
+    let ms: number | null = 0
+    let last = ''
+    for (const [i, { node, epochs: seen, lastMs }] of sights.entries()) {
+      const first = seen[0]
+      if (first === undefined || first.atMs > atMs) continue
+      while (next[i]! < seen.length && seen[next[i]!]!.epoch < epoch) next[i]!++
+      const had = seen[next[i]!]
+      const waitedMs = (had?.atMs ?? lastMs) - atMs
+      if (had === undefined && waitedMs < patienceMs) continue
+      if (ms === null || (had !== undefined && waitedMs <= ms)) continue
+      ms = had === undefined ? null : waitedMs
+      last = node
+    }
+    return { epoch, ms, node: last }
+  })
+}
+
+/** Resident memory in bytes of the nodes that were there all the time: at the last sight before `fromMs`, and at the last of all. Null without any. */
+export function memoryOver(
+  sights: readonly NodeSights[],
+  fromMs: number,
+  endMs: number
+): { readonly nodes: number; readonly beforeBytes: number; readonly endBytes: number } | null {
+  let nodes = 0
+  let beforeBytes = 0
+  let endBytes = 0
+  for (const { memory } of sights) {
+    const before = memory.findLast(({ atMs }) => atMs <= fromMs)
+    const end = memory.at(-1)
+    if (before === undefined || end === undefined || end.atMs < endMs - lastSightMs) continue
+    nodes++
+    beforeBytes += before.rssBytes
+    endBytes += end.rssBytes
+  }
+  return nodes === 0 ? null : { nodes, beforeBytes, endBytes }
+}
+
+/** A node that has not been seen for longer is not there any more. */
+const lastSightMs = 10_000
