@@ -1,12 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { judge } from '../../src/check/check.ts'
 import { parseHistory } from '../../src/check/history.ts'
-import { builtProgram } from '../support/test-cluster.ts'
+import { Drill, taken } from '../support/drill.ts'
 
 const scenario = `name: short
 proves: The drill itself works from its first process to its last.
@@ -28,86 +25,6 @@ faults:
   - { do: kill, target: follower of s1, at: 0.1, seconds: 9 }
   - { do: cut, target: leader of s2, at: 0.1, seconds: 9 }
 `
-
-/** A drill whose temporary files are where the test can see them. */
-class Drill {
-  readonly folder = mkdtempSync(join(tmpdir(), 'ringset-drill-'))
-  readonly temporary = join(this.folder, 'tmp')
-  readonly report = join(this.folder, 'report')
-  readonly #child: ChildProcess
-  readonly ended: Promise<number | null>
-  output = ''
-  progress = ''
-  #onProgress: () => void = () => {}
-
-  constructor(scenario: string) {
-    mkdirSync(this.temporary)
-    const file = join(this.folder, 'scenario.yaml')
-    writeFileSync(file, scenario)
-    const words = ['chaos', 'run', file, '--seed', '5', '--report', this.report, '--json']
-    this.#child = spawn(process.execPath, [builtProgram, ...words], {
-      env: { ...process.env, TMPDIR: this.temporary },
-      stdio: ['ignore', 'pipe', 'pipe']
-    })
-    this.#child.stdout!.on('data', data => {
-      this.output += data
-    })
-    this.#child.stderr!.on('data', data => {
-      this.progress += data
-      this.#onProgress()
-    })
-    this.ended = new Promise(resolve => this.#child.once('exit', resolve))
-  }
-
-  /** Resolves once the drill has said `text`. */
-  said(text: string): Promise<void> {
-    return new Promise(resolve => {
-      this.#onProgress = () => {
-        if (this.progress.includes(text)) resolve()
-      }
-      this.#onProgress()
-    })
-  }
-
-  interrupt(): void {
-    this.#child.kill('SIGINT')
-  }
-
-  /** Every port of the cluster, while its configuration is there. */
-  ports(): number[] {
-    const [cluster] = readdirSync(this.temporary)
-    if (cluster === undefined) return []
-    const text = readFileSync(join(this.temporary, cluster, 'config.yaml'), 'utf8')
-    return [...text.matchAll(/Port": (\d+)/g)].map(([, port]) => Number(port))
-  }
-
-  /** Command lines of processes that work in the drill's folder. */
-  processes(): string[] {
-    return readdirSync('/proc')
-      .filter(name => /^\d+$/.test(name))
-      .flatMap(pid => {
-        try {
-          const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
-          return line.includes(this.temporary) ? [line] : []
-        } catch {
-          return []
-        }
-      })
-  }
-}
-
-/** Those of the ports that somebody listens on. */
-async function taken(ports: readonly number[]): Promise<number[]> {
-  const tries = ports.map(
-    port =>
-      new Promise<number[]>(resolve => {
-        const server = createServer()
-        server.once('error', () => resolve([port]))
-        server.listen(port, '127.0.0.1', () => server.close(() => resolve([])))
-      })
-  )
-  return (await Promise.all(tries)).flat()
-}
 
 /** When a drill is interrupted. The others take a while: `RINGSET_INTERRUPTS=all npx vitest run test/cluster/chaos.test.ts`. */
 const shortPhases = [

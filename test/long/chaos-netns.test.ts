@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { networkInterfaces, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { CommandLine } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
+import { makesNamespaces, namespaceTraces, probe } from '../support/namespaces.ts'
 
 const wires = `name: wires
 proves: Links that the system cuts are lost links, and come back.
@@ -16,15 +17,6 @@ faults:
 expect: { errors: 0 }
 `
 const delayed = wires.replace('do: cut', 'do: delay')
-const probe = `rstest-${process.pid}`
-
-/** Whether this system lets network namespaces be made, found out without the program. */
-function able(): boolean {
-  const made = spawnSync('ip', ['netns', 'add', probe]).status === 0
-  if (made) spawnSync('ip', ['netns', 'del', probe])
-  return made && process.getuid?.() === 0
-}
-
 /** Whether its kernel knows netem. */
 function knowsNetem(): boolean {
   spawnSync('ip', ['netns', 'add', probe])
@@ -34,16 +26,9 @@ function knowsNetem(): boolean {
   return known
 }
 
-/** Namespaces and devices of drills. */
-function traces(): string[] {
-  const { stdout } = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' })
-  const spaces = (stdout ?? '').split('\n').filter(line => line.startsWith('ringset-'))
-  return [...spaces, ...Object.keys(networkInterfaces()).filter(name => /^rs\d+$/.test(name))]
-}
-
 /** Ids of processes in namespaces of drills. */
 function processes(): number[] {
-  const spaces = traces().flatMap(line => /^ringset-\S+/.exec(line) ?? [])
+  const spaces = namespaceTraces().flatMap(line => /^ringset-\S+/.exec(line) ?? [])
   return spaces.flatMap(space => {
     const { stdout } = spawnSync('ip', ['netns', 'pids', space], { encoding: 'utf8' })
     return stdout.split('\n').filter(Boolean).map(Number)
@@ -67,7 +52,7 @@ describe('a drill in network namespaces', () => {
 
   it('is refused where it cannot be, else cuts links, and leaves nothing: not even what a dead drill left', async () => {
     writeFileSync(file, wires)
-    if (!able()) {
+    if (!makesNamespaces()) {
       const { code, text } = await refusal()
       expect([code, text]).toEqual(['DRILL_UNABLE', expect.stringMatching(/--netns takes Linux/)])
       return
@@ -89,21 +74,23 @@ describe('a drill in network namespaces', () => {
     expect((report as { recoveryMs: never }).recoveryMs).toMatchObject({
       cut: { elected: { count: 1 } }
     })
-    expect(traces()).toEqual([])
+    expect(namespaceTraces()).toEqual([])
     expect(existsSync(data)).toBe(false)
     for (const pid of orphans) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
 
   it('is refused by name for what the kernel does not know', async () => {
     writeFileSync(file, delayed)
-    if (able() && knowsNetem()) {
+    if (makesNamespaces() && knowsNetem()) {
       const report = await ringset.json('chaos', 'run', file, '--netns')
       expect(report).toMatchObject({ verdict: 'pass', faults: 1 })
     } else {
       const { code, text } = await refusal()
-      const reason = able() ? /delay with --netns needs tc and the kernel's netem/ : /takes Linux/
+      const reason = makesNamespaces()
+        ? /delay with --netns needs tc and the kernel's netem/
+        : /takes Linux/
       expect([code, text]).toEqual(['DRILL_UNABLE', expect.stringMatching(reason)])
     }
-    expect(traces()).toEqual([])
+    expect(namespaceTraces()).toEqual([])
   })
 })
