@@ -22,6 +22,7 @@ import {
 } from './im-types.ts'
 import { Inbox } from './inbox.ts'
 import { defaultOutboxOptions, Outbox, Outgoing } from './outbox.ts'
+import { sharedTables } from './shared-tables.ts'
 import { clientTicker } from './ticker.ts'
 
 /** Ids made safe at once in the store. */
@@ -38,7 +39,7 @@ export class ImClient {
   readonly #options: ImClientOptions
   readonly #store: CursorStore | undefined
   readonly #random: Random = new Prng(Math.floor(Math.random() * Number.MAX_SAFE_INTEGER))
-  readonly #keeper = createTableKeeper()
+  readonly #keeper = createTableKeeper({ compile: sharedTables.compile })
   readonly #stateListeners = new Set<StateListener>()
   #messageListener: MessageListener | undefined
   #core: ClientCore | undefined

@@ -10,6 +10,7 @@ import { RouteClient } from '../route/route-client.ts'
 import type { AnswerKind, RequestKind, RouteCounters } from '../route/route-types.ts'
 import { createTableKeeper } from '../table/create-table-keeper.ts'
 import type { TableView } from '../table/table-view.ts'
+import { sharedTables } from './shared-tables.ts'
 import { routeTicker } from './ticker.ts'
 
 export interface LogicClientOptions {
@@ -39,7 +40,7 @@ const firstTableMs = 10_000
  */
 export class LogicClient {
   readonly #options: LogicClientOptions
-  readonly #keeper = createTableKeeper()
+  readonly #keeper = createTableKeeper({ compile: sharedTables.compile })
   readonly #network: PeerNetwork
   readonly #route: RouteClient
   readonly #self: EndpointId

@@ -2,9 +2,7 @@ import type { Metrics } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
 import { endpointOf, observerEndpoint } from '../protocol/endpoint.ts'
 import { p2pSession } from '../protocol/session.ts'
-import { compileEncoded } from '../table/create-table-keeper.ts'
-import { peekTable } from '../table/table-codec.ts'
-import type { TableView } from '../table/table-view.ts'
+import { SharedTables } from '../table/shared-tables.ts'
 import { SimHistory } from './history.ts'
 import { Invariants, SimFailure } from './invariants.ts'
 import { Kernel } from './kernel.ts'
@@ -54,7 +52,6 @@ export class World {
   readonly acks = new Map<string, number>()
   /** How often what happened. */
   readonly counts = new Map<string, number>()
-  readonly #tables = new Map<number, TableView>()
   readonly #byId = new Map<string, SimProcess>()
   #messages = 0
 
@@ -85,14 +82,7 @@ export class World {
   }
 
   /** Everybody who adopts a table looks at the same compiled one. */
-  readonly compileTable = (encoded: Buffer): TableView => {
-    const { contentHash } = peekTable(encoded)
-    const known = this.#tables.get(contentHash)
-    if (known?.encoded.equals(encoded)) return known
-    const view = compileEncoded(encoded)
-    this.#tables.set(contentHash, view)
-    return view
-  }
+  readonly compileTable = new SharedTables(64).compile
 
   readonly metrics: Metrics = { count: () => {}, gauge: () => {}, observe: () => {} }
 
