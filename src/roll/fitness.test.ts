@@ -42,6 +42,7 @@ interface Scene {
   readonly epochs?: Readonly<Record<string, number>>
   readonly transfers?: readonly ('up' | 'down' | 'draining')[]
   readonly voters?: readonly number[]
+  readonly lost?: true
 }
 
 const lastIndex = 1_000
@@ -81,7 +82,7 @@ function sampleOf(scene: Scene): ClusterSample {
   }
   const set = {
     id: 's1',
-    state: 'active',
+    state: scene.lost ? 'lost' : 'active',
     transfers: transfers.map((state, i) => place(i + 1, state)),
     logics: [1, 2, 3].map(n => ({ ...place(n, 'up'), id: `l${n}` })),
     routers: [1, 2, 3].map(n => {
@@ -101,6 +102,7 @@ describe('a cluster is fit for a rolling restart', () => {
   })
 
   it.each<[Scene, string, RegExp]>([
+    [{ lost: true, silent: ['n2'] }, 'SET_LOST', /^set s1 is given up .* set recover s1/],
     [{ silent: ['n2'] }, 'REPLICA_DOWN', /^set s1: replica 2 \(n2\)/],
     [{ silent: ['a3'] }, 'REPLICA_DOWN', /^the arbiters: replica 3 \(a3\)/],
     [{ quarantined: 'n3' }, 'REPLICA_QUARANTINED', /^set s1: replica 3 \(n3\)/],

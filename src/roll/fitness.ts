@@ -20,6 +20,11 @@ interface NamedGroup {
  * undefined when every replica of every group is up, sound and level with its leader.
  */
 export function groupFault(sample: ClusterSample): RingsetError | undefined {
+  const lost = sample.table?.sets.find(({ state }) => state === 'lost')
+  if (lost !== undefined) {
+    const text = `set ${lost.id} is given up and its slots are leaving it: finish that first, with \`ringset set recover ${lost.id} --accept-loss\``
+    return new RingsetError('SET_LOST', text, { set: lost.id })
+  }
   for (const group of groupsOf(sample)) {
     const fault = faultOf(group)
     if (fault !== undefined) return fault
