@@ -58,7 +58,8 @@ export async function withRunningCluster<T>(
     return await alone(processes, async () => {
       await cluster.waitReady({ timeoutMs: wholeMs })
       if (disturbing(scenario).length > 0) await mustLetBeDisturbed(scenario, cluster)
-      const logs = processes === undefined ? undefined : new LogKeeper(processes, true)
+      const logs =
+        processes === undefined ? undefined : new LogKeeper(processes.dataDirectory, true)
       try {
         return await work(arenaOf(reached))
       } finally {

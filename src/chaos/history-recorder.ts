@@ -1,3 +1,4 @@
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { RingsetError } from '../base/errors.ts'
 import { type Judgement, type JudgeName, judge } from '../check/check.ts'
 import { formatLine, type HistoryLine, type LineType } from '../check/history.ts'
@@ -51,8 +52,17 @@ export class HistoryRecorder {
     return judge(this.lines, { without })
   }
 
-  text(): string {
-    return this.lines.map(formatLine).join('')
+  /** Writes all of it, in pieces: a long run has more than a string can hold. @param atOnce lines to a piece. */
+  writeTo(file: string, atOnce = 20_000): void {
+    const descriptor = openSync(file, 'w')
+    try {
+      for (let first = 0; first < this.lines.length; first += atOnce) {
+        const piece = this.lines.slice(first, first + atOnce)
+        writeFileSync(descriptor, piece.map(formatLine).join(''))
+      }
+    } finally {
+      closeSync(descriptor)
+    }
   }
 }
 

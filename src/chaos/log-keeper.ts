@@ -1,37 +1,47 @@
-import { closeSync, mkdirSync, openSync, readSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
-import { dataFolder } from '../config/data-folder.ts'
-import type { RunningCluster } from '../launch/running-cluster.ts'
+import { type DataFolder, dataFolder } from '../config/data-folder.ts'
 
 /** The newest part of each log: one that nobody has ever cut may be larger than all memory. */
 const keptBytes = 64 * 1024 * 1024
 
-/** Keeps what the nodes log. */
+/** Keeps what the nodes log, those included that were there for a while only. */
 export class LogKeeper {
-  readonly #cluster: RunningCluster
+  readonly #folder: DataFolder
   /** Node id → where its log ended at the beginning. */
   readonly #starts = new Map<string, number>()
 
   /** @param fromNow what was logged before is left out. */
-  constructor(cluster: RunningCluster, fromNow = false) {
-    this.#cluster = cluster
+  constructor(dataDirectory: string, fromNow = false) {
+    this.#folder = dataFolder(dataDirectory)
     if (!fromNow) return
-    for (const { id } of cluster.config.nodes) this.#starts.set(id, sizeOf(this.#file(id)))
+    for (const id of this.#nodes()) this.#starts.set(id, sizeOf(this.#folder.nodeLogFile(id)))
   }
 
   /** Copies it to the folder `logs` of a report. */
   keep(reportDirectory: string): void {
     const logs = join(reportDirectory, 'logs')
     mkdirSync(logs, { recursive: true })
-    for (const { id } of this.#cluster.config.nodes) {
-      const sizeBytes = sizeOf(this.#file(id))
+    for (const id of this.#nodes()) {
+      const file = this.#folder.nodeLogFile(id)
+      const sizeBytes = sizeOf(file)
       const first = Math.max(this.#starts.get(id) ?? 0, sizeBytes - keptBytes)
-      if (sizeBytes > first) copyFrom(this.#file(id), first, join(logs, `${id}.log`))
+      if (sizeBytes > first) copyFrom(file, first, join(logs, `${id}.log`))
     }
   }
 
-  #file(id: string): string {
-    return dataFolder(this.#cluster.dataDirectory).nodeLogFile(id)
+  #nodes(): string[] {
+    const { nodesFolder } = this.#folder
+    return existsSync(nodesFolder) ? readdirSync(nodesFolder) : []
   }
 }
 

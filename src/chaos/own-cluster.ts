@@ -88,7 +88,7 @@ async function startIn<T>(
     if (cluster !== undefined) {
       await endNodes(cluster)
       cluster.close()
-      if (reportDirectory !== undefined) new LogKeeper(cluster).keep(reportDirectory)
+      if (reportDirectory !== undefined) new LogKeeper(directory).keep(reportDirectory)
     }
     rmSync(directory, { recursive: true, force: true })
   }

@@ -277,7 +277,7 @@ class ChaosRun {
     const report = buildReport(facts)
     if (reportDirectory !== undefined) {
       mkdirSync(reportDirectory, { recursive: true })
-      writeFileSync(join(reportDirectory, 'history.jsonl'), this.#history.text())
+      this.#history.writeTo(join(reportDirectory, 'history.jsonl'))
       writeFileSync(join(reportDirectory, 'report.json'), `${JSON.stringify(report, null, 2)}\n`)
       writeFileSync(join(reportDirectory, 'report.html'), reportPage(report))
     }

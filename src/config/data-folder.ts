@@ -22,6 +22,8 @@ export interface DataFolder {
   readonly setAddFile: string
   /** The folder of cursor files and device names of command line clients. */
   readonly clientsFolder: string
+  /** Where the nodes' own folders are, those of nodes that are gone included. */
+  readonly nodesFolder: string
   /** A node's own folder: database and log. */
   nodeFolder(nodeId: string): string
   nodeLogFile(nodeId: string): string
@@ -30,7 +32,8 @@ export interface DataFolder {
 /** Paths only; creates nothing. */
 export function dataFolder(directory: string): DataFolder {
   const root = resolve(directory)
-  const nodeFolder = (nodeId: string) => join(root, 'nodes', nodeId)
+  const nodesFolder = join(root, 'nodes')
+  const nodeFolder = (nodeId: string) => join(nodesFolder, nodeId)
   return {
     root,
     secretFile: join(root, 'secret'),
@@ -41,6 +44,7 @@ export function dataFolder(directory: string): DataFolder {
     rollLockFile: join(root, 'roll.lock'),
     setAddFile: join(root, 'set-add'),
     clientsFolder: join(root, 'clients'),
+    nodesFolder,
     nodeFolder,
     nodeLogFile: nodeId => join(nodeFolder(nodeId), 'node.log')
   }
