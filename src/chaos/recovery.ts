@@ -1,6 +1,7 @@
 import type { LeaderChange } from './cluster-watch.ts'
 import type { MessageSample } from './message-sample.ts'
 import type { FaultAction } from './scenario.ts'
+import { SetTraffic } from './set-traffic.ts'
 
 /** A fault that happened. */
 export interface FaultRecord {
@@ -57,56 +58,44 @@ export function recoveries(
   leaderChanges: readonly LeaderChange[],
   endMs: number
 ): Recovery[] {
-  const found: Recovery[] = []
-  for (const [index, fault] of faults.entries()) {
-    for (const set of fault.sets) {
-      const first = (times: readonly number[]): number | null => {
-        const inside = times.filter(atMs => atMs > fault.atMs && atMs <= endMs)
-        return inside.length === 0 ? null : Math.min(...inside) - fault.atMs
-      }
-      const after = samples.filter(({ dueMs }) => dueMs > fault.atMs)
-      const firstAckMs = first(after.filter(one => one.homeSet === set).map(one => one.ackedMs))
-      const changes = leaderChanges.filter(
-        ({ group }) => group === set && fault.ledGroups.includes(set)
-      )
-      found.push({
-        fault: index,
-        set,
-        electedMs: first(changes.map(({ atMs }) => atMs)),
-        firstAckMs,
-        firstDeliveryMs: first(
-          after.filter(one => one.receiverSet === set).map(one => one.deliveredMs)
-        ),
-        // What was acknowledged before that was under way when the fault came.
-        fullRateMs:
-          firstAckMs === null ? null : fullRateAfter(fault.atMs, firstAckMs, endMs, set, samples)
-      })
+  const sets = new Set(faults.flatMap(fault => fault.sets))
+  const traffics = new Map([...sets].map(set => [set, new SetTraffic(set, samples)]))
+  return faults.flatMap(({ atMs, sets: own, ledGroups }, fault) => {
+    const since = (seenMs: number | null | undefined): number | null => {
+      return seenMs === undefined || seenMs === null ? null : seenMs - atMs
     }
-  }
-  return found
+    return own.map(set => {
+      const traffic = traffics.get(set)!
+      const change = leaderChanges.find(one => {
+        const inside = one.atMs > atMs && one.atMs <= endMs
+        return inside && one.group === set && ledGroups.includes(set)
+      })
+      const firstAckMs = traffic.firstAck(atMs, endMs)
+      return {
+        fault,
+        set,
+        electedMs: since(change?.atMs),
+        firstAckMs: since(firstAckMs),
+        firstDeliveryMs: since(traffic.firstDelivery(atMs, endMs)),
+        // What was acknowledged before that was under way when the fault came.
+        fullRateMs: firstAckMs === null ? null : since(fullRateAt(traffic, atMs, firstAckMs, endMs))
+      }
+    })
+  })
 }
 
-function fullRateAfter(
+function fullRateAt(
+  traffic: SetTraffic,
   atMs: number,
   firstAckMs: number,
-  untilMs: number,
-  set: string,
-  samples: readonly MessageSample[]
+  endMs: number
 ): number | null {
-  const acks = samples
-    .filter(({ homeSet, ackedMs }) => homeSet === set && ackedMs > 0)
-    .map(({ ackedMs }) => ackedMs)
-    .sort((a, b) => a - b)
-  const before = acks.filter(ack => ack > atMs - rateBeforeMs && ack <= atMs).length
+  const before = traffic.acked(atMs - rateBeforeMs, atMs)
   const wanted = fullRate * (before / rateBeforeMs) * rateWindowMs
   if (wanted === 0) return null
-  for (
-    let fromMs = atMs + firstAckMs;
-    fromMs + rateWindowMs <= untilMs;
-    fromMs += rateWindowMs / 5
-  ) {
-    const count = acks.filter(ack => ack > fromMs && ack <= fromMs + rateWindowMs).length
-    if (count >= wanted) return fromMs + rateWindowMs - atMs
+  for (let fromMs = firstAckMs; fromMs + rateWindowMs <= endMs; fromMs += rateWindowMs / 5) {
+    const toMs = fromMs + rateWindowMs
+    if (traffic.acked(fromMs, toMs) >= wanted) return toMs
   }
   return null
 }

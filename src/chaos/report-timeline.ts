@@ -71,7 +71,9 @@ function rateChart(seconds: readonly SecondRow[], frame: Frame, top: number): st
   const series = (name: string, style: string, field: 'sent' | 'acked' | 'delivered'): Series => {
     return { name, style, points: rows.map(row => [row.second + 0.5, row[field]]) }
   }
-  const most = roundedUp(Math.max(1, ...rows.flatMap(row => [row.sent, row.acked, row.delivered])))
+  const most = roundedUp(
+    rows.reduce((high, { sent, acked, delivered }) => Math.max(high, sent, acked, delivered), 1)
+  )
   const y = (value: number): number => top + chartHeightPx * (1 - value / most)
   return chart('Messages a second', frame, top, y, {
     marks: [0, most / 2, most].map(value => [value, `${grouped(value)}/s`]),
@@ -96,8 +98,11 @@ function latencyChart(seconds: readonly SecondRow[], frame: Frame, top: number):
     { name: 'delivery p99', style: 'delivered', points: points('deliveryP99Ms') }
   ]
   const values = series.flatMap(one => one.points.map(([, value]) => Math.max(0.1, value)))
-  const low = Math.floor(Math.log10(Math.min(100, ...values)))
-  const high = Math.max(low + 2, Math.ceil(Math.log10(Math.max(1, ...values))))
+  const low = Math.floor(Math.log10(values.reduce((least, value) => Math.min(least, value), 100)))
+  const high = Math.max(
+    low + 2,
+    Math.ceil(Math.log10(values.reduce((most, value) => Math.max(most, value), 1)))
+  )
   const y = (value: number): number =>
     top + chartHeightPx * (1 - (Math.log10(Math.max(10 ** low, value)) - low) / (high - low))
   const marks = Array.from({ length: high - low + 1 }, (_, i): [number, string] => {

@@ -32,6 +32,15 @@ describe('recovery', () => {
     expect(second).toMatchObject({ electedMs: 50, firstAckMs: 105 })
   })
 
+  it('is found among a million messages under a hundred faults', () => {
+    const samples = traffic(6_000, 6_200, 5_000_000)
+    const faults = Array.from({ length: 100 }, (_, i) => ({ ...kill, atMs: 6_000 + i * 40_000 }))
+    const found = recoveries(faults, [...samples, ...samples], [], 5_000_000)
+    expect(found).toHaveLength(100)
+    expect(found[0]).toMatchObject({ firstAckMs: 205, fullRateMs: 705 })
+    expect(found[99]).toMatchObject({ firstAckMs: 25, fullRateMs: 525 })
+  })
+
   it('compares sets that nothing touched with themselves', () => {
     const { samples } = facts()
     expect(untouched([kill], samples)).toMatchObject({ before: { p99Ms: 5 }, during: { p99Ms: 5 } })
