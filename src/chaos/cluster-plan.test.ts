@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '../config/config.ts'
 import { clusterPlan } from './cluster-plan.ts'
+import { userGroups } from './user-names.ts'
 
 /** `node: roles` of each process. */
 async function processes(sets: number, layout: 'together' | 'apart' | 'split'): Promise<string[]> {
@@ -43,6 +44,18 @@ describe('the processes of a drill', () => {
       's1-c: router'
     ])
     expect(split).toHaveLength(17)
+  })
+
+  it('know of tenants, whose users write to each other and share a slot', async () => {
+    const plan = parseConfig(await clusterPlan({ sets: 2, layout: 'together' }, 3))
+    const groups = userGroups({ users: 8, tenants: 3 })
+    expect(groups[1]).toEqual(['t2-user-2', 't2-user-5', 't2-user-8'])
+    const { tenants } = plan.cluster
+    expect(
+      groups.map(([uid]) => tenants.find(({ prefix }) => uid!.startsWith(prefix))?.id)
+    ).toEqual(['t1', 't2', 't3'])
+    expect(tenants.map(({ slots }) => slots)).toEqual([1, 1, 1])
+    expect(userGroups({ users: 2, tenants: 0 }, 'a-')).toEqual([['a-user-1', 'a-user-2']])
   })
 
   it('stand in three zones', async () => {

@@ -1,6 +1,7 @@
 import type { ClusterConfigInput } from '../config/schema.ts'
 import { freePorts, wholeClusterConfig } from '../launch/whole-cluster.ts'
 import type { Scenario } from './scenario.ts'
+import { tenantPrefix } from './user-names.ts'
 
 type NodeInput = ClusterConfigInput['nodes'][number]
 type RoleInput = NodeInput['roles'][number]
@@ -12,11 +13,11 @@ const standAlone: Readonly<Record<Scenario['layout'], readonly RoleInput['role']
   split: ['logic', 'transfer']
 }
 
-/** The cluster of a drill, on free ports. Every set and the arbiters are spread over the zones a, b and c. */
-export async function clusterPlan({
-  sets,
-  layout
-}: Pick<Scenario, 'sets' | 'layout'>): Promise<ClusterConfigInput> {
+/** The cluster of a drill, on free ports. Every set and the arbiters are spread over the zones a, b and c. @param tenantCount tenants with a slot each. */
+export async function clusterPlan(
+  { sets, layout }: Pick<Scenario, 'sets' | 'layout'>,
+  tenantCount = 0
+): Promise<ClusterConfigInput> {
   const setIds = Array.from({ length: sets }, (_, i) => `s${i + 1}`)
   const config = await wholeClusterConfig(setIds)
   const zones = ['a', 'b', 'c']
@@ -34,7 +35,10 @@ export async function clusterPlan({
     }))
     return [{ ...node, roles: rest }, ...own]
   })
-  return { ...config, cluster: { name: 'chaos', faultControl: true }, nodes }
+  const tenants = Array.from({ length: tenantCount }, (_, i) => {
+    return { id: `t${i + 1}`, prefix: tenantPrefix(i + 1), slots: 1 }
+  })
+  return { ...config, cluster: { name: 'chaos', faultControl: true, tenants }, nodes }
 }
 
 /** Two for each role, none of them in use. */

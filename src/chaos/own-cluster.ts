@@ -32,7 +32,7 @@ export async function withOwnCluster<T>(
 ): Promise<T> {
   const { scenario, netns = false } = options
   await sweepSpaces()
-  const plan = await clusterPlan(scenario)
+  const plan = await clusterPlan(scenario, scenario.workload.tenants)
   if (!netns) return startIn(options, plan, undefined, work)
   mustStayInside(scenario)
   const spaces = await NetworkSpaces.create(plan.nodes.map(({ id }) => id))

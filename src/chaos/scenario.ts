@@ -127,6 +127,8 @@ const scenarioSchema = z.strictObject({
   workload: z
     .strictObject({
       users: z.number().int().min(2).max(5_000).default(40),
+      /** With some, each has a slot of its own, and users write to others of theirs only. */
+      tenants: z.number().int().min(0).max(64).default(0),
       /** Share of users with a second device. */
       secondDevices: share.default(0.25),
       messagesPerSecond: z.number().min(1).max(20_000).default(100),

@@ -18,7 +18,7 @@ import {
 } from './scenario.ts'
 import { StepKills } from './step-kills.ts'
 import { drawn, type Leaders, nodesOf, parseTarget, setsOn, type Target } from './targets.ts'
-import { userNames } from './user-names.ts'
+import { userGroups } from './user-names.ts'
 
 /** What became of the operations of a run. */
 export interface OperationOutcome {
@@ -85,7 +85,7 @@ export class Strokes {
     this.#hand = processes && new FaultHand(processes, random, this.#leased)
     const { signal } = this.#ended
     this.#operations = new OperationHand({ cluster, processes, random, roll, signal })
-    const uids = userNames(scenario.workload, arena.prefix)
+    const uids = userGroups(scenario.workload, arena.prefix).flat()
     const onMove = (slot: number, from: string): void => this.#operations.remember(slot, from)
     const { leaders } = options
     this.#stepKills =

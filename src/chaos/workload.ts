@@ -10,7 +10,7 @@ import {
 } from '../client/client.ts'
 import { parseSession, routingKey } from '../protocol/session.ts'
 import type { MessageSample } from './message-sample.ts'
-import { userNames } from './user-names.ts'
+import { userGroups } from './user-names.ts'
 import type { WorkloadOptions } from './workload-options.ts'
 
 interface Device {
@@ -30,7 +30,7 @@ const backendDeadlineMs = 10_000
 const offlineMaxMs = 3_000
 const firstConnectMs = 60_000
 const dayMs = 86_400_000
-/** Everybody talks to the users so many places on. */
+/** Everybody talks to the users so many places on, of the same tenant if there are tenants. */
 const contactSteps = [1, 2, 7]
 
 /**
@@ -46,6 +46,8 @@ export class Workload {
   readonly #options: WorkloadOptions
   readonly #random: Prng
   readonly #uids: readonly string[]
+  /** Users who write to each other. */
+  readonly #groups: readonly (readonly string[])[]
   readonly #prefix: string
   readonly #devices = new Map<string, Device>()
   readonly #pairs: (readonly [string, string])[] = []
@@ -63,7 +65,8 @@ export class Workload {
     this.#random = new Prng(options.seed, 'workload')
     const prefix = options.prefix ?? ''
     this.#prefix = prefix
-    this.#uids = options.uids ?? userNames(options.plan, prefix)
+    this.#groups = options.uids ? [options.uids] : userGroups(options.plan, prefix)
+    this.#uids = this.#groups.flat()
   }
 
   /** Brings everybody online and tells the recorder who has to get what. */
@@ -74,10 +77,12 @@ export class Workload {
       this.#addDevice(uid, 'd1')
       if (this.#random.float() < plan.secondDevices) this.#addDevice(uid, 'd2')
     }
-    for (const [i, uid] of uids.entries()) {
-      for (const step of contactSteps) {
-        const other = uids[(i + step) % uids.length]!
-        if (other !== uid) this.#pairs.push([uid, other], [other, uid])
+    for (const group of this.#groups) {
+      for (const [i, uid] of group.entries()) {
+        for (const step of contactSteps) {
+          const other = group[(i + step) % group.length]!
+          if (other !== uid) this.#pairs.push([uid, other], [other, uid])
+        }
       }
     }
     for (const [a, b] of this.#pairs) this.#declare(p2pSession(a, b), [a, b])

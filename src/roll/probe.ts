@@ -54,6 +54,7 @@ export class Probe {
       uids,
       plan: {
         users: uids.length,
+        tenants: 0,
         secondDevices: 0,
         messagesPerSecond: Math.min(uids.length * messagesPerUserAndSecond, messagesPerSecondMax),
         reconnectsPerSecond: 0,

@@ -48,6 +48,7 @@ describe('slots of users who write to each other', () => {
       seed: 1,
       plan: {
         users: uids.length,
+        tenants: 0,
         secondDevices: 0.2,
         messagesPerSecond,
         reconnectsPerSecond: 0,

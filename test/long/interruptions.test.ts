@@ -45,7 +45,7 @@ describe.skipIf(process.platform !== 'linux')(`a drill that is interrupted (${se
       const exit = await drill.ended
       expect(exit, drill.progress).not.toBe(0)
       // Before it is loaded nobody hears the signal but the system.
-    if (drill.progress !== '') expect(drill.progress).toContain('CANCELLED')
+      if (drill.progress !== '') expect(drill.progress).toContain('CANCELLED')
       expect(readdirSync(drill.temporary)).toEqual([])
       expect(drill.processes()).toEqual([])
       expect(await taken(ports)).toEqual([])

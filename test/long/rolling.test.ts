@@ -133,6 +133,7 @@ describe('a cluster under traffic', () => {
       seed: 1,
       plan: {
         users,
+        tenants: 0,
         secondDevices: 0.2,
         messagesPerSecond,
         reconnectsPerSecond: 0,

@@ -39,6 +39,7 @@ describe('sets of a cluster that is used', () => {
       seed: 1,
       plan: {
         users,
+        tenants: 0,
         secondDevices: 0.2,
         messagesPerSecond,
         reconnectsPerSecond: 1,
