@@ -105,12 +105,13 @@ function halfAndMost({ count, p50Ms, p99Ms }: Percentiles): string {
 }
 
 /** The one table of a suite. */
-export function printSuite({ rows, notRun, verdict, seconds }: SuiteReport): void {
-  const several = rows.some(({ runs }) => runs.length > 1)
+export function printSuite(report: SuiteReport): void {
+  const { rows, runs: wanted, notRun, verdict, seconds } = report
+  const several = wanted > 1
   const lines = rows.map(row => {
     const { detection, firstAck, firstDelivery, fullRate, wrongOnline } = row.measures
     const times = [detection, firstAck, firstDelivery, fullRate, wrongOnline]
-    const passed = several ? [`${passedOf(row.runs)} of ${row.runs.length}`] : []
+    const passed = several ? [`${passedOf(row.runs)} of ${wanted}`] : []
     return [row.scenario, row.verdict, ...passed, row.faults, ...times.map(halfAndMost)]
   })
   for (const name of notRun.filter(one => rows.every(({ scenario }) => scenario !== one))) {

@@ -6,7 +6,7 @@ import { compareRuns, readRuns } from '../../src/chaos/compare.ts'
 import type { RollWork } from '../../src/chaos/operations.ts'
 import { runChaos } from '../../src/chaos/run.ts'
 import { findScenario, shippedScenarios } from '../../src/chaos/scenario.ts'
-import { runSuite } from '../../src/chaos/suite.ts'
+import { runSuite, seedMax } from '../../src/chaos/suite.ts'
 import { setsOn } from '../../src/chaos/targets.ts'
 import { Roll } from '../../src/roll/roll.ts'
 import {
@@ -49,7 +49,6 @@ interface SuiteCommandOptions extends SeedOptions {
   readonly only?: readonly string[]
 }
 
-const seedMax = 1_000_000_000
 const runsMax = 1_000
 
 export function configureChaos(command: Command): void {
@@ -206,6 +205,10 @@ async function suite(options: SuiteCommandOptions): Promise<void> {
   const { seed = drawnSeed(), minutes: budget, runs, only, report, json } = options
   const scenarios =
     only?.map(findScenario) ?? shippedScenarios().filter(({ byNameOnly }) => !byNameOnly)
+  const twice = scenarios.find(({ name }, i) => scenarios.findIndex(one => one.name === name) < i)
+  if (twice !== undefined) {
+    throw new RingsetError('USAGE', `two of the scenarios are called ${twice.name}`)
+  }
   const count = scenarios.length * runs
   const done = await stoppable(signal =>
     runSuite({

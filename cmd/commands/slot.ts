@@ -3,9 +3,9 @@ import {
   type AbortReport,
   type CarryOptions,
   type MoveReport,
+  movesAtOnce,
   type PlannedMove,
-  SlotOperator,
-  slotsAtOnce
+  SlotOperator
 } from '../../src/control/slot-operator.ts'
 import { exitCodes } from '../failure.ts'
 import {
@@ -46,7 +46,7 @@ export function configureSlot(command: Command): void {
   finish(move, 'ringset slot move 17 s2', 'ringset slot move 1,5,9..12 s2 --dry-run')
   move.action((slots: number[], set: string, options: MoveOptions) =>
     carry(options, operator => operator.plan(slots, set), {
-      atOnce: options.atOnce ?? slotsAtOnce,
+      atOnce: options.atOnce,
       wait: options.wait !== false
     })
   )
@@ -63,7 +63,9 @@ export function configureSlot(command: Command): void {
   withPace(rebalance)
   finish(rebalance, 'ringset slot rebalance --dry-run', 'ringset slot rebalance --at-once 4')
   rebalance.action((options: MoveOptions) =>
-    carry(options, operator => operator.planRebalance(), { atOnce: options.atOnce })
+    carry(options, operator => operator.planRebalance(), {
+      atOnce: options.atOnce ?? movesAtOnce
+    })
   )
 }
 
@@ -92,7 +94,7 @@ async function carryPlan(
 ): Promise<void> {
   const signals = new StopSignals()
   signals.hurry.addEventListener('abort', () => process.exit(exitCodes.refused))
-  const line = new ProgressLine('Ctrl-C stops waiting, not the moves')
+  const line = new ProgressLine('Ctrl-C stops waiting, not what is on its way')
   try {
     const report = await operator
       .carry(plan, {

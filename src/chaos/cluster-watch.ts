@@ -22,11 +22,17 @@ export interface EpochChange {
   readonly epoch: number
 }
 
-/** What was seen of one node over a run. */
+export interface EpochSight extends EpochChange {
+  /** When the process had answered before that; the same moment when it never had. */
+  readonly beforeMs: number
+}
+
+/** What was seen of one process over a run. */
 export interface NodeSights {
   readonly node: string
+  readonly pid: number
   /** Each epoch that it was seen to have, ascending, and when that was first. */
-  readonly epochs: EpochChange[]
+  readonly epochs: EpochSight[]
   /** Resident memory, about once a second. */
   readonly memory: { readonly atMs: number; readonly rssBytes: number }[]
   /** When it last answered. */
@@ -39,7 +45,7 @@ const memoryMs = 1_000
 export class ClusterWatch {
   readonly leaderChanges: LeaderChange[] = []
   readonly epochChanges: EpochChange[] = []
-  /** Of all nodes that were there at any time. */
+  /** Of all processes that were there at any time. */
   readonly sights: NodeSights[] = []
   /** All nodes that were there at any time. */
   readonly nodes: NodeConfig[] = []
@@ -86,10 +92,10 @@ export class ClusterWatch {
     await Promise.all(watched.values())
   }
 
-  #sightsOf(node: string): NodeSights {
-    const known = this.sights.find(one => one.node === node)
+  #sightsOf(node: string, pid: number): NodeSights {
+    const known = this.sights.find(one => one.node === node && one.pid === pid)
     if (known !== undefined) return known
-    const sights: NodeSights = { node, epochs: [], memory: [], lastMs: 0 }
+    const sights: NodeSights = { node, pid, epochs: [], memory: [], lastMs: performance.now() }
     this.sights.push(sights)
     return sights
   }
@@ -97,13 +103,12 @@ export class ClusterWatch {
   /** Node by node: one that is paused must not keep the others from being seen. Ends with the node's place in the configuration. */
   async #watch(id: string): Promise<void> {
     const { signal } = this.#stop
-    const sights = this.#sightsOf(id)
     while (!signal.aborted && this.#cluster.config.nodes.some(node => node.id === id)) {
       const client = this.#cluster.node(id)
       const status = await client.status().catch(() => undefined)
       if (status !== undefined) {
         const { epoch, pid } = status
-        this.#saw(sights, epoch, status.process?.rssBytes ?? 0)
+        this.#saw(this.#sightsOf(id, pid), epoch, status.process?.rssBytes ?? 0)
         this.#history.add(`${id}@${pid}`, 'ok', 'epoch', null, { epoch })
         for (const { set, raft } of status.routers) this.#sawLeader(id, set, `router/${set}`, raft)
         for (const { raft } of status.arbiters) this.#sawLeader(id, 'arbiter', 'arbiter', raft)
@@ -114,8 +119,10 @@ export class ClusterWatch {
 
   #saw(sights: NodeSights, epoch: number, rssBytes: number): void {
     const atMs = performance.now()
+    if (epoch > (sights.epochs.at(-1)?.epoch ?? 0)) {
+      sights.epochs.push({ atMs, epoch, beforeMs: sights.lastMs })
+    }
     sights.lastMs = atMs
-    if (epoch > (sights.epochs.at(-1)?.epoch ?? 0)) sights.epochs.push({ atMs, epoch })
     if (atMs - (sights.memory.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY) >= memoryMs) {
       sights.memory.push({ atMs, rssBytes })
     }

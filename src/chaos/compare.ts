@@ -86,7 +86,7 @@ const reportSchema = z.object({
   recoveries: z.array(
     z.object({ electedMs: known, firstAckMs: known, firstDeliveryMs: known, fullRateMs: known })
   ),
-  wrongOnlineMs: figures
+  wrongOnline: z.array(z.object({ ms: z.number() }))
 })
 
 /** @param path a report's folder, of one drill or of a suite, or its JSON file. Throws USAGE. */

@@ -41,6 +41,8 @@ export interface Percentiles {
 const rateWindowMs = 500
 const rateBeforeMs = 3_000
 const fullRate = 0.95
+/** Of the time before the first fault. */
+const usualMs = 20_000
 
 export function percentiles(values: readonly number[]): Percentiles {
   const sorted = [...values].sort((a, b) => a - b)
@@ -116,13 +118,16 @@ export function untouched(
   return compared(own, firstOf(faults), Number.POSITIVE_INFINITY)
 }
 
-/** Of all messages, until the last fault is over. Null: nothing to compare. */
+/** Of all messages, from shortly before the first fault until the last is over. Null: nothing to compare. */
 export function underFaults(
   faults: readonly FaultRecord[],
   samples: readonly MessageSample[]
 ): BeforeAndDuring | null {
   const ends = faults.map(({ undoneMs }) => undoneMs || Number.POSITIVE_INFINITY)
-  return compared(samples, firstOf(faults), Math.max(...ends))
+  const firstMs = firstOf(faults)
+  // What all processes compile and connect to begin with is not how it usually is.
+  const some = samples.filter(({ dueMs }) => dueMs >= firstMs - usualMs)
+  return compared(some, firstMs, Math.max(...ends))
 }
 
 function firstOf(faults: readonly FaultRecord[]): number {

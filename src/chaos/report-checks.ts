@@ -62,6 +62,7 @@ export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCh
   const { duringTimes, convergeMs, memoryTimes } = expect
   if (facts.failStops.length > 0) checks.push(stopped(facts))
   if (facts.outcomes.length > 0 || expect.operations !== undefined) checks.push(operated(facts))
+  if (expect.slotsMoved !== undefined) checks.push(moved(facts, expect.slotsMoved))
   if (expect.sealedMs !== undefined) checks.push(sealed(facts, expect.sealedMs))
   if (errors !== undefined) checks.push(erred(facts, errors))
   if (firstAckMs !== undefined) checks.push(acknowledged(found, 'p99', firstAckMs))
@@ -112,6 +113,16 @@ function erred({ errors }: RunFacts, most: number): ReportCheck {
     ok: seen <= most,
     detail: `${seen} operations ended in an error, at most ${most} wanted`,
     examples: [...errors].map(([code, times]) => `${code} ${times} times`)
+  }
+}
+
+function moved({ sealedMs }: RunFacts, least: number): ReportCheck {
+  const count = sealedMs?.length ?? 0
+  return {
+    name: 'moves',
+    ok: sealedMs === undefined ? 'unknown' : count >= least,
+    detail: `${count} slots were taken over, at least ${least} wanted`,
+    examples: []
   }
 }
 

@@ -107,6 +107,7 @@ describe('the page of a report', () => {
     const demanding = {
       firstAckMedianMs: 1,
       wrongOnlineMs: 1,
+      slotsMoved: 1,
       sealedMs: 1,
       duringTimes: 1,
       convergeMs: 1,

@@ -50,6 +50,7 @@ export const meanings: Readonly<Record<string, string>> = {
   operations: 'What operators asked for was done.',
   errors: 'Few enough callers were told that something went wrong.',
   'fail-stop': 'Processes whose disk failed stopped rather than lie.',
+  moves: 'So many slots moved as were to.',
   sealed: 'Slots that moved were without a server for a short time only.',
   'first-ack': 'After a fault messages were soon acknowledged again (99th percentile).',
   'first-ack-median': 'After a fault messages were soon acknowledged again (median).',

@@ -85,15 +85,11 @@ describe('a report', () => {
       { atMs: 1_000, rssBytes: 2_000_000 },
       { atMs: 11_000, rssBytes: 3_000_000 }
     ]
-    return {
-      node,
-      epochs: [
-        { atMs: 1_000, epoch: 4 },
-        { atMs, epoch: 5 }
-      ],
-      memory,
-      lastMs: 11_000
-    }
+    const epochs = [
+      { atMs: 1_000, epoch: 4, beforeMs: 1_000 },
+      { atMs, epoch: 5, beforeMs: atMs - 100 }
+    ]
+    return { node, pid: 1, epochs, memory, lastMs: 11_000 }
   }
   const spread = {
     epochChanges: [
@@ -121,6 +117,9 @@ describe('a report', () => {
     [false, 'sealed', { ...expecting({ sealedMs: 89 }), sealedMs: [90, 20, 30] }],
     ['unknown', 'sealed', { ...expecting({ sealedMs: 90 }), sealedMs: [] }],
     ['unknown', 'sealed', expecting({ sealedMs: 90 })],
+    [true, 'moves', { ...expecting({ slotsMoved: 3 }), sealedMs: [90, 20, 30] }],
+    [false, 'moves', { ...expecting({ slotsMoved: 4 }), sealedMs: [90, 20, 30] }],
+    ['unknown', 'moves', expecting({ slotsMoved: 1 })],
     [true, 'during', expecting({ duringTimes: 37 })],
     [false, 'during', expecting({ duringTimes: 36 })],
     ['unknown', 'during', { ...expecting({ duringTimes: 40 }), faults: [{ ...kill, atMs: 0 }] }],

@@ -138,6 +138,9 @@ const scenarioSchema = z.strictObject({
       backends: z.number().int().min(0).max(100).default(2),
       backendOperationsPerSecond: z.number().min(1).max(20_000).default(20)
     })
+    .refine(({ users, tenants }) => users >= 2 * tenants, {
+      message: 'needs two users for each tenant, or somebody has nobody to write to'
+    })
     .prefault({}),
   faults: z.array(fault).max(100).default([]),
   expect: z
@@ -160,6 +163,8 @@ const scenarioSchema = z.strictObject({
       operations: z.number().int().min(1).optional(),
       /** How long after a gateway's death anybody is still told that users are connected to it, at most. */
       wrongOnlineMs: z.number().min(1).optional(),
+      /** Slots that have come to another set, at least. */
+      slotsMoved: z.number().int().min(1).optional(),
       /** For how long nobody serves a slot that moves, from the seal on, at the 99th percentile of the run. */
       sealedMs: z.number().min(1).optional(),
       /** Operations that end in an error at their caller, after all repetitions, at most. */

@@ -33,7 +33,7 @@ export interface SuiteRow {
 }
 
 /** What a run has measured. */
-export type SeenTimes = Pick<ChaosReport, 'recoveries' | 'wrongOnlineMs'> & {
+export type SeenTimes = Pick<ChaosReport, 'recoveries' | 'wrongOnline'> & {
   readonly messages: Pick<ChaosReport['messages'], 'ack' | 'delivery'>
 }
 
@@ -88,11 +88,11 @@ export function measuresOf(runs: readonly SeenTimes[]): SuiteMeasures {
     firstAck: over('firstAckMs'),
     firstDelivery: over('firstDeliveryMs'),
     fullRate: over('fullRateMs'),
-    wrongOnline: together(runs.map(({ wrongOnlineMs }) => wrongOnlineMs))
+    wrongOnline: percentiles(runs.flatMap(({ wrongOnline }) => wrongOnline.map(({ ms }) => ms)))
   }
 }
 
-/** Of runs whose single times nobody keeps: the median of their medians, and the worst of all else. */
+/** Of messages, whose single times nobody keeps: the median of their medians, and the worst of all else. */
 function together(all: readonly Percentiles[]): Percentiles {
   const some = all.filter(({ count }) => count > 0)
   return {

@@ -11,6 +11,8 @@ export interface SuiteReport {
   readonly format: 1
   readonly verdict: 'pass' | 'fail'
   readonly rows: readonly SuiteRow[]
+  /** Asked for, of each scenario. */
+  readonly runs: number
   /** Scenarios of which the time left out runs, or all. */
   readonly notRun: readonly string[]
   readonly seconds: number
@@ -29,6 +31,8 @@ export interface SuiteOptions extends Omit<ChaosOptions, 'scenario' | 'seconds'>
 
 type Drill = (options: ChaosOptions) => Promise<ChaosReport>
 
+/** Seeds go from 0 to this. */
+export const seedMax = 1_000_000_000
 /** Starting, connecting, healing, settling and judging, as it usually is. */
 const overheadSeconds = 20
 const leastSeconds = 8
@@ -62,10 +66,11 @@ export async function runSuite(
   for (let i = 0; i < total; i++) {
     const whole = scenarios[i % scenarios.length]!
     const leftSeconds = (budgetSeconds ?? Number.POSITIVE_INFINITY) - elapsed()
-    if (i > 0 && leftSeconds < overheadSeconds + leastSeconds) break
+    const needed = overheadSeconds + Math.max(leastSeconds, whole.leastSeconds ?? 0)
+    if (i > 0 && leftSeconds < needed) break
     const share = leftSeconds / (total - i) - overheadSeconds
     const scenario = shortened(whole, Math.max(leastSeconds, share))
-    const own = seed + Math.floor(i / scenarios.length)
+    const own = (seed + Math.floor(i / scenarios.length)) % (seedMax + 1)
     onScenario(scenario, own, i)
     const run = await runOne({ ...options, scenario, seed: own }, runs > 1, drill)
     done.push(run)
@@ -89,7 +94,7 @@ function reportOf(
   }
   const passed = notRun.length === 0 && rows.every(({ verdict }) => verdict === 'pass')
   const verdict = passed ? 'pass' : 'fail'
-  return { format: 1, verdict, rows, notRun, seconds: Math.round(seconds) }
+  return { format: 1, verdict, runs, rows, notRun, seconds: Math.round(seconds) }
 }
 
 function write({ reportDirectory }: SuiteOptions, report: SuiteReport): void {
@@ -110,7 +115,7 @@ async function runOne(options: ChaosOptions, several: boolean, drill: Drill): Pr
   const run = { scenario: scenario.name, seed }
   try {
     const report = await drill({ ...options, reportDirectory })
-    const { verdict, checks, faults, recoveries, wrongOnlineMs } = report
+    const { verdict, checks, faults, recoveries, wrongOnline } = report
     const { ack, delivery } = report.messages
     if (several && verdict === 'pass' && reportDirectory !== undefined) {
       rmSync(reportDirectory, { recursive: true, force: true })
@@ -121,7 +126,7 @@ async function runOne(options: ChaosOptions, several: boolean, drill: Drill): Pr
       failures: checks.filter(({ ok }) => ok !== true).map(({ name }) => name),
       faults: faults.length,
       seconds: seconds(),
-      seen: { recoveries, wrongOnlineMs, messages: { ack, delivery } }
+      seen: { recoveries, wrongOnline, messages: { ack, delivery } }
     }
   } catch (error) {
     if (!(error instanceof RingsetError) || options.signal.aborted) throw error

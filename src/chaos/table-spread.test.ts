@@ -7,7 +7,8 @@ const sights = (
   epochs: readonly (readonly [atMs: number, epoch: number])[],
   lastMs = 10_000
 ): NodeSights => {
-  return { node, epochs: epochs.map(([atMs, epoch]) => ({ atMs, epoch })), memory: [], lastMs }
+  const seen = epochs.map(([atMs, epoch]) => ({ atMs, epoch, beforeMs: atMs - 50 }))
+  return { node, pid: 1, epochs: seen, memory: [], lastMs }
 }
 const epochs = [
   { atMs: 100, epoch: 2 },
@@ -40,6 +41,20 @@ describe('how long a table takes to be everywhere', () => {
     expect(spreads.map(({ ms }) => ms)).toEqual([0, 0])
   })
 
+  it('leaves out those that said nothing meanwhile', () => {
+    const silent = sights('b', [
+      [0, 1],
+      [3_000, 4]
+    ])
+    silent.epochs[1] = { atMs: 3_000, epoch: 4, beforeMs: 150 }
+    expect(tableSpreads(epochs, [first, silent], 1_000).map(({ ms }) => ms)).toEqual([0, 0])
+    const late = {
+      ...silent,
+      epochs: [silent.epochs[0]!, { ...silent.epochs[1]!, beforeMs: 2_900 }]
+    }
+    expect(tableSpreads(epochs, [first, late], 1_000).map(({ ms }) => ms)).toEqual([2_900, 2_800])
+  })
+
   it('is not known of a node that answers and never has it', () => {
     const stuck = sights('b', [
       [0, 1],
@@ -59,7 +74,7 @@ describe('how long a table takes to be everywhere', () => {
 describe('the memory of nodes', () => {
   const memory = (...seen: (readonly [atMs: number, rssBytes: number])[]): NodeSights => {
     const all = seen.map(([atMs, rssBytes]) => ({ atMs, rssBytes }))
-    return { node: '', epochs: [], memory: all, lastMs: 0 }
+    return { node: '', pid: 1, epochs: [], memory: all, lastMs: 0 }
   }
 
   it('is compared for those that were there all the time', () => {

@@ -3,17 +3,18 @@ import type { EpochChange, NodeSights } from './cluster-watch.ts'
 /** How a table came to everybody. */
 export interface TableSpread {
   readonly epoch: number
-  /** From the first node that was seen with it to the last; null: some node answered for long enough and never had it. */
+  /** From the first process that was seen with it to the last; null: one answered for long enough and never had it. */
   readonly ms: number | null
   /** The last one to have it, or one that never had. */
   readonly node: string
 }
 
 /**
- * Of each table that nodes were seen with. A node counts when it was there before, and until it had the table or was given up on; who looks at
- * nodes from time to time sees a table late by as much.
+ * Of each table that processes were seen with. One counts when it was there before, and went on to answer until it had the table or was given up
+ * on; who looks from time to time sees a table late by as much.
  *
- * @param patienceMs how long a node may answer without the table before it counts as one that never had it.
+ * @param patienceMs how long one may answer without the table before it counts as one that never had it; one that says nothing for so long is
+ * not there.
  */
 export function tableSpreads(
   epochs: readonly EpochChange[],
@@ -31,6 +32,7 @@ export function tableSpreads(
       const had = seen[next[i]!]
       const waitedMs = (had?.atMs ?? lastMs) - atMs
       if (had === undefined && waitedMs < patienceMs) continue
+      if (had !== undefined && had.atMs - Math.max(had.beforeMs, atMs) > patienceMs) continue
       if (ms === null || (had !== undefined && waitedMs <= ms)) continue
       ms = had === undefined ? null : waitedMs
       last = node

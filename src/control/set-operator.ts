@@ -11,6 +11,7 @@ import { type RecoveryPlan, SetWitnesses } from './set-recovery.ts'
 import {
   type CarryOptions,
   type MoveProgress,
+  movesAtOnce,
   type PlannedMove,
   SlotOperator,
   targetsOf
@@ -193,7 +194,7 @@ export class SetOperator {
   }
 
   async #carry(plan: () => Promise<PlannedMove[]>, work: SetWork): Promise<CarriedSlots> {
-    const { atOnce, signal, onMoves } = work
+    const { atOnce = movesAtOnce, signal, onMoves } = work
     let moved = 0
     for (;;) {
       const due = await plan()

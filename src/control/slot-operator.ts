@@ -47,7 +47,7 @@ export interface AbortReport {
 }
 
 export interface CarryOptions {
-  /** So many moves are under way at once, `slotsAtOnce` at the most. Default: `movesAtOnce`. */
+  /** So many of these moves are under way at once. Default: all that one call takes. */
   readonly atOnce?: number | undefined
   /** False returns as soon as all are under way. */
   readonly wait?: boolean
@@ -59,7 +59,7 @@ export interface CarryOptions {
 /** In one command, and in one call. */
 export const slotsAtOnce = 1_024
 
-/** Unless told otherwise so many moves are under way at once: whoever stops it soon has a quiet cluster. */
+/** Of a plan that is larger than anybody counts, so many are under way at once: whoever stops it soon has a quiet cluster. */
 export const movesAtOnce = 64
 
 /** Moves slots of a running cluster from set to set. The routing table alone tells what became of a move, so nothing here is lost when a command ends. */
@@ -94,7 +94,7 @@ export class SlotOperator {
 
   /** Begins the moves and waits until none is under way. Throws what the arbiters refuse with; what has begun by then goes on. */
   async carry(plan: readonly PlannedMove[], options: CarryOptions = {}): Promise<MoveReport> {
-    const { atOnce = movesAtOnce, wait = true, signal, onProgress } = options
+    const { atOnce = slotsAtOnce, wait = true, signal, onProgress } = options
     const startMs = performance.now()
     const waiting = [...plan]
     let underWay: PlannedMove[] = []

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { CommandLine } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
-import { makesNamespaces, namespaceTraces, probe } from '../support/namespaces.ts'
+import { makesNamespaces, namespaceTraces, ownNamespace } from '../support/namespaces.ts'
 
 const wires = `name: wires
 proves: Links that the system cuts are lost links, and come back.
@@ -19,10 +19,10 @@ expect: { errors: 0 }
 const delayed = wires.replace('do: cut', 'do: delay')
 /** Whether its kernel knows netem. */
 function knowsNetem(): boolean {
-  spawnSync('ip', ['netns', 'add', probe])
-  const words = ['-n', probe, 'qdisc', 'add', 'dev', 'lo', 'root', 'netem', 'delay', '1ms']
+  spawnSync('ip', ['netns', 'add', ownNamespace])
+  const words = ['-n', ownNamespace, 'qdisc', 'add', 'dev', 'lo', 'root', 'netem', 'delay', '1ms']
   const known = spawnSync('tc', words).status === 0
-  spawnSync('ip', ['netns', 'del', probe])
+  spawnSync('ip', ['netns', 'del', ownNamespace])
   return known
 }
 

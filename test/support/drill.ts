@@ -42,7 +42,7 @@ export class Drill {
       this.progress += data
       this.#onProgress()
     })
-    this.ended = new Promise(resolve => this.#child.once('exit', resolve))
+    this.ended = new Promise(resolve => this.#child.once('close', resolve))
   }
 
   /** Resolves once the drill has said `text`. */

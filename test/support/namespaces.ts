@@ -1,14 +1,19 @@
 import { spawnSync } from 'node:child_process'
 import { networkInterfaces } from 'node:os'
 
-/** A namespace of this test's own. */
-export const probe = `rstest-${process.pid}`
+/** A namespace of this process's own. */
+export const ownNamespace = `rstest-${process.pid}`
+
+let makes: boolean | undefined
 
 /** Whether this system lets network namespaces be made, found out without the program. */
 export function makesNamespaces(): boolean {
-  const made = spawnSync('ip', ['netns', 'add', probe]).status === 0
-  if (made) spawnSync('ip', ['netns', 'del', probe])
-  return made && process.getuid?.() === 0
+  if (makes === undefined) {
+    const made = spawnSync('ip', ['netns', 'add', ownNamespace]).status === 0
+    if (made) spawnSync('ip', ['netns', 'del', ownNamespace])
+    makes = made && process.getuid?.() === 0
+  }
+  return makes
 }
 
 /** Namespaces and devices of drills. */
