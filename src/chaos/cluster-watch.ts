@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { NodeConfig } from '../config/schema.ts'
 import type { DrillCluster } from './arena.ts'
@@ -68,6 +69,8 @@ export class ClusterWatch {
     this.leaders = leaders
     this.#cluster = cluster
     this.#history = history
+    // Each node waits with it.
+    setMaxListeners(0, this.#stop.signal)
     this.#done = this.#watchAll()
   }
 
