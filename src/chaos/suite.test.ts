@@ -49,6 +49,11 @@ describe('a shortened scenario', () => {
     expect(shortened({ ...scenario, leastSeconds: 40 }, 8).seconds).toBe(40)
   })
 
+  it('is the whole one when that ends by itself', () => {
+    const whole = { ...scenario, untilDone: true }
+    expect(shortened(whole, 8)).toBe(whole)
+  })
+
   it('is never a longer one', () => {
     expect(shortened(scenario, 41)).toBe(scenario)
   })
