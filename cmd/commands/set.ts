@@ -131,6 +131,9 @@ async function addSet(
   asked: string | undefined,
   options: AddOptions
 ): Promise<void> {
+  if (options.rebalance === false && options.atOnce !== undefined) {
+    throw new RingsetError('USAGE', 'with --no-rebalance no slot moves: leave --at-once away')
+  }
   const { target, operator, patient, work } = scene
   const startMs = performance.now()
   const folder = dataFolder(options.data)

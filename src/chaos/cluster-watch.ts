@@ -7,6 +7,8 @@ import type { HistoryRecorder } from './history-recorder.ts'
 const pollMs = 100
 /** How often the configuration is looked at for nodes that came or went. */
 const nodesMs = 500
+/** How often a process' memory is noted. */
+const memoryMs = 1_000
 
 /** Somebody else leads a group, or nobody does (`node` empty), as seen from outside. */
 export interface LeaderChange {
@@ -23,6 +25,7 @@ export interface EpochChange {
   readonly epoch: number
 }
 
+/** A process had a newer table. */
 export interface EpochSight extends EpochChange {
   /** When the process had answered before that; the same moment when it never had. */
   readonly beforeMs: number
@@ -39,8 +42,6 @@ export interface NodeSights {
   /** When it last answered. */
   lastMs: number
 }
-
-const memoryMs = 1_000
 
 /** Notes in a history, again and again, which table epoch, term and leader each node sees, for the judges of authority. */
 export class ClusterWatch {

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
 import type { Prng } from '../base/prng.ts'
 import { arbiterGroup, ReplicaOperator } from '../control/replica-operator.ts'
-import { SlotOperator, slotsAtOnce } from '../control/slot-operator.ts'
+import { SlotOperator } from '../control/slot-operator.ts'
 import { TransferOperator } from '../control/transfer-operator.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
 import { ownersOf } from '../table/runs.ts'
@@ -122,7 +122,7 @@ export class OperationHand {
     return done.length === 0 ? 'they led nothing' : done.join(', ')
   }
 
-  async #moveSlots({ slots: count, atOnce = slotsAtOnce }: ScenarioFault): Promise<string> {
+  async #moveSlots({ slots: count, atOnce }: ScenarioFault): Promise<string> {
     const { sets, runs, slotCount, moves } = await this.#cluster.control.any(node => node.table())
     if (sets.length < 2) return 'there is no other set'
     const owners = ownersOf(runs)
@@ -138,10 +138,7 @@ export class OperationHand {
     }
     for (const { slot, from } of plan) this.remember(slot, from)
     const operator = new SlotOperator(this.#cluster.control)
-    const { moved, aborted, seconds } = await operator.carry(plan, {
-      atOnce,
-      signal: this.#signal
-    })
+    const { moved, aborted, seconds } = await operator.carry(plan, { atOnce, signal: this.#signal })
     const text = `${moved} of ${plan.length} slots moved in ${seconds} s, ${aborted.length} stayed`
     // Some may be called off when leaders die; a drill in which none arrives shows nothing.
     if (moved === 0 && !this.#signal.aborted) throw new RingsetError('CANCELLED', text)

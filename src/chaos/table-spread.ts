@@ -1,5 +1,8 @@
 import type { EpochChange, NodeSights } from './cluster-watch.ts'
 
+/** A process that has not been seen for longer is not there any more. */
+const lastSightMs = 10_000
+
 /** How a table came to everybody. */
 export interface TableSpread {
   readonly epoch: number
@@ -41,7 +44,7 @@ export function tableSpreads(
   })
 }
 
-/** Resident memory in bytes of the nodes that were there all the time: at the last sight before `fromMs`, and at the last of all. Null without any. */
+/** Resident memory in bytes of the processes that were there all the time: at the last sight before `fromMs`, and at the last of all. Null without any. */
 export function memoryOver(
   sights: readonly NodeSights[],
   fromMs: number,
@@ -60,6 +63,3 @@ export function memoryOver(
   }
   return nodes === 0 ? null : { nodes, beforeBytes, endBytes }
 }
-
-/** A node that has not been seen for longer is not there any more. */
-const lastSightMs = 10_000

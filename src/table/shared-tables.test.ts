@@ -1,34 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { imTable } from '../../test/support/fake-im-table.ts'
 import { createTableKeeper } from './create-table-keeper.ts'
 import { SharedTables } from './shared-tables.ts'
-import type { RoutingTable } from './table.ts'
-import { encodeTable } from './table-codec.ts'
 
-const encodedOf = (epoch: number): Buffer => {
-  const table: RoutingTable = {
-    clusterId: '0a0000000001',
-    epoch,
-    slotCount: 16,
-    runs: [{ first: 0, count: 16, setId: 's1', slotEpoch: 1 }],
-    moves: [],
-    grey: [],
-    tenants: [],
-    pins: [],
-    sets: [
-      {
-        id: 's1',
-        zone: 'default',
-        state: 'active',
-        weight: 1,
-        transfers: [],
-        logics: [],
-        routers: []
-      }
-    ],
-    arbiters: []
-  }
-  return encodeTable(table)
-}
+const encodedOf = (epoch: number): Buffer => Buffer.from(imTable(epoch).encoded)
 
 describe('tables that keepers share', () => {
   it('are read once, whatever buffers they come in', () => {
