@@ -9,15 +9,10 @@ import { helloMac, logicClientSecret, macsEqual, makeNonce, welcomeMac } from '.
 import { clientPeer, type LinkFaults } from './link-faults.ts'
 import { PacketStream, type StreamOwner, type WriteTurn } from './packet-stream.ts'
 import type { PeerLimits } from './peer-limits.ts'
-import type { PeerProcess, ProcessLink } from './peer-process.ts'
+import type { AnnouncedEndpoint, PeerProcess, ProcessLink } from './peer-process.ts'
 
 /** `node`: a process of the cluster · `logic-client`: a guest that only asks routers. */
 export type LinkPurpose = 'node' | 'logic-client'
-
-export interface AnnouncedEndpoint {
-  readonly index: number
-  readonly id: string
-}
 
 /** What a link needs of the network it belongs to. */
 export interface LinkHost {
@@ -54,6 +49,7 @@ export class PeerLink implements StreamOwner, ProcessLink {
   readonly stream: PacketStream
   /** Set by the network once the handshake is through. */
   process: PeerProcess | undefined
+  announced = 0
   /** Of the other process; valid once open. */
   nodeId = ''
   bootId = 0
@@ -207,6 +203,7 @@ export class PeerLink implements StreamOwner, ProcessLink {
     const hello = { nodeId, bootId, purpose, endpoints, nonce: this.#nonce, mac: nonce }
     hello.mac = helloMac(secret, nonce, hello)
     this.#state = 'proving'
+    this.announced = endpoints.length
     this.sendBare(packet('HELLO', hello))
   }
 
@@ -226,6 +223,7 @@ export class PeerLink implements StreamOwner, ProcessLink {
     const { nodeId, bootId } = host
     const welcome = { nodeId, bootId, endpoints, mac: hello.mac, hints: host.hints() }
     welcome.mac = welcomeMac(secret, this.#nonce, hello.nonce, welcome)
+    this.announced = endpoints.length
     this.sendBare(packet('WELCOME', welcome))
     this.purpose = hello.purpose
     this.#opened(hello.nodeId, hello.bootId, hello.endpoints, [])

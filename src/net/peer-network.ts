@@ -6,7 +6,7 @@ import type { EndpointId } from '../protocol/endpoint.ts'
 import type { Frame } from '../protocol/frame.ts'
 import { linkIndex } from '../protocol/frame.ts'
 import type { LeaderHint } from '../protocol/kinds.ts'
-import { answer, type Packet, packet } from '../protocol/packet.ts'
+import { answer, type Packet } from '../protocol/packet.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import type { TableView } from '../table/table-view.ts'
 import { type HostPort, listenOn, parseAddress } from './address.ts'
@@ -16,8 +16,8 @@ import type { LinkFaults } from './link-faults.ts'
 import { LocalQueue } from './local-queue.ts'
 import { WriteTurn } from './packet-stream.ts'
 import { defaultPeerLimits, type PeerLimits } from './peer-limits.ts'
-import { type AnnouncedEndpoint, type LinkHost, type LinkPurpose, PeerLink } from './peer-link.ts'
-import { PeerProcess } from './peer-process.ts'
+import { type LinkHost, type LinkPurpose, PeerLink } from './peer-link.ts'
+import { type AnnouncedEndpoint, PeerProcess } from './peer-process.ts'
 import { PeerReceiver } from './peer-receiver.ts'
 
 export interface PeerNetworkOptions {
@@ -122,12 +122,7 @@ export class PeerNetwork implements LinkHost {
     assert(this.#localIds.length < maxLocalEndpoints, 'too many endpoints in one process')
     endpoint.localIndex = this.#localIds.length
     this.#localIds.push(id)
-    const { nodeId, bootId } = this
-    const endpoints = this.announced()
-    for (const process of this.#processes.values()) {
-      const mac = Buffer.alloc(0)
-      process.sendOwn(packet('WELCOME', { nodeId, bootId, endpoints, mac, hints: [] }))
-    }
+    for (const process of this.#processes.values()) process.announce()
   }
 
   /** Where an endpoint's process listens, `host:port`; throws CONFIG_INVALID. The newest address counts. */
@@ -250,6 +245,7 @@ export class PeerNetwork implements LinkHost {
     link.process.carrier.heard(link.shownEpoch)
     if (this.purpose === 'logic-client') this.#receiver.catchUp(link.process, link)
     if (hints.length > 0) this.#options.onHints?.(hints)
+    link.process.announce()
     this.#bind(link, endpoints)
   }
 
@@ -338,6 +334,7 @@ export class PeerNetwork implements LinkHost {
       this.#drop(process, false)
     } else if (process.sending === link) {
       process.sending = next
+      process.announce()
       // What was on its way is lost although the process is not.
       for (const endpoint of this.#endpoints.at(process)) {
         this.#endpoints.down(endpoint, false)
@@ -395,6 +392,8 @@ export class PeerNetwork implements LinkHost {
     this.#sweepAtMs = nowMs
     const graceMs = lateMs > sweepMs ? lateMs : 0
     for (const link of this.#links.keys()) link.sweep(nowMs, graceMs)
-    if (this.#closing === undefined) this.#endpoints.sweep(nowMs, this.limits.lostMs)
+    if (this.#closing !== undefined) return
+    for (const process of this.#processes.values()) process.announce()
+    this.#endpoints.sweep(nowMs, this.limits.lostMs)
   }
 }

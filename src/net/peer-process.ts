@@ -2,10 +2,15 @@ import type { Metrics } from '../base/ports.ts'
 import { type CarryMode, TableCarrier } from '../protocol/carrier.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import { linkIndex } from '../protocol/frame.ts'
-import { isUrgent, type Packet } from '../protocol/packet.ts'
+import { isUrgent, type Packet, packet } from '../protocol/packet.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
 import type { PacketStream } from './packet-stream.ts'
 import type { PeerLimits } from './peer-limits.ts'
+
+export interface AnnouncedEndpoint {
+  readonly index: number
+  readonly id: string
+}
 
 /** What sending needs of its network. */
 export interface SendContext {
@@ -13,6 +18,9 @@ export interface SendContext {
   readonly limits: PeerLimits
   readonly metrics: Metrics
   readonly carry: CarryMode
+  readonly nodeId: string
+  readonly bootId: number
+  announced(): AnnouncedEndpoint[]
 }
 
 /** A connection as its process sees it. */
@@ -21,6 +29,8 @@ export interface ProcessLink {
   readonly dialed: boolean
   readonly open: boolean
   readonly stream: PacketStream
+  /** How many endpoints of this process the other side was told of on it. */
+  announced: number
   process: PeerProcess | undefined
   suspect(): void
   destroy(): void
@@ -49,21 +59,35 @@ export class PeerProcess {
     this.carrier = new TableCarrier(context.carry, context.keeper)
   }
 
+  /**
+   * Tells of endpoints that came into being after, or during, the handshake of the link in use. Refused by a full queue it changes
+   * nothing and may be called again.
+   */
+  announce(): void {
+    const { nodeId, bootId } = this.#context
+    const { sending } = this
+    const endpoints = this.#context.announced()
+    if (sending.announced === endpoints.length) return
+    const mac = Buffer.alloc(0)
+    const welcome = packet('WELCOME', { nodeId, bootId, endpoints, mac, hints: [] })
+    if (this.sendOwn(welcome)) sending.announced = endpoints.length
+  }
+
   /** Sends as the link itself. */
-  sendOwn(packet: Packet, link = this.sending): boolean {
-    return this.send(packet, linkIndex, linkIndex, link)
+  sendOwn(own: Packet, link = this.sending): boolean {
+    return this.send(own, linkIndex, linkIndex, link)
   }
 
   /** False when the packet was dropped: the queue is full, the frame too large, or the link closing. */
-  send(packet: Packet, to: number, from: number, link = this.sending): boolean {
+  send(sent: Packet, to: number, from: number, link = this.sending): boolean {
     const { limits, keeper, metrics } = this.#context
     const { stream } = link
-    if (link.open && hasRoom(stream, packet, limits)) {
+    if (link.open && hasRoom(stream, sent, limits)) {
       const { carrier } = this
       const tables = carrier.attachments
-      const sent = stream.send(packet, to, from, keeper.view(), carrier, limits.frameBytes)
+      const taken = stream.send(sent, to, from, keeper.view(), carrier, limits.frameBytes)
       if (carrier.attachments !== tables) metrics.count('link_tables_sent_total')
-      if (sent) return true
+      if (taken) return true
     }
     metrics.count('link_dropped_total')
     return false
@@ -71,7 +95,7 @@ export class PeerProcess {
 }
 
 /** What is urgent has room of its own: a queue full of other things must not cost an election. */
-function hasRoom(stream: PacketStream, packet: Packet, limits: PeerLimits): boolean {
+function hasRoom(stream: PacketStream, sent: Packet, limits: PeerLimits): boolean {
   if (stream.backlogBytes <= limits.queueBytes) return true
-  return isUrgent(packet) && stream.urgentBytes <= limits.urgentQueueBytes
+  return isUrgent(sent) && stream.urgentBytes <= limits.urgentQueueBytes
 }

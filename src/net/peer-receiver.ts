@@ -6,8 +6,8 @@ import { type Frame, linkIndex } from '../protocol/frame.ts'
 import type { KindName } from '../protocol/kinds.ts'
 import { answer, type Packet, packet } from '../protocol/packet.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
-import type { AnnouncedEndpoint, PeerLink } from './peer-link.ts'
-import type { PeerProcess } from './peer-process.ts'
+import type { PeerLink } from './peer-link.ts'
+import type { AnnouncedEndpoint, PeerProcess } from './peer-process.ts'
 
 /** What a guest may send; all else is FORBIDDEN. */
 const guestKinds: ReadonlySet<KindName> = new Set<KindName>([

@@ -40,13 +40,16 @@ export class SilentNode {
   readonly #sockets = new Set<Socket>()
   readonly #endpoint: string
   readonly #secret: Buffer
+  readonly #onHello: () => void
   /** What the others sent after the greeting. */
   readonly frames: Frame[] = []
   #greeted = false
 
-  constructor(endpoint: string, secret = testSecret) {
+  /** @param onHello called before a greeting is answered. */
+  constructor(endpoint: string, secret = testSecret, onHello = (): void => {}) {
     this.#endpoint = endpoint
     this.#secret = secret
+    this.#onHello = onHello
     this.#server = createServer(socket => this.#accept(socket))
   }
 
@@ -71,7 +74,10 @@ export class SilentNode {
       while (reader.next()) {
         const frame = decodeFrame(reader.buffer, reader.start, reader.end)
         if (frame.packet.kind !== 'HELLO') this.frames.push(frame)
-        else this.#welcome(socket, nonce, frame.packet.payload.nonce)
+        else {
+          this.#onHello()
+          this.#welcome(socket, nonce, frame.packet.payload.nonce)
+        }
       }
     })
     socket.write(frameOf(packet('CHALLENGE', { nonce })))
