@@ -1,3 +1,4 @@
+import { ByteArena } from '../base/byte-arena.ts'
 import { assert } from '../base/errors.ts'
 import type { Entry } from '../raft/types.ts'
 import { chainOf, encodeRecord, type LogRecord, packedBytes } from './log-record.ts'
@@ -40,6 +41,8 @@ export class GroupLog {
   #tail: Entry[] = []
   #tailFirst: number
   #tailBytes = 0
+  /** Entries stay for hours where little happens. */
+  readonly #arena = new ByteArena()
   #last: number
   /** The first entry that is in no record yet. */
   #packFrom: number
@@ -225,7 +228,8 @@ export class GroupLog {
     if (run === undefined || run.term !== entry.term) {
       this.#runs.push({ first: entry.index, term: entry.term })
     }
-    this.#tail.push(entry)
+    const { index, term, kind } = entry
+    this.#tail.push({ index, term, kind, data: this.#arena.keep(entry.data) })
     this.#tailBytes += heldBytes(entry)
     this.#last = entry.index
   }
