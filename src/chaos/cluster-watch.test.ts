@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { until } from '../../test/support/until.ts'
-import { StatusResponse } from '../gen/ringset/control/v1/control.ts'
+import { RingsetError } from '../base/errors.ts'
+import type { NodeSight } from '../control/control-source.ts'
+import { WatchResponse } from '../gen/ringset/control/v1/control.ts'
 import type { DrillCluster } from './arena.ts'
 import { ClusterWatch } from './cluster-watch.ts'
 import { HistoryRecorder } from './history-recorder.ts'
@@ -14,9 +16,15 @@ function setUp() {
       return { nodes: [...nodes.keys()].map(id => ({ id, roles: [] })) }
     },
     node: (id: string) => ({
-      status: async () => {
+      // A connection that breaks after each sight: whoever watches comes back.
+      watch: async (
+        _everyMs: number,
+        _signal: AbortSignal,
+        onSight: (sight: NodeSight) => void
+      ) => {
         asked.push(id)
-        return StatusResponse.fromPartial({ nodeId: id, ...nodes.get(id)! })
+        onSight(WatchResponse.fromPartial(nodes.get(id)!))
+        throw new RingsetError('CANCELLED')
       }
     })
   } as unknown as DrillCluster

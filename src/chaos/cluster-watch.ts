@@ -1,10 +1,12 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { NodeConfig } from '../config/schema.ts'
+import type { NodeSight } from '../control/control-source.ts'
 import type { DrillCluster } from './arena.ts'
 import type { HistoryRecorder } from './history-recorder.ts'
 
-const pollMs = 100
+/** From one look at a node to the next. */
+const sightMs = 100
 /** How often the configuration is looked at for nodes that came or went. */
 const nodesMs = 500
 /** How often a process' memory is noted. */
@@ -109,20 +111,16 @@ export class ClusterWatch {
     const { signal } = this.#stop
     while (!signal.aborted && this.#cluster.config.nodes.some(node => node.id === id)) {
       const client = this.#cluster.node(id)
-      const status = await client.status().catch(() => undefined)
-      if (status !== undefined) {
-        const { epoch, pid } = status
-        this.#saw(this.#sightsOf(id, pid), epoch, status.process?.rssBytes ?? 0)
-        this.#history.add(`${id}@${pid}`, 'ok', 'epoch', null, { epoch })
-        for (const { set, raft } of status.routers) this.#sawLeader(id, set, `router/${set}`, raft)
-        for (const { raft } of status.arbiters) this.#sawLeader(id, 'arbiter', 'arbiter', raft)
-      }
-      await pause(pollMs, undefined, { signal }).catch(() => {})
+      await client.watch(sightMs, signal, sight => this.#saw(id, sight)).catch(() => {})
+      await pause(sightMs, undefined, { signal }).catch(() => {})
     }
   }
 
-  #saw(sights: NodeSights, epoch: number, rssBytes: number): void {
+  #saw(id: string, { pid, epoch, rssBytes, replicas }: NodeSight): void {
     const atMs = performance.now()
+    const sights = this.#sightsOf(id, pid)
+    this.#history.add(`${id}@${pid}`, 'ok', 'epoch', null, { epoch })
+    for (const replica of replicas) this.#sawLeader(id, replica)
     if (epoch > (sights.epochs.at(-1)?.epoch ?? 0)) {
       sights.epochs.push({ atMs, epoch, beforeMs: sights.lastMs })
     }
@@ -135,16 +133,12 @@ export class ClusterWatch {
     this.epochChanges.push({ atMs, epoch })
   }
 
-  #sawLeader(
-    id: string,
-    group: string,
-    endpoint: string,
-    raft: { replica: number; term: number; leader: number } | undefined
-  ): void {
-    if (raft === undefined || raft.leader === 0) return
-    const { term, leader } = raft
+  #sawLeader(id: string, { set, replica, term, leader }: NodeSight['replicas'][number]): void {
+    if (leader === 0) return
+    const group = set === '' ? 'arbiter' : set
+    const endpoint = set === '' ? 'arbiter' : `router/${set}`
     this.#history.add(id, 'ok', 'leader', null, { group: endpoint, term, leader: String(leader) })
-    if (leader !== raft.replica || term <= (this.#terms.get(group) ?? 0)) return
+    if (leader !== replica || term <= (this.#terms.get(group) ?? 0)) return
     this.#terms.set(group, term)
     this.leaders.set(group, id)
     this.leaderChanges.push({ atMs: performance.now(), group, node: id, term })

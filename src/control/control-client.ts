@@ -11,6 +11,7 @@ import type {
   IssuedToken,
   MemberChange,
   MoveOrder,
+  NodeSight,
   NodeStatus,
   Ordered,
   PinOrder,
@@ -67,6 +68,34 @@ export class ControlClient {
 
   status(): Promise<NodeStatus> {
     return this.#call(this.#client.status, {})
+  }
+
+  /**
+   * Shows the node at once and then every so many milliseconds, until the node ends it or `signal` aborts; rejects when the connection
+   * breaks (CANCELLED) or the node refuses (USAGE, OVERLOADED).
+   */
+  async watch(
+    everyMs: number,
+    signal: AbortSignal,
+    onSight: (sight: NodeSight) => void
+  ): Promise<void> {
+    await this.#connected(Date.now() + this.#timeoutMs)
+    if (signal.aborted) return
+    const call = this.#client.watch({ everyMs }, this.#metadata)
+    const cancel = (): void => call.cancel()
+    signal.addEventListener('abort', cancel)
+    try {
+      await new Promise<void>((resolve, reject) => {
+        call.on('data', onSight)
+        call.once('end', resolve)
+        call.on('error', (error: ServiceError) => {
+          if (signal.aborted) resolve()
+          else reject(fromGrpcError(error, this.address))
+        })
+      })
+    } finally {
+      signal.removeEventListener('abort', cancel)
+    }
   }
 
   /** The routing table of the node; NO_TABLE while it has none. */

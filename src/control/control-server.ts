@@ -1,9 +1,9 @@
 import {
   type handleUnaryCall,
+  type Metadata,
   Server,
   ServerCredentials,
-  type ServerUnaryCall,
-  type sendUnaryData
+  type StatusObject
 } from '@grpc/grpc-js'
 import { RingsetError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
@@ -11,6 +11,7 @@ import { type NodeControlServer, NodeControlService } from '../gen/ringset/contr
 import { type ControlSource, memberChanges, setChanges } from './control-source.ts'
 import { sameCredential } from './credential.ts'
 import { toGrpcError } from './grpc-errors.ts'
+import { SightStreams } from './sight-streams.ts'
 
 export interface ControlServerOptions {
   readonly host: string
@@ -42,41 +43,61 @@ export async function startControlServer(options: ControlServerOptions): Promise
     'grpc.max_concurrent_streams': maxConcurrentCalls,
     'grpc.max_connection_idle_ms': 600_000
   })
-  server.addService(NodeControlService, handlers(options))
+  const streams = new SightStreams(options.source)
+  server.addService(NodeControlService, handlers(options, streams))
   const port = await bind(server, options.host, options.port)
-  return { port, close: () => close(server) }
+  return {
+    port,
+    close: () => {
+      streams.close()
+      return close(server)
+    }
+  }
 }
 
-function handlers({ source, credential, log }: ControlServerOptions): NodeControlServer {
+/** Lets in who has the credential, and says why somebody or something is refused. */
+function gateOf({ credential, log }: ControlServerOptions) {
+  const admit = (metadata: Metadata): void => {
+    const given = metadata.get('authorization')[0]
+    if (typeof given !== 'string' || !sameCredential(given, credential)) {
+      throw new RingsetError('UNAUTHENTICATED')
+    }
+  }
+  const refusal = (name: string, error: unknown): Partial<StatusObject> => {
+    const expected = error instanceof RingsetError && error.code !== 'INTERNAL'
+    if (expected) log.debug('control_refused', { call: name, code: error.code })
+    else log.error('control_failed', { call: name, error })
+    return toGrpcError(error)
+  }
+  return { admit, refusal }
+}
+
+function handlers(options: ControlServerOptions, streams: SightStreams): NodeControlServer {
+  const { source } = options
+  const { admit, refusal } = gateOf(options)
   const unary = <Request, Response>(
     name: string,
     answer: (request: Request) => Promise<Response>
   ): handleUnaryCall<Request, Response> => {
-    return (call, callback) => {
-      void respond(name, call, callback, answer)
-    }
-  }
-  const respond = async <Request, Response>(
-    name: string,
-    call: ServerUnaryCall<Request, Response>,
-    callback: sendUnaryData<Response>,
-    answer: (request: Request) => Promise<Response>
-  ): Promise<void> => {
-    try {
-      const given = call.metadata.get('authorization')[0]
-      if (typeof given !== 'string' || !sameCredential(given, credential)) {
-        throw new RingsetError('UNAUTHENTICATED')
+    return async (call, callback) => {
+      try {
+        admit(call.metadata)
+        callback(null, await answer(call.request))
+      } catch (error) {
+        callback(refusal(name, error))
       }
-      callback(null, await answer(call.request))
-    } catch (error) {
-      const expected = error instanceof RingsetError && error.code !== 'INTERNAL'
-      if (expected) log.debug('control_refused', { call: name, code: error.code })
-      else log.error('control_failed', { call: name, error })
-      callback(toGrpcError(error))
     }
   }
   return {
     status: unary('Status', () => source.status()),
+    watch: call => {
+      try {
+        admit(call.metadata)
+        streams.open(call)
+      } catch (error) {
+        call.emit('error', refusal('Watch', error))
+      }
+    },
     table: unary('Table', ({ epoch }) => source.table(epoch)),
     route: unary('Route', ({ uid }) => source.route(uid)),
     issueToken: unary('IssueToken', ({ uid, ttlSeconds }) => {

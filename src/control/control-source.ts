@@ -13,10 +13,13 @@ import type {
   SetGreyRequest,
   StatusResponse,
   TransferLeadershipResponse,
-  UndrainTransferResponse
+  UndrainTransferResponse,
+  WatchResponse
 } from '../gen/ringset/control/v1/control.ts'
 
 export type NodeStatus = StatusResponse
+/** A node at one moment, as `ControlClient.watch` shows it. */
+export type NodeSight = WatchResponse
 export type RouteAnswer = RouteResponse
 export type IssuedToken = IssueTokenResponse
 export type HandedOver = TransferLeadershipResponse
@@ -52,6 +55,8 @@ export interface Members {
  */
 export interface ControlSource {
   status(): Promise<NodeStatus>
+  /** What may change at any moment; cheap. */
+  sight(): NodeSight
   /** The table as JSON. @param epoch a former one, if given; UNSUPPORTED when it is not kept, NO_TABLE while none is known. */
   table(epoch: number | undefined): Promise<{ readonly epoch: number; readonly json: string }>
   route(uid: string): Promise<RouteAnswer>

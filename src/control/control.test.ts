@@ -2,7 +2,7 @@ import { connect, createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { RingsetError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
-import { StatusResponse } from '../gen/ringset/control/v1/control.ts'
+import { StatusResponse, WatchResponse } from '../gen/ringset/control/v1/control.ts'
 import { ControlClient } from './control-client.ts'
 import { type ControlServer, startControlServer } from './control-server.ts'
 import type { ControlSource } from './control-source.ts'
@@ -24,6 +24,7 @@ async function started(overrides: Partial<ControlSource> = {}): Promise<ControlS
   const logged: string[] = []
   const source: ControlSource = {
     status: async () => StatusResponse.fromPartial({ nodeId: 'n1', epoch: 7, bootId: 2 ** 47 + 1 }),
+    sight: () => WatchResponse.fromPartial({}),
     table: async epoch => ({ epoch: epoch ?? 9, json: JSON.stringify({ epoch: epoch ?? 9 }) }),
     route: async uid => {
       throw new RingsetError('BAD_UID', `bad: ${uid}`)

@@ -9,6 +9,7 @@ import type {
   IssuedToken,
   MemberChange,
   MoveOrder,
+  NodeSight,
   NodeStatus,
   Ordered,
   PinOrder,
@@ -173,6 +174,19 @@ export class NodeControlSource implements ControlSource {
     }
   }
 
+  sight(): NodeSight {
+    const { routers, arbiters } = this.#roles
+    return {
+      pid: process.pid,
+      epoch: this.#parts.keeper.view().epoch,
+      rssBytes: process.memoryUsage.rss(),
+      replicas: [
+        ...routers.map(({ setId, replica }) => sightOf(setId, replica)),
+        ...arbiters.map(({ replica }) => sightOf('', replica))
+      ]
+    }
+  }
+
   async table(epoch: number | undefined): Promise<{ epoch: number; json: string }> {
     const newest = this.#parts.keeper.view().table
     if (newest === undefined) throw new RingsetError('NO_TABLE')
@@ -297,6 +311,11 @@ export class NodeControlSource implements ControlSource {
       wake: () => runner.wake(group.role)
     })
   }
+}
+
+function sightOf(set: string, api: ReplicaApi): NodeSight['replicas'][number] {
+  const { id: replica, term, leader } = api.status()
+  return { set, replica, term, leader }
 }
 
 /** @param listed whether the routing table has the replica. */

@@ -6,7 +6,7 @@ import { dataFolder } from '../../src/config/data-folder.ts'
 import type { ClusterConfig, RoleConfigOf } from '../../src/config/schema.ts'
 import { readSecrets } from '../../src/config/secrets.ts'
 import { startControlServer } from '../../src/control/control-server.ts'
-import { StatusResponse } from '../../src/gen/ringset/control/v1/control.ts'
+import { StatusResponse, WatchResponse } from '../../src/gen/ringset/control/v1/control.ts'
 
 /**
  * A process that looks like a node to whoever starts and watches it: replica 1 of each group leads, and the table lists who has started.
@@ -33,6 +33,7 @@ const server = await startControlServer({
   log: silentLog,
   source: {
     status: async () => status(),
+    sight: () => WatchResponse.fromPartial({ pid: process.pid, epoch: epoch() }),
     table: async () => ({ epoch: epoch(), json: JSON.stringify(table(config)) }),
     route: unsupported,
     issueToken: unsupported,

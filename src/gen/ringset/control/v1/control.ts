@@ -11,7 +11,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -25,6 +27,36 @@ export const protobufFileName = "ringset/control/v1/control.proto";
 
 /** Asks for the status of the node. */
 export interface StatusRequest {
+}
+
+/** Asks for sights of the node. */
+export interface WatchRequest {
+  /** Time from one to the next, 10 to 60,000 ms. */
+  everyMs: number;
+}
+
+/** One sight of a node. */
+export interface WatchResponse {
+  /** Process id on its machine. */
+  pid: number;
+  /** Epoch of its routing table; 0 without one. */
+  epoch: number;
+  /** Resident memory of its process, in bytes. */
+  rssBytes: number;
+  /** Its replicas. */
+  replicas: ReplicaSight[];
+}
+
+/** Whom a replica follows. */
+export interface ReplicaSight {
+  /** Set of the group; empty for the arbiter group. */
+  set: string;
+  /** Number of the replica in its group. */
+  replica: number;
+  /** The newest term that it knows. */
+  term: number;
+  /** Replica that leads the group, as far as this one knows; 0 for none. */
+  leader: number;
 }
 
 /** The status of one node at one instant. Counters count from the start of the process; two samples make a rate. */
@@ -665,6 +697,243 @@ export const StatusRequest: MessageFns<StatusRequest> = {
   },
   fromPartial(_: DeepPartial<StatusRequest>): StatusRequest {
     const message = createBaseStatusRequest();
+    return message;
+  },
+};
+
+function createBaseWatchRequest(): WatchRequest {
+  return { everyMs: 0 };
+}
+
+export const WatchRequest: MessageFns<WatchRequest> = {
+  encode(message: WatchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.everyMs !== 0) {
+      writer.uint32(8).uint32(message.everyMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.everyMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchRequest>): WatchRequest {
+    return WatchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchRequest>): WatchRequest {
+    const message = createBaseWatchRequest();
+    message.everyMs = object.everyMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseWatchResponse(): WatchResponse {
+  return { pid: 0, epoch: 0, rssBytes: 0, replicas: [] };
+}
+
+export const WatchResponse: MessageFns<WatchResponse> = {
+  encode(message: WatchResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pid !== 0) {
+      writer.uint32(8).uint32(message.pid);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(16).uint64(message.epoch);
+    }
+    if (message.rssBytes !== 0) {
+      writer.uint32(24).uint64(message.rssBytes);
+    }
+    for (const v of message.replicas) {
+      ReplicaSight.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pid = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.rssBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.replicas.push(ReplicaSight.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchResponse>): WatchResponse {
+    return WatchResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchResponse>): WatchResponse {
+    const message = createBaseWatchResponse();
+    message.pid = object.pid ?? 0;
+    message.epoch = object.epoch ?? 0;
+    message.rssBytes = object.rssBytes ?? 0;
+    message.replicas = object.replicas?.map((e) => ReplicaSight.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseReplicaSight(): ReplicaSight {
+  return { set: "", replica: 0, term: 0, leader: 0 };
+}
+
+export const ReplicaSight: MessageFns<ReplicaSight> = {
+  encode(message: ReplicaSight, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.set !== "") {
+      writer.uint32(10).string(message.set);
+    }
+    if (message.replica !== 0) {
+      writer.uint32(16).uint32(message.replica);
+    }
+    if (message.term !== 0) {
+      writer.uint32(24).uint64(message.term);
+    }
+    if (message.leader !== 0) {
+      writer.uint32(32).uint32(message.leader);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplicaSight {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplicaSight();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.set = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.replica = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.term = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.leader = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReplicaSight>): ReplicaSight {
+    return ReplicaSight.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReplicaSight>): ReplicaSight {
+    const message = createBaseReplicaSight();
+    message.set = object.set ?? "";
+    message.replica = object.replica ?? 0;
+    message.term = object.term ?? 0;
+    message.leader = object.leader ?? 0;
     return message;
   },
 };
@@ -5387,6 +5656,19 @@ export const NodeControlService = {
     responseSerialize: (value: StatusResponse): Buffer => Buffer.from(StatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): StatusResponse => StatusResponse.decode(value),
   },
+  /**
+   * What changes from moment to moment: at once, and then again and again until the caller cancels or the node stops. OVERLOADED when too many
+   * watch the node.
+   */
+  watch: {
+    path: "/ringset.control.v1.NodeControl/Watch" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchRequest): Buffer => Buffer.from(WatchRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchRequest => WatchRequest.decode(value),
+    responseSerialize: (value: WatchResponse): Buffer => Buffer.from(WatchResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchResponse => WatchResponse.decode(value),
+  },
   /** The routing table as this node knows it. */
   table: {
     path: "/ringset.control.v1.NodeControl/Table" as const,
@@ -5581,6 +5863,11 @@ export const NodeControlService = {
 export interface NodeControlServer extends UntypedServiceImplementation {
   /** What this node is and how it does. */
   status: handleUnaryCall<StatusRequest, StatusResponse>;
+  /**
+   * What changes from moment to moment: at once, and then again and again until the caller cancels or the node stops. OVERLOADED when too many
+   * watch the node.
+   */
+  watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
   /** The routing table as this node knows it. */
   table: handleUnaryCall<TableRequest, TableResponse>;
   /** Where a user lives and why, and on which devices the user is online. */
@@ -5646,6 +5933,16 @@ export interface NodeControlClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StatusResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * What changes from moment to moment: at once, and then again and again until the caller cancels or the node stops. OVERLOADED when too many
+   * watch the node.
+   */
+  watch(request: WatchRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchResponse>;
+  watch(
+    request: WatchRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchResponse>;
   /** The routing table as this node knows it. */
   table(
     request: TableRequest,
