@@ -211,7 +211,7 @@ function grown({ faults, sights, endMs }: RunFacts, mostTimes: number): ReportCh
   return {
     name,
     ok: times <= mostTimes,
-    detail: `${nodes} nodes had ${mib(beforeBytes)} before and ${mib(endBytes)} in the end: ${times.toFixed(2)} times, at most ${mostTimes} wanted`,
+    detail: `${nodes} nodes had ${mib(beforeBytes)} in the second quarter and ${mib(endBytes)} in the last: ${times.toFixed(2)} times, at most ${mostTimes} wanted`,
     examples: []
   }
 }

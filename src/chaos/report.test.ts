@@ -82,7 +82,7 @@ describe('a report', () => {
 
   const sight = (node: string, atMs: number) => {
     const memory = [
-      { atMs: 1_000, rssBytes: 2_000_000 },
+      { atMs: 8_000, rssBytes: 2_000_000 },
       { atMs: 11_000, rssBytes: 3_000_000 }
     ]
     const epochs = [

@@ -78,11 +78,11 @@ describe('the memory of nodes', () => {
   }
 
   it('is compared for those that were there all the time', () => {
-    const whole = memory([1_000, 10], [5_000, 20], [60_000, 30])
-    const came = memory([6_000, 100], [60_000, 100])
-    const went = memory([1_000, 1_000], [20_000, 1_000])
-    const found = memoryOver([whole, came, went, whole], 5_000, 61_000)
-    expect(found).toEqual({ nodes: 2, beforeBytes: 40, endBytes: 60 })
-    expect(memoryOver([came, went], 5_000, 61_000)).toBeNull()
+    const whole = memory([1_000, 5], [26_000, 10], [49_000, 20], [60_000, 70], [76_000, 40])
+    const came = memory([60_000, 100], [80_000, 100])
+    const went = memory([26_000, 1_000], [70_000, 1_000])
+    const found = memoryOver([whole, came, went, whole], 0, 100_000)
+    expect(found).toEqual({ nodes: 2, beforeBytes: 30, endBytes: 80 })
+    expect(memoryOver([came, went], 0, 100_000)).toBeNull()
   })
 })

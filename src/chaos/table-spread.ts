@@ -1,8 +1,5 @@
 import type { EpochChange, NodeSights } from './cluster-watch.ts'
 
-/** A process that has not been seen for longer is not there any more. */
-const lastSightMs = 10_000
-
 /** How a table came to everybody. */
 export interface TableSpread {
   readonly epoch: number
@@ -44,22 +41,32 @@ export function tableSpreads(
   })
 }
 
-/** Resident memory in bytes of the processes that were there all the time: at the last sight before `fromMs`, and at the last of all. Null without any. */
+/**
+ * Resident memory in bytes of the processes that were there all the time, all together: on average over the second and over the last quarter of
+ * the time. A young process grows until its first collections whatever it does, so the first quarter says nothing. Null without any.
+ */
 export function memoryOver(
   sights: readonly NodeSights[],
   fromMs: number,
   endMs: number
 ): { readonly nodes: number; readonly beforeBytes: number; readonly endBytes: number } | null {
+  const quarterMs = (endMs - fromMs) / 4
   let nodes = 0
   let beforeBytes = 0
   let endBytes = 0
   for (const { memory } of sights) {
-    const before = memory.findLast(({ atMs }) => atMs <= fromMs)
-    const end = memory.at(-1)
-    if (before === undefined || end === undefined || end.atMs < endMs - lastSightMs) continue
+    const before = meanOver(memory, fromMs + quarterMs, fromMs + 2 * quarterMs)
+    const end = meanOver(memory, endMs - quarterMs, endMs)
+    if (before === null || end === null) continue
     nodes++
-    beforeBytes += before.rssBytes
-    endBytes += end.rssBytes
+    beforeBytes += before
+    endBytes += end
   }
   return nodes === 0 ? null : { nodes, beforeBytes, endBytes }
+}
+
+function meanOver(memory: NodeSights['memory'], fromMs: number, endMs: number): number | null {
+  const within = memory.filter(({ atMs }) => atMs >= fromMs && atMs <= endMs)
+  if (within.length === 0) return null
+  return within.reduce((sum, { rssBytes }) => sum + rssBytes, 0) / within.length
 }
