@@ -97,19 +97,26 @@ export class SlotRows {
     return { done }
   }
 
+  /** Users wait for this: only what somebody here has yet to hear of is read. */
   #extend(rows: Rows, row: SessionRow, latest: number): void {
+    const { slot, session } = row
     if (latest <= row.latest) return
     if (row.latest === 0) {
       row.first = 1
       this.#count(rows, 0, 1)
     }
+    if (row.localMembers === 0) {
+      const there = getMessage(rows, slot, session, latest) !== undefined
+      assert(there, 'messages come before their session', { latest })
+      row.latest = latest
+    }
     while (row.latest < latest) {
-      const next = firstMessage(rows, row.slot, row.session, row.latest + 1, latest)
+      const next = firstMessage(rows, slot, session, row.latest + 1, latest)
       assert(next !== undefined, 'messages come before their session', { latest: row.latest })
       row.latest = next.msgid
-      if (row.localMembers !== 0) this.#listener.appended(row, next.msgid, next.row)
+      this.#listener.appended(row, next.msgid, next.row)
     }
-    this.#machine.holes.filled(rows, row.session, latest)
+    this.#machine.holes.filled(rows, session, latest)
   }
 
   /** The sessions that live in a slot which comes from a lost set go on in a new era, and all their members hear of it. */

@@ -29,7 +29,7 @@ export interface SourcePorts {
 
 /** Of messages, and of each range of rows: an answer to the first question has a page of all of them. */
 const pageBytes = 64 * 1024
-const pageMessages = 2_000
+const pageMessages = 500
 const readsMax = 64
 /** What of a slot travels as it is, in the order of the keys. Connections do not: they end where the slot was. */
 const rowKinds = ['dedup', 'era', 'sequence', 'user', 'user-page'] as const
