@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { RingsetError } from '../base/errors.ts'
 import { type Judgement, type JudgeName, judge } from '../check/check.ts'
-import { formatLine, type HistoryLine, type LineType } from '../check/history.ts'
+import { formatLine, type HistoryLine, type LineType, parseHistory } from '../check/history.ts'
 
 /** Judges without anything to judge in a history of messages alone. */
 export const onlyMessages: readonly JudgeName[] = [
@@ -13,14 +13,24 @@ export const onlyMessages: readonly JudgeName[] = [
   'leaders'
 ]
 
-/** The history of a run, in the format that `ringset check` judges. */
+/**
+ * The history of a run, in the format that `ringset check` judges. All but the newest lines are held as they are written: millions of
+ * objects would have the collector stop this process, and so whoever is measured from it, for seconds.
+ */
 export class HistoryRecorder {
-  readonly lines: HistoryLine[] = []
+  readonly #pieces: Buffer[] = []
+  readonly #linesToPiece: number
+  #newest: HistoryLine[] = []
   readonly #startMs = performance.now()
+
+  constructor(linesToPiece = 1_000) {
+    this.#linesToPiece = linesToPiece
+  }
 
   add(process: string, type: LineType, f: string, key: string | null, value: unknown): void {
     const time = Math.floor((performance.now() - this.#startMs) * 1e6)
-    this.lines.push({ time, process, type, f, key, value })
+    this.#newest.push({ time, process, type, f, key, value })
+    if (this.#newest.length >= this.#linesToPiece) this.#close()
   }
 
   fault(what: string): void {
@@ -49,20 +59,24 @@ export class HistoryRecorder {
   }
 
   judge(without: readonly JudgeName[] = []): Judgement {
-    return judge(this.lines, { without })
+    this.#close()
+    return judge(parseHistory(this.#pieces), { without })
   }
 
-  /** Writes all of it, in pieces: a long run has more than a string can hold. @param atOnce lines to a piece. */
-  writeTo(file: string, atOnce = 20_000): void {
+  writeTo(file: string): void {
+    this.#close()
     const descriptor = openSync(file, 'w')
     try {
-      for (let first = 0; first < this.lines.length; first += atOnce) {
-        const piece = this.lines.slice(first, first + atOnce)
-        writeFileSync(descriptor, piece.map(formatLine).join(''))
-      }
+      for (const piece of this.#pieces) writeFileSync(descriptor, piece)
     } finally {
       closeSync(descriptor)
     }
+  }
+
+  #close(): void {
+    if (this.#newest.length === 0) return
+    this.#pieces.push(Buffer.from(this.#newest.map(formatLine).join('')))
+    this.#newest = []
   }
 }
 

@@ -53,6 +53,7 @@ export class Workload {
   readonly #pairs: (readonly [string, string])[] = []
   readonly #backends: LogicClient[] = []
   readonly #latest = new Map<string, number>()
+  /** Of messages that nobody has received yet. */
   readonly #sampleOf = new Map<string, MessageSample>()
   readonly #lanes = new Map<string, number[]>()
   readonly #underWay = new Set<Promise<void>>()
@@ -249,7 +250,8 @@ export class Workload {
     held.set(session, Math.max(held.get(session) ?? 0, msgid))
     this.#raise(session, msgid)
     const sample = this.#sampleOf.get(text)
-    if (sample === undefined || uid === sender || sample.deliveredMs !== 0) return
+    if (sample === undefined || uid === sender) return
+    this.#sampleOf.delete(text)
     sample.deliveredMs = performance.now()
     this.delivered++
   }
