@@ -6,6 +6,8 @@ export interface MessageSample {
   /** The clientMsgId by which the history knows it. */
   readonly number: number
   readonly dueMs: number
+  /** Where the sender lives. */
+  readonly senderSet: string
   /** Where the conversation is homed. */
   readonly homeSet: string
   /** Where the receiver lives. */

@@ -108,14 +108,22 @@ export interface BeforeAndDuring {
   readonly during: Percentiles
 }
 
-/** Of messages that no fault touched, from the first fault on. Null: nothing to compare. */
+/** Of messages from, at and to sets that no fault touched, from shortly before the first fault on. Null: nothing to compare. */
 export function untouched(
   faults: readonly FaultRecord[],
   samples: readonly MessageSample[]
 ): BeforeAndDuring | null {
   const touched = new Set(faults.flatMap(({ sets }) => sets))
-  const own = samples.filter(one => !touched.has(one.homeSet) && !touched.has(one.receiverSet))
-  return compared(own, firstOf(faults), Number.POSITIVE_INFINITY)
+  const firstMs = firstOf(faults)
+  const own = usual(samples, firstMs).filter(({ senderSet, homeSet, receiverSet }) => {
+    return ![senderSet, homeSet, receiverSet].some(set => touched.has(set))
+  })
+  return compared(own, firstMs, Number.POSITIVE_INFINITY)
+}
+
+/** What all processes compile and connect to begin with is not how it usually is. */
+function usual(samples: readonly MessageSample[], firstMs: number): MessageSample[] {
+  return samples.filter(({ dueMs }) => dueMs >= firstMs - usualMs)
 }
 
 /** Of all messages, from shortly before the first fault until the last is over. Null: nothing to compare. */
@@ -125,9 +133,7 @@ export function underFaults(
 ): BeforeAndDuring | null {
   const ends = faults.map(({ undoneMs }) => undoneMs || Number.POSITIVE_INFINITY)
   const firstMs = firstOf(faults)
-  // What all processes compile and connect to begin with is not how it usually is.
-  const some = samples.filter(({ dueMs }) => dueMs >= firstMs - usualMs)
-  return compared(some, firstMs, Math.max(...ends))
+  return compared(usual(samples, firstMs), firstMs, Math.max(...ends))
 }
 
 function firstOf(faults: readonly FaultRecord[]): number {

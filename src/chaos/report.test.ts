@@ -46,6 +46,18 @@ describe('recovery', () => {
     expect(untouched([kill], samples)).toMatchObject({ before: { p99Ms: 5 }, during: { p99Ms: 5 } })
     expect(untouched([{ ...kill, sets: ['s1', 's2'] }], samples)).toBeNull()
   })
+
+  it.each(['senderSet', 'homeSet', 'receiverSet'] as const)(
+    'counts a message as touched whose %s was',
+    which => {
+      const { samples } = facts()
+      const slow = samples
+        .filter(({ homeSet }) => homeSet === 's2')
+        .map(one => ({ ...one, [which]: 's1', ackedMs: one.dueMs + 9_000 }))
+      const found = untouched([kill], [...samples, ...slow])
+      expect(found).toMatchObject({ before: { p99Ms: 5 }, during: { p99Ms: 5 } })
+    }
+  )
 })
 
 describe('a report', () => {

@@ -213,6 +213,7 @@ export class Workload {
       receiver: to,
       number,
       dueMs,
+      senderSet: this.setOf(from),
       homeSet: this.setOf(routingKey(session, parseSession(session))),
       receiverSet: this.setOf(to),
       ackedMs: 0,

@@ -20,6 +20,7 @@ export function traffic(outFrom: number, outTo: number, untilMs: number): Messag
       number: samples.length + 1,
       dueMs,
       homeSet: set,
+      senderSet: set,
       receiverSet: set,
       ackedMs,
       deliveredMs: ackedMs + 3
