@@ -107,8 +107,12 @@ describe('an outage', () => {
       const alone = await append(leader, 'alone', 50)
       await cluster.cluster.killNode(leader)
       for (const id of followers) cluster.cluster.resumeNode(id)
-      const next = await cluster.leader('s1', leader)
-      expect(await append(next, 'after', 20)).toBe(20)
+      // One that led when it was stopped says so until it hears of the other's term: who acknowledges leads.
+      let tries = 0
+      await eventually('the two that are left acknowledge', 20_000, async () => {
+        const next = await cluster.leader('s1', leader)
+        return (await append(next, `after-${++tries}`, 20)) === 20
+      })
       await cluster.startAll()
       await chat.settled()
       const judgement = chat.history.judge(onlyMessages)
