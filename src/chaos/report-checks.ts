@@ -203,7 +203,7 @@ function grown({ faults, sights, endMs }: RunFacts, mostTimes: number): ReportCh
   const name = 'memory'
   const seen = memoryOver(sights, Math.min(endMs, ...faults.map(({ atMs }) => atMs)), endMs)
   if (seen === null) {
-    return { name, ok: 'unknown', detail: 'no node was there all the time', examples: [] }
+    return { name, ok: 'unknown', detail: 'no node was there for long enough', examples: [] }
   }
   const { nodes, beforeBytes, endBytes } = seen
   const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`

@@ -77,7 +77,7 @@ describe('the memory of nodes', () => {
     return { node: '', pid: 1, epochs: [], memory: all, lastMs: 0 }
   }
 
-  it('is compared for those that were there all the time', () => {
+  it('is compared for those that were there in both quarters', () => {
     const whole = memory([1_000, 5], [26_000, 10], [49_000, 20], [60_000, 70], [76_000, 40])
     const came = memory([60_000, 100], [80_000, 100])
     const went = memory([26_000, 1_000], [70_000, 1_000])

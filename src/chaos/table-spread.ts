@@ -42,8 +42,8 @@ export function tableSpreads(
 }
 
 /**
- * Resident memory in bytes of the processes that were there all the time, all together: on average over the second and over the last quarter of
- * the time. A young process grows until its first collections whatever it does, so the first quarter says nothing. Null without any.
+ * Resident memory in bytes, on average over the second and over the last quarter of the time, of the processes that were seen in both, all
+ * together. A young process grows until its first collections whatever it does, so the first quarter says nothing. Null without any.
  */
 export function memoryOver(
   sights: readonly NodeSights[],

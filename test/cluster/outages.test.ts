@@ -107,7 +107,7 @@ describe('an outage', () => {
       const alone = await append(leader, 'alone', 50)
       await cluster.cluster.killNode(leader)
       for (const id of followers) cluster.cluster.resumeNode(id)
-      // One that led when it was stopped says so until it hears of the other's term: who acknowledges leads.
+      // Its status calls it leader from its election on; it serves only once its first entry is committed.
       let tries = 0
       await eventually('the two that are left acknowledge', 20_000, async () => {
         const next = await cluster.leader('s1', leader)
