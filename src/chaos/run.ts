@@ -12,6 +12,7 @@ import { HistoryRecorder } from './history-recorder.ts'
 import type { RollWork } from './operations.ts'
 import { withOwnCluster } from './own-cluster.ts'
 import { PresenceWatch } from './presence-watch.ts'
+import { RecentRate } from './recent-rate.ts'
 import { buildReport, type ChaosReport } from './report.ts'
 import type { RunFacts } from './report-checks.ts'
 import { reportPage } from './report-page.ts'
@@ -88,6 +89,7 @@ class ChaosRun {
   readonly #watch: ClusterWatch
   readonly #strokes: Strokes
   #presence: PresenceWatch | undefined
+  readonly #ackRate = new RecentRate()
   #workload: Workload | undefined
   #phase: ChaosProgress['phase'] = 'connecting'
   #loadEndMs = 0
@@ -221,13 +223,13 @@ class ChaosRun {
   #progress(event?: string): void {
     const workload = this.#workload
     const nowMs = performance.now()
-    const recent = workload?.samples.filter(({ ackedMs }) => ackedMs > nowMs - 1_000).length ?? 0
+    const acked = workload?.acked ?? 0
     this.#options.onProgress({
       phase: this.#phase,
       secondsLeft: Math.max(0, (this.#loadEndMs - nowMs) / 1_000),
-      acked: workload?.acked ?? 0,
+      acked,
       delivered: workload?.delivered ?? 0,
-      ackedPerSecond: recent,
+      ackedPerSecond: this.#ackRate.perSecond(acked, nowMs),
       disturbed: this.#strokes.disturbed,
       ...(event === undefined ? {} : { event })
     })
@@ -260,7 +262,7 @@ class ChaosRun {
       seed,
       startMs,
       endMs,
-      samples: workload.samples,
+      samples: workload.samples(),
       errors: workload.errors,
       faults,
       outcomes,

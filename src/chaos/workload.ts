@@ -8,9 +8,11 @@ import {
   MemoryStore,
   p2pSession
 } from '../client/client.ts'
-import { parseSession, routingKey } from '../protocol/session.ts'
+import { parseSession } from '../protocol/session.ts'
+import { MessageLog } from './message-log.ts'
 import type { MessageSample } from './message-sample.ts'
 import { userGroups } from './user-names.ts'
+import { UserPairs } from './user-pairs.ts'
 import type { WorkloadOptions } from './workload-options.ts'
 
 interface Device {
@@ -30,15 +32,12 @@ const backendDeadlineMs = 10_000
 const offlineMaxMs = 3_000
 const firstConnectMs = 60_000
 const dayMs = 86_400_000
-/** Everybody talks to the users so many places on, of the same tenant if there are tenants. */
-const contactSteps = [1, 2, 7]
 
 /**
  * Users on real connections and logic clients, at a fixed rate whatever the cluster does (open loop), who tell a recorder everything.
  * Every message carries a number of its own as its text: it is by that, not by the ids of the library, that the judges know it.
  */
 export class Workload {
-  readonly samples: MessageSample[] = []
   /** Error code → how many operations ended with it. */
   readonly errors = new Map<string, number>()
   acked = 0
@@ -46,15 +45,14 @@ export class Workload {
   readonly #options: WorkloadOptions
   readonly #random: Prng
   readonly #uids: readonly string[]
-  /** Users who write to each other. */
-  readonly #groups: readonly (readonly string[])[]
+  readonly #pairs: UserPairs
   readonly #prefix: string
   readonly #devices = new Map<string, Device>()
-  readonly #pairs: (readonly [string, string])[] = []
   readonly #backends: LogicClient[] = []
   readonly #latest = new Map<string, number>()
-  /** Of messages that nobody has received yet. */
-  readonly #sampleOf = new Map<string, MessageSample>()
+  readonly #messages = new MessageLog()
+  /** Text → row, of messages that nobody has received yet. */
+  readonly #rowOf = new Map<string, number>()
   readonly #lanes = new Map<string, number[]>()
   readonly #underWay = new Set<Promise<void>>()
   readonly #stop = new AbortController()
@@ -66,8 +64,9 @@ export class Workload {
     this.#random = new Prng(options.seed, 'workload')
     const prefix = options.prefix ?? ''
     this.#prefix = prefix
-    this.#groups = options.uids ? [options.uids] : userGroups(options.plan, prefix)
-    this.#uids = this.#groups.flat()
+    const groups = options.uids ? [options.uids] : userGroups(options.plan, prefix)
+    this.#pairs = new UserPairs(groups, key => this.setOf(key))
+    this.#uids = groups.flat()
   }
 
   /** Brings everybody online and tells the recorder who has to get what. */
@@ -78,15 +77,9 @@ export class Workload {
       this.#addDevice(uid, 'd1')
       if (this.#random.float() < plan.secondDevices) this.#addDevice(uid, 'd2')
     }
-    for (const group of this.#groups) {
-      for (const [i, uid] of group.entries()) {
-        for (const step of contactSteps) {
-          const other = group[(i + step) % group.length]!
-          if (other !== uid) this.#pairs.push([uid, other], [other, uid])
-        }
-      }
+    for (const { session, sender, receiver } of this.#pairs.all()) {
+      this.#declare(session, [sender, receiver])
     }
-    for (const [a, b] of this.#pairs) this.#declare(p2pSession(a, b), [a, b])
     const devices = [...this.#devices.values()]
     for (let first = 0; first < devices.length; first += connectAtOnce) {
       const some = devices.slice(first, first + connectAtOnce)
@@ -114,6 +107,16 @@ export class Workload {
   async end(): Promise<void> {
     this.#stop.abort()
     await Promise.all(this.#underWay)
+  }
+
+  /** Messages that were due so far. */
+  get sent(): number {
+    return this.#messages.count
+  }
+
+  /** What became of each, made anew by each call. */
+  samples(): MessageSample[] {
+    return this.#messages.samples()
   }
 
   /** Users by the set that they live in. */
@@ -203,34 +206,22 @@ export class Workload {
   }
 
   async #sendOne(dueMs: number): Promise<void> {
-    const [from, to] = this.#pairs[this.#random.below(this.#pairs.length)]!
-    const device = this.#devices.get(`${from}/d1`)!
-    const session = p2pSession(from, to)
+    const path = this.#pairs.next(this.#random)
+    const { session, sender } = path
+    const device = this.#devices.get(`${sender}/d1`)!
     const number = ++this.#count
-    const sample: MessageSample = {
-      session,
-      sender: from,
-      receiver: to,
-      number,
-      dueMs,
-      senderSet: this.setOf(from),
-      homeSet: this.setOf(routingKey(session, parseSession(session))),
-      receiverSet: this.setOf(to),
-      ackedMs: 0,
-      deliveredMs: 0
-    }
-    this.samples.push(sample)
-    this.#sampleOf.set(String(number), sample)
+    const row = this.#messages.add(path, number, dueMs)
+    this.#rowOf.set(String(number), row)
     const sent = await this.#recorded(
-      from,
+      sender,
       'send',
       session,
-      { uid: from, deviceId: 'd1', clientMsgId: number },
+      { uid: sender, deviceId: 'd1', clientMsgId: number },
       () => device.client.send({ session, type: 0, body: String(number) }),
       ({ msgid, duplicate }) => ({ msgid, duplicate })
     )
     if (sent === undefined) return
-    sample.ackedMs = performance.now()
+    this.#messages.acked(row, performance.now())
     this.acked++
     this.#raise(session, sent.msgid)
   }
@@ -250,10 +241,10 @@ export class Workload {
     this.#options.history.add(`${uid}/${deviceId}`, 'ok', 'receive', session, value)
     held.set(session, Math.max(held.get(session) ?? 0, msgid))
     this.#raise(session, msgid)
-    const sample = this.#sampleOf.get(text)
-    if (sample === undefined || uid === sender) return
-    this.#sampleOf.delete(text)
-    sample.deliveredMs = performance.now()
+    const row = this.#rowOf.get(text)
+    if (row === undefined || uid === sender) return
+    this.#rowOf.delete(text)
+    this.#messages.delivered(row, performance.now())
     this.delivered++
   }
 

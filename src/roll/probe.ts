@@ -78,7 +78,7 @@ export class Probe {
 
   /** Messages that were due and are not acknowledged yet. */
   get waiting(): number {
-    return this.#workload.samples.length - this.#workload.acked
+    return this.#workload.sent - this.#workload.acked
   }
 
   get errors(): number {
@@ -101,9 +101,9 @@ export class Probe {
   }
 
   #proof(missing: readonly string[]): Proof {
-    const { samples, acked, errors: codes } = this.#workload
+    const { acked, errors: codes } = this.#workload
     const judgement = this.#history.judge(onlyMessages)
-    const took = samples.flatMap(({ dueMs, ackedMs, deliveredMs }) =>
+    const took = this.#workload.samples().flatMap(({ dueMs, ackedMs, deliveredMs }) =>
       [ackedMs, deliveredMs].filter(atMs => atMs > 0).map(atMs => atMs - dueMs)
     )
     const errors = sum(codes.values())

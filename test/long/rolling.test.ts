@@ -164,10 +164,9 @@ describe('a cluster under traffic', () => {
       expect(await workload.settle(30_000)).toEqual([])
       const judgement = history.judge(['presence', 'ownership', 'epochs', 'terms', 'leaders'])
       expect(judgement.verdict, judgementText(judgement)).toBe('pass')
-      const took = workload.samples.flatMap(({ dueMs, ackedMs, deliveredMs }) => [
-        ackedMs - dueMs,
-        deliveredMs - dueMs
-      ])
+      const took = workload
+        .samples()
+        .flatMap(({ dueMs, ackedMs, deliveredMs }) => [ackedMs - dueMs, deliveredMs - dueMs])
       const longest = took.reduce((most, ms) => Math.max(most, ms), 0)
       console.log(
         `  ${report.nodes.length} nodes in ${report.seconds} s; ${workload.acked} acked, longest gap ${Math.round(longest)} ms, of the probes ${report.longestGapMs} ms`

@@ -127,7 +127,7 @@ describe('sets of a cluster that is used', () => {
     expect(await workload.settle(30_000)).toEqual([])
     const judgement = history.judge(['presence', 'ownership', 'epochs', 'terms', 'leaders'])
     expect(judgement.verdict, judgementText(judgement)).toBe('pass')
-    const took = workload.samples.map(({ dueMs, ackedMs }) => ackedMs - dueMs)
+    const took = workload.samples().map(({ dueMs, ackedMs }) => ackedMs - dueMs)
     const longestMs = Math.round(took.reduce((most, ms) => Math.max(most, ms), 0))
     console.log(`  ${workload.acked} acked, longest ${longestMs} ms`)
   })
