@@ -9,6 +9,8 @@ import { atLeader } from './leader-calls.ts'
 /** The part of a cluster's control that changes of the routing table need. @typeParam N the calls that a node takes. */
 export interface TableCluster<N> {
   sample(): Promise<ClusterSample>
+  /** The table of the first node that answers, which need not be the newest; undefined: none does. Far cheaper than a sample. */
+  anyTable(): Promise<RoutingTable | undefined>
   /** Throws NODE_UNKNOWN. */
   node(id: string): N
 }
@@ -30,6 +32,8 @@ const passing: readonly ErrorCode[] = [
 export class ArbiterCalls<N> {
   readonly #cluster: TableCluster<N>
   readonly #patienceMs: number
+  /** Who led when it was asked last. */
+  #leader: string | undefined
 
   /** @param patience how long to look for a leader, and for a node that answers. */
   constructor(cluster: TableCluster<N>, patience: number) {
@@ -39,16 +43,30 @@ export class ArbiterCalls<N> {
 
   /** Throws what the arbiters refuse with. */
   ask<T>(ask: (node: N) => Promise<T>): Promise<T> {
-    const look = async () => clusterStatus(await this.#cluster.sample()).arbiter
+    const look = async () => {
+      const leader = this.#leader
+      this.#leader = undefined
+      return leader === undefined ? clusterStatus(await this.#cluster.sample()).arbiter : { leader }
+    }
     return atLeader(
       { look, group: 'the arbiter group', passing, patienceMs: this.#patienceMs },
-      leader => ask(this.#cluster.node(leader))
+      async leader => {
+        const answer = await ask(this.#cluster.node(leader))
+        this.#leader = leader
+        return answer
+      }
     )
   }
 
   /** The newest table of any node, waited for. @param epoch at least. Throws UNREACHABLE, NO_TABLE. */
   async table(epoch = 1): Promise<RoutingTable> {
     return (await this.look(epoch)).table
+  }
+
+  /** The table of one node, if that is as new. @param epoch at least. */
+  async anyTable(epoch: number): Promise<RoutingTable | undefined> {
+    const table = await this.#cluster.anyTable()
+    return table !== undefined && table.epoch >= epoch ? table : undefined
   }
 
   /** As `table`, with all else that the nodes say at that moment. */

@@ -95,6 +95,11 @@ export class ClusterControl {
     return { atMs: performance.now(), nodes, table: this.#table }
   }
 
+  /** The table of the first node that answers, which need not be the newest; undefined: none does. */
+  anyTable(): Promise<RoutingTable | undefined> {
+    return this.any(client => client.table()).catch(() => undefined)
+  }
+
   /** The first answer that any node gives; the error of the last when none does. */
   async any<T>(ask: (client: ControlClient) => Promise<T>): Promise<T> {
     let last: unknown = new RingsetError('UNREACHABLE', 'the cluster has no nodes')

@@ -3,8 +3,8 @@ import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
 import type { GroupView } from './cluster-status.ts'
 
-interface LedGroup {
-  look(): Promise<GroupView>
+interface LedGroup<V extends Led> {
+  look(): Promise<V>
   /** For people. */
   readonly group: string
   /** Refusals that pass by themselves. */
@@ -13,12 +13,15 @@ interface LedGroup {
   readonly patienceMs: number
 }
 
+/** Node id of the leader; null: there is none. */
+type Led = Pick<GroupView, 'leader'>
+
 const pauseMs = 100
 
 /** Asks the node that leads a group, and the one that leads next when that does not any more. Throws NO_LEADER, and what the leader refuses with. */
-export async function atLeader<T>(
-  { look, group, passing, patienceMs }: LedGroup,
-  ask: (leader: string, view: GroupView) => Promise<T>
+export async function atLeader<T, V extends Led>(
+  { look, group, passing, patienceMs }: LedGroup<V>,
+  ask: (leader: string, view: V) => Promise<T>
 ): Promise<T> {
   const endMs = performance.now() + patienceMs
   for (;;) {

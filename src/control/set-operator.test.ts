@@ -65,6 +65,10 @@ class FakeCluster implements SetCluster {
     this.table = { ...this.table, epoch: this.table.epoch + 1, sets }
   }
 
+  async anyTable() {
+    return (await this.sample()).table
+  }
+
   async sample() {
     const status = StatusResponse.fromPartial({
       nodeId: 'n1',

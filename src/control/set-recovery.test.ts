@@ -55,6 +55,10 @@ class FakeCluster implements SetCluster {
     }
   }
 
+  async anyTable() {
+    return (await this.sample()).table
+  }
+
   async sample() {
     this.looks++
     const { moves, runs, epoch } = this.table

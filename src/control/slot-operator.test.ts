@@ -25,6 +25,10 @@ class FakeCluster implements SlotCluster {
   /** The most moves that were under way at once. */
   most = 0
 
+  async anyTable() {
+    return (await this.sample()).table
+  }
+
   async sample(): Promise<ClusterSample> {
     const move = this.frozen ? undefined : this.moves.shift()
     if (move !== undefined) {

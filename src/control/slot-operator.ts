@@ -62,6 +62,9 @@ export const slotsAtOnce = 1_024
 /** Of a plan that is larger than anybody counts, so many are under way at once: whoever stops it soon has a quiet cluster. */
 export const movesAtOnce = 64
 
+/** Why moves wait is asked of all nodes, which costs each of them something; how far they are tells any one of them. */
+const wholeLookEveryMs = 1_000
+
 /** Moves slots of a running cluster from set to set. The routing table alone tells what became of a move, so nothing here is lost when a command ends. */
 export class SlotOperator {
   readonly #arbiters: ArbiterCalls<ReturnType<SlotCluster['node']>>
@@ -102,6 +105,7 @@ export class SlotOperator {
     const aborted: number[] = []
     let epoch = 0
     let waits: readonly string[] = []
+    let wholeLookMs = startMs
     for (;;) {
       const room = Math.min(slotsAtOnce, atOnce - underWay.length)
       const next = signal?.aborted ? [] : waiting.splice(0, room)
@@ -111,8 +115,13 @@ export class SlotOperator {
       const through = underWay.length === 0 || (!wait && waiting.length === 0)
       if (through || signal?.aborted) break
       await sleep(pollMs, undefined, { signal }).catch(() => {})
-      const { table, status } = await this.#arbiters.look(epoch)
-      waits = moveWaits(status)
+      let table = await this.#arbiters.anyTable(epoch)
+      if (table === undefined || performance.now() - wholeLookMs > wholeLookEveryMs) {
+        const whole = await this.#arbiters.look(epoch)
+        wholeLookMs = performance.now()
+        waits = moveWaits(whole.status)
+        table = whole.table
+      }
       const owners = ownersOf(table.runs)
       const still = underWay.filter(move => isUnderWay(table, move))
       for (const { slot, to } of underWay.filter(move => !still.includes(move))) {

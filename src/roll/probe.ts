@@ -103,9 +103,11 @@ export class Probe {
   #proof(missing: readonly string[]): Proof {
     const { acked, errors: codes } = this.#workload
     const judgement = this.#history.judge(onlyMessages)
-    const took = this.#workload.samples().flatMap(({ dueMs, ackedMs, deliveredMs }) =>
-      [ackedMs, deliveredMs].filter(atMs => atMs > 0).map(atMs => atMs - dueMs)
-    )
+    const took = this.#workload
+      .samples()
+      .flatMap(({ dueMs, ackedMs, deliveredMs }) =>
+        [ackedMs, deliveredMs].filter(atMs => atMs > 0).map(atMs => atMs - dueMs)
+      )
     const errors = sum(codes.values())
     const sound = judgement.verdict === 'pass' && missing.length === 0
     return {
