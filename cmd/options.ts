@@ -72,12 +72,17 @@ function address(text: string): string {
   throw new InvalidArgumentError('It must be host:port.')
 }
 
-export interface PaceOptions {
-  readonly atOnce?: number
+/** Parses what may happen so often in a second, fractions allowed. */
+function perSecond(text: string): number {
+  const value = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN
+  if (value > 0) return value
+  throw new InvalidArgumentError('It must be a number above 0.')
 }
 
-/** `--at-once`, for commands that move slots. @param initial what it is when not given, in words. */
+/** `--at-once` and `--per-second`, for commands that move slots. @param initial what the first is when not given, in words. */
 export function withPace(command: Command, initial = `${movesAtOnce}`): void {
   const about = `so many slots are on their way at any time: fewer, and users notice less and it takes longer (default: ${initial})`
   command.addOption(new Option('--at-once <n>', about).argParser(wholeNumber(1, slotsAtOnce)))
+  const rate = 'so many slots set out in a second at the most, for a cluster that is busy'
+  command.addOption(new Option('--per-second <n>', rate).argParser(perSecond))
 }

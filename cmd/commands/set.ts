@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { RingsetError } from '../../src/base/errors.ts'
 import { dataFolder } from '../../src/config/data-folder.ts'
 import { SetOperator } from '../../src/control/set-operator.ts'
-import type { PlannedMove } from '../../src/control/slot-operator.ts'
+import type { MovePace, PlannedMove } from '../../src/control/slot-operator.ts'
 import {
   chooseSetId,
   chosenSetId,
@@ -23,7 +23,6 @@ import {
 } from '../leave-set.ts'
 import {
   type JsonOptions,
-  type PaceOptions,
   wholeNumber,
   withData,
   withExample,
@@ -37,7 +36,7 @@ import { type SetTargetOptions, withSetTarget } from '../set-target.ts'
 import { StopSignals } from '../stop-signals.ts'
 import { clean, print, printJson } from '../terminal.ts'
 
-interface SetOptions extends SetTargetOptions, JsonOptions, PaceOptions {
+interface SetOptions extends SetTargetOptions, JsonOptions, MovePace {
   readonly dryRun?: true
 }
 interface AddOptions extends SetOptions {
@@ -84,7 +83,7 @@ export function configureSet(command: Command): void {
     .option('--accept-loss', 'do it; without this it only prints what may be lost, and fails')
   withPace(recover)
   finish(recover, 'ringset set recover s2', 'ringset set recover s2 --from 3 --accept-loss')
-  recover.action((id: string, options: RecoverOptions & SetTargetOptions & PaceOptions) =>
+  recover.action((id: string, options: RecoverOptions & SetTargetOptions & MovePace) =>
     run(options, scene => recoverSet(scene, id, options))
   )
 }
@@ -101,7 +100,7 @@ function finish(command: Command, ...examples: readonly string[]): void {
 }
 
 async function run(
-  options: SetTargetOptions & PaceOptions,
+  options: SetTargetOptions & MovePace,
   change: (scene: SetScene) => Promise<void>
 ): Promise<void> {
   const signals = new StopSignals()
@@ -113,6 +112,7 @@ async function run(
       const patient = new SetOperator(target.control, patienceMs)
       const work = {
         atOnce: options.atOnce,
+        perSecond: options.perSecond,
         signal: signals.stop,
         onMoves: (progress: Parameters<typeof progressText>[0]) =>
           line.show(progressText(progress)),
@@ -131,8 +131,10 @@ async function addSet(
   asked: string | undefined,
   options: AddOptions
 ): Promise<void> {
-  if (options.rebalance === false && options.atOnce !== undefined) {
-    throw new RingsetError('USAGE', 'with --no-rebalance no slot moves: leave --at-once away')
+  const paced = options.atOnce ?? options.perSecond
+  if (options.rebalance === false && paced !== undefined) {
+    const text = 'with --no-rebalance no slot moves: leave --at-once and --per-second away'
+    throw new RingsetError('USAGE', text)
   }
   const { target, operator, patient, work } = scene
   const startMs = performance.now()

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import {
   type AbortReport,
   type CarryOptions,
+  type MovePace,
   type MoveReport,
   movesAtOnce,
   type PlannedMove,
@@ -10,7 +11,6 @@ import {
 import { exitCodes } from '../failure.ts'
 import {
   type JsonOptions,
-  type PaceOptions,
   type TargetOptions,
   withExample,
   withJson,
@@ -25,7 +25,7 @@ import { withControl } from '../target.ts'
 import { note, print, printJson } from '../terminal.ts'
 
 type SlotOptions = TargetOptions & JsonOptions
-interface MoveOptions extends SlotOptions, PaceOptions {
+interface MoveOptions extends SlotOptions, MovePace {
   readonly dryRun?: true
   /** False with `--no-wait`. */
   readonly wait?: boolean
@@ -47,6 +47,7 @@ export function configureSlot(command: Command): void {
   move.action((slots: number[], set: string, options: MoveOptions) =>
     carry(options, operator => operator.plan(slots, set), {
       atOnce: options.atOnce,
+      perSecond: options.perSecond,
       wait: options.wait !== false
     })
   )
@@ -64,7 +65,8 @@ export function configureSlot(command: Command): void {
   finish(rebalance, 'ringset slot rebalance --dry-run', 'ringset slot rebalance --at-once 4')
   rebalance.action((options: MoveOptions) =>
     carry(options, operator => operator.planRebalance(), {
-      atOnce: options.atOnce ?? movesAtOnce
+      atOnce: options.atOnce ?? movesAtOnce,
+      perSecond: options.perSecond
     })
   )
 }

@@ -69,9 +69,9 @@ export class OperationHand {
       case 'drain':
         return this.#drain(nodes)
       case 'addSet':
-        return this.#sets!.add(fault.atOnce)
+        return this.#sets!.add(fault)
       case 'removeSet':
-        return this.#sets!.remove(fault.atOnce)
+        return this.#sets!.remove(fault)
       default:
         await this.#roll(this.#processes!, nodes, this.#signal)
         return `rolled ${nodes.join(', ')}`
@@ -122,7 +122,7 @@ export class OperationHand {
     return done.length === 0 ? 'they led nothing' : done.join(', ')
   }
 
-  async #moveSlots({ slots: count, atOnce }: ScenarioFault): Promise<string> {
+  async #moveSlots({ slots: count, atOnce, perSecond }: ScenarioFault): Promise<string> {
     const { sets, runs, slotCount, moves } = await this.#cluster.control.any(node => node.table())
     if (sets.length < 2) return 'there is no other set'
     const owners = ownersOf(runs)
@@ -138,7 +138,8 @@ export class OperationHand {
     }
     for (const { slot, from } of plan) this.remember(slot, from)
     const operator = new SlotOperator(this.#cluster.control)
-    const { moved, aborted, seconds } = await operator.carry(plan, { atOnce, signal: this.#signal })
+    const how = { atOnce, perSecond, signal: this.#signal }
+    const { moved, aborted, seconds } = await operator.carry(plan, how)
     const text = `${moved} of ${plan.length} slots moved in ${seconds} s, ${aborted.length} stayed`
     // Some may be called off when leaders die; a drill in which none arrives shows nothing.
     if (moved === 0 && !this.#signal.aborted) throw new RingsetError('CANCELLED', text)

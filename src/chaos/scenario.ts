@@ -77,6 +77,8 @@ const fault = z
     slots: z.number().int().min(1).max(1_024).default(8),
     /** `moveSlots`, `addSet`, `removeSet`: so many slots are on their way at any time. */
     atOnce: z.number().int().min(1).max(1_024).optional(),
+    /** The same: so many of them set out in a second. */
+    perSecond: z.number().min(0.01).max(10_000).optional(),
     /** `killAtStep`: as soon as this step is seen … */
     step: z.enum(moveSteps).optional(),
     /** … the leader of these. */

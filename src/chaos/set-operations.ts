@@ -1,6 +1,7 @@
 import { RingsetError } from '../base/errors.ts'
 import { dataFolder } from '../config/data-folder.ts'
 import { type CarriedSlots, SetOperator } from '../control/set-operator.ts'
+import type { MovePace } from '../control/slot-operator.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
 import { enlistSet, placeSet, retireSet, startSet } from '../launch/set-change.ts'
 import { freeSetId, newSetLayout } from '../launch/set-layout.ts'
@@ -20,14 +21,14 @@ export class SetHand {
     this.#signal = signal
   }
 
-  /** Resolves with what was done, in words. @param atOnce slots on their way at any time. */
-  add(atOnce?: number): Promise<string> {
-    return this.#inTurn(() => this.#add(atOnce))
+  /** Resolves with what was done, in words. */
+  add(pace: MovePace): Promise<string> {
+    return this.#inTurn(() => this.#add(pace))
   }
 
   /** The one that was added last. */
-  remove(atOnce?: number): Promise<string> {
-    return this.#inTurn(() => this.#remove(atOnce))
+  remove(pace: MovePace): Promise<string> {
+    return this.#inTurn(() => this.#remove(pace))
   }
 
   #inTurn(work: () => Promise<string>): Promise<string> {
@@ -36,7 +37,7 @@ export class SetHand {
     return result
   }
 
-  async #add(atOnce?: number): Promise<string> {
+  async #add({ atOnce, perSecond }: MovePace): Promise<string> {
     const cluster = this.#cluster
     const signal = this.#signal
     const { control } = cluster
@@ -48,15 +49,15 @@ export class SetHand {
     await startSet(cluster, id)
     await enlistSet(control, cluster.config, id, { operator, signal })
     this.#added.push(id)
-    return `added ${id}, ${moved(await operator.fill(id, { atOnce, signal }))}`
+    return `added ${id}, ${moved(await operator.fill(id, { atOnce, perSecond, signal }))}`
   }
 
-  async #remove(atOnce?: number): Promise<string> {
+  async #remove({ atOnce, perSecond }: MovePace): Promise<string> {
     const signal = this.#signal
     const id = this.#added.pop()
     if (id === undefined) throw new RingsetError('USAGE', 'no set was added that could be removed')
     const operator = new SetOperator(this.#cluster.control, patienceMs)
-    const carried = moved(await operator.drain(id, { atOnce, signal }))
+    const carried = moved(await operator.drain(id, { atOnce, perSecond, signal }))
     await operator.drainGateways(id, { signal })
     if (!(await operator.remove(id, { signal }))) {
       throw new RingsetError('CANCELLED', `the load ended before ${id} was out`)

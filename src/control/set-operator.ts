@@ -10,6 +10,7 @@ import { remainsOf } from './move-waits.ts'
 import { type RecoveryPlan, SetWitnesses } from './set-recovery.ts'
 import {
   type CarryOptions,
+  type MovePace,
   type MoveProgress,
   movesAtOnce,
   type PlannedMove,
@@ -42,9 +43,8 @@ export interface CarriedSlots {
   readonly aborted: readonly number[]
 }
 
-export interface SetWork {
-  /** So many slots are on their way at once. Default: `movesAtOnce`. */
-  readonly atOnce?: number | undefined
+/** `atOnce` is by default `movesAtOnce`. */
+export interface SetWork extends MovePace {
   /** Waits no longer and begins no more. */
   readonly signal?: AbortSignal | undefined
   readonly onMoves?: ((progress: MoveProgress) => void) | undefined
@@ -194,7 +194,7 @@ export class SetOperator {
   }
 
   async #carry(plan: () => Promise<PlannedMove[]>, work: SetWork): Promise<CarriedSlots> {
-    const { atOnce = movesAtOnce, signal, onMoves } = work
+    const { atOnce = movesAtOnce, perSecond, signal, onMoves } = work
     let moved = 0
     for (;;) {
       const due = await plan()
@@ -203,6 +203,7 @@ export class SetOperator {
       const before = moved
       const options: CarryOptions = {
         atOnce,
+        perSecond,
         signal,
         onProgress: progress => {
           onMoves?.({ ...progress, moved: before + progress.moved, total })

@@ -106,6 +106,19 @@ describe('moving slots from outside', () => {
     expect(await operator.carry([])).toMatchObject({ moved: 0, total: 0 })
   })
 
+  it('begins no more in a second than it may', async () => {
+    const cluster = new FakeCluster()
+    const operator = new SlotOperator(cluster)
+    const plan = await operator.plan([0, 1, 2, 3], 's2')
+    const startMs = performance.now()
+    const report = await operator.carry(plan, { perSecond: 5 })
+    // The first at once, then one each fifth of a second.
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(600)
+    expect(report).toMatchObject({ moved: 4, total: 4 })
+    expect(cluster.calls).toEqual(plan.map(() => 'n1 move 1 s2'))
+    expect(cluster.most).toBe(1)
+  })
+
   it('tells moves that ended where they began', async () => {
     const cluster = new FakeCluster()
     cluster.stuck.add(7)

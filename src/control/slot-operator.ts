@@ -46,9 +46,16 @@ export interface AbortReport {
   readonly moved: readonly number[]
 }
 
-export interface CarryOptions {
-  /** So many of these moves are under way at once. Default: all that one call takes. */
+/** How much of a cluster moves may take for themselves: all that happens beside them shares its processors with them. */
+export interface MovePace {
+  /** So many moves are under way at once. */
   readonly atOnce?: number | undefined
+  /** So many of them begin in a second, on average; a fraction is fine. Default: as soon as `atOnce` has room. */
+  readonly perSecond?: number | undefined
+}
+
+/** `atOnce` is by default all that one call takes. */
+export interface CarryOptions extends MovePace {
   /** False returns as soon as all are under way. */
   readonly wait?: boolean
   /** Waits no longer and begins no more; what is under way goes on. */
@@ -97,7 +104,7 @@ export class SlotOperator {
 
   /** Begins the moves and waits until none is under way. Throws what the arbiters refuse with; what has begun by then goes on. */
   async carry(plan: readonly PlannedMove[], options: CarryOptions = {}): Promise<MoveReport> {
-    const { atOnce = slotsAtOnce, wait = true, signal, onProgress } = options
+    const { atOnce = slotsAtOnce, perSecond, wait = true, signal, onProgress } = options
     const startMs = performance.now()
     const waiting = [...plan]
     let underWay: PlannedMove[] = []
@@ -107,12 +114,14 @@ export class SlotOperator {
     let waits: readonly string[] = []
     let wholeLookMs = startMs
     for (;;) {
-      const room = Math.min(slotsAtOnce, atOnce - underWay.length)
+      const begun = plan.length - waiting.length
+      const due = dueBy(performance.now() - startMs, perSecond) - begun
+      const room = Math.max(0, Math.min(slotsAtOnce, atOnce - underWay.length, due))
       const next = signal?.aborted ? [] : waiting.splice(0, room)
       if (next.length > 0) epoch = Math.max(epoch, await this.#begin(next))
       underWay.push(...next)
       onProgress?.({ moved, aborted: aborted.length, total: plan.length, waits })
-      const through = underWay.length === 0 || (!wait && waiting.length === 0)
+      const through = (underWay.length === 0 || !wait) && waiting.length === 0
       if (through || signal?.aborted) break
       await sleep(pollMs, undefined, { signal }).catch(() => {})
       let table = await this.#arbiters.anyTable(epoch)
@@ -157,6 +166,13 @@ export class SlotOperator {
     }
     return epoch
   }
+}
+
+/** Moves that may have begun by then, the first at once. */
+function dueBy(sinceMs: number, perSecond: number | undefined): number {
+  return perSecond === undefined
+    ? Number.POSITIVE_INFINITY
+    : 1 + Math.floor((sinceMs / 1_000) * perSecond)
 }
 
 function mustHave({ slotCount }: RoutingTable, slots: readonly number[]): void {

@@ -1,6 +1,6 @@
 import { type ByteReader, ByteWriter } from '../base/bytes.ts'
 import { RingsetError } from '../base/errors.ts'
-import { ownersOf, runsOf, slotEpochsOf } from './runs.ts'
+import { runsOf } from './runs.ts'
 import type { RoutingTable, SlotRun } from './table.ts'
 
 /**
@@ -17,18 +17,20 @@ const asBits = 1
  */
 export function writeSlots(writer: ByteWriter, table: RoutingTable): void {
   const numbers = new Map(table.sets.map((set, i) => [set.id, i]))
-  const owners = ownersOf(table.runs).map(setId => numbers.get(setId)!)
+  const owners = table.runs.map(({ setId }) => numbers.get(setId)!)
   const runs = new ByteWriter(1_024)
-  writeRuns(runs, owners)
+  writeRuns(runs, table.runs, owners)
   const bits = bitsFor(table.sets.length)
-  if (runs.length <= Math.ceil((owners.length * bits) / 8)) {
+  const packedBytes = Math.ceil((table.slotCount * bits) / 8)
+  if (runs.length <= packedBytes) {
     writer.u8(asRuns)
     writer.raw(runs.finish())
   } else {
     writer.u8(asBits)
-    writer.raw(pack(owners, bits))
+    writer.raw(pack(table.runs, owners, bits, packedBytes))
   }
-  writeRuns(writer, slotEpochsOf(table.runs))
+  const slotEpochs = table.runs.map(({ slotEpoch }) => slotEpoch)
+  writeRuns(writer, table.runs, slotEpochs)
 }
 
 /**
@@ -59,13 +61,15 @@ function bitsFor(setCount: number): number {
   return 32 - Math.clz32(Math.max(1, setCount - 1))
 }
 
-function writeRuns(writer: ByteWriter, values: readonly number[]): void {
-  let first = 0
-  for (let slot = 1; slot <= values.length; slot++) {
-    if (slot < values.length && values[slot] === values[first]) continue
-    writer.varint(slot - first)
-    writer.varint(values[first]!)
-    first = slot
+/** @param values of each of the runs; neighbours may have the same. */
+function writeRuns(writer: ByteWriter, runs: readonly SlotRun[], values: readonly number[]): void {
+  let count = 0
+  for (let i = 0; i < runs.length; i++) {
+    count += runs[i]!.count
+    if (i + 1 < runs.length && values[i + 1] === values[i]) continue
+    writer.varint(count)
+    writer.varint(values[i]!)
+    count = 0
   }
 }
 
@@ -82,12 +86,21 @@ function readRuns(reader: ByteReader, slotCount: number): number[] {
   return values
 }
 
-function pack(values: readonly number[], bits: number): Buffer {
-  const packed = Buffer.alloc(Math.ceil((values.length * bits) / 8))
+/** @param values of each of the runs. */
+function pack(
+  runs: readonly SlotRun[],
+  values: readonly number[],
+  bits: number,
+  packedBytes: number
+): Buffer {
+  const packed = Buffer.alloc(packedBytes)
   let at = 0
-  for (const value of values) {
-    for (let bit = bits - 1; bit >= 0; bit--, at++) {
-      if ((value >>> bit) & 1) packed[at >>> 3]! |= 0x80 >>> (at & 7)
+  for (let i = 0; i < runs.length; i++) {
+    const value = values[i]!
+    for (let left = runs[i]!.count; left > 0; left--) {
+      for (let bit = bits - 1; bit >= 0; bit--, at++) {
+        if ((value >>> bit) & 1) packed[at >>> 3]! |= 0x80 >>> (at & 7)
+      }
     }
   }
   return packed

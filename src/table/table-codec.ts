@@ -2,7 +2,6 @@ import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { assert, RingsetError } from '../base/errors.ts'
 import { contentHash } from './content-hash.ts'
 import { readSlots, writeSlots } from './slot-codec.ts'
-import { reserveSlots } from './slot-of.ts'
 import { StringPoolReader, StringPoolWriter } from './string-pool.ts'
 import type {
   GreyRule,
@@ -293,11 +292,16 @@ function readTenants(reader: ByteReader, pool: StringPoolReader, slotCount: numb
   const tenants = readList(reader, tableLimits.tenants, () => ({
     id: pool.read(tableLimits.idBytes),
     prefix: pool.read(tableLimits.tenantPrefixBytes),
-    slots: reader.varint()
+    first: 0,
+    count: reader.varint()
   }))
-  return reserveSlots(slotCount, tenants).map(({ id, prefix, first, count }) => {
-    return { id, prefix, first, count }
-  })
+  // They have the last slots, side by side; `tableFault` sees to it that they are in order.
+  let next = slotCount
+  for (const tenant of tenants.toReversed()) {
+    next -= tenant.count
+    tenant.first = next
+  }
+  return tenants
 }
 
 function readWord<const T extends readonly string[]>(reader: ByteReader, words: T): T[number] {
