@@ -19,6 +19,10 @@ class FakeCluster implements SlotCluster {
   leader = 'n1'
   silent = false
   frozen = false
+  /** The node that is asked for its table alone has an old one. */
+  behind = false
+  /** How often all nodes were asked. */
+  samples = 0
   readonly stuck = new Set<number>()
   readonly calls: string[] = []
   readonly refusals: RingsetError[] = []
@@ -26,15 +30,14 @@ class FakeCluster implements SlotCluster {
   most = 0
 
   async anyTable() {
-    return (await this.sample()).table
+    if (this.behind) return { ...this.#table(), epoch: 1 }
+    this.#goOn()
+    return this.#table()
   }
 
   async sample(): Promise<ClusterSample> {
-    const move = this.frozen ? undefined : this.moves.shift()
-    if (move !== undefined) {
-      this.epoch++
-      if (!this.stuck.has(move.slot)) this.owners[move.slot] = move.to
-    }
+    this.samples++
+    this.#goOn()
     const nodes = ['n1', 'n2'].map((id, i) => {
       const raft = { replica: i + 1, role: id === this.leader ? 'leader' : 'follower', term: 1 }
       const status = StatusResponse.fromPartial({ nodeId: id, arbiters: [{ raft }] })
@@ -62,6 +65,13 @@ class FakeCluster implements SlotCluster {
         return ++this.epoch
       }
     }
+  }
+
+  #goOn(): void {
+    const move = this.frozen ? undefined : this.moves.shift()
+    if (move === undefined) return
+    this.epoch++
+    if (!this.stuck.has(move.slot)) this.owners[move.slot] = move.to
   }
 
   #called(node: string, call: string): void {
@@ -157,6 +167,29 @@ describe('moving slots from outside', () => {
     expect(await codeOf(impatient.carry([{ slot: 1, from: 's2', to: 's1' }]))).toBe('NO_LEADER')
     cluster.silent = true
     expect(await codeOf(impatient.plan([1], 's2'))).toBe('UNREACHABLE')
+  })
+
+  it('asks who led last before it asks all who leads', async () => {
+    const cluster = new FakeCluster()
+    const operator = new SlotOperator(cluster)
+    const plan = await operator.plan([1, 2, 3], 's2')
+    expect(await operator.carry(plan, { atOnce: 1 })).toMatchObject({ moved: 3 })
+    expect(cluster.calls).toEqual(plan.map(() => 'n1 move 1 s2'))
+    // For the plan, and for the first call.
+    expect(cluster.samples).toBe(2)
+    cluster.leader = 'n2'
+    cluster.refusals.push(new RingsetError('NOT_LEADER'))
+    cluster.calls.length = 0
+    await operator.carry(await operator.plan([4], 's2'))
+    expect(cluster.calls).toEqual(['n1 move 1 s2', 'n2 move 1 s2'])
+  })
+
+  it('sees that moves have ended though the node that it asks is behind', async () => {
+    const cluster = new FakeCluster()
+    cluster.behind = true
+    const operator = new SlotOperator(cluster)
+    const plan = await operator.plan([1, 2], 's2')
+    expect(await operator.carry(plan)).toMatchObject({ moved: 2, aborted: [] })
   })
 
   it('plans nothing for a set or a slot that is not there, or for one that goes elsewhere', async () => {
