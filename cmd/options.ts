@@ -83,6 +83,6 @@ function perSecond(text: string): number {
 export function withPace(command: Command, initial = `${movesAtOnce}`): void {
   const about = `so many slots are on their way at any time: fewer, and users notice less and it takes longer (default: ${initial})`
   command.addOption(new Option('--at-once <n>', about).argParser(wholeNumber(1, slotsAtOnce)))
-  const rate = 'so many slots set out in a second at the most, for a cluster that is busy'
+  const rate = 'so many slots set out in a second at the most, 3 or 0.5, for a cluster that is busy'
   command.addOption(new Option('--per-second <n>', rate).argParser(perSecond))
 }
