@@ -33,7 +33,7 @@ function setUp() {
   const control = {
     any: <T>(ask: (client: typeof node) => Promise<T>) => ask(node),
     node: () => node,
-    anyTable: async () => table(),
+    tableOfNewest: async () => table(),
     sample: async () => ({ atMs: 0, nodes: [{ id: 'a1', status }], table: table() })
   }
   const hand = new OperationHand({

@@ -9,8 +9,8 @@ import { atLeader } from './leader-calls.ts'
 /** The part of a cluster's control that changes of the routing table need. @typeParam N the calls that a node takes. */
 export interface TableCluster<N> {
   sample(): Promise<ClusterSample>
-  /** The table of the first node that answers, which need not be the newest; undefined: none does. Far cheaper than a sample. */
-  anyTable(): Promise<RoutingTable | undefined>
+  /** The table of the node that had the newest in the last sample, if it answers. Far cheaper than a sample. */
+  tableOfNewest(): Promise<RoutingTable | undefined>
   /** Throws NODE_UNKNOWN. */
   node(id: string): N
 }
@@ -63,9 +63,9 @@ export class ArbiterCalls<N> {
     return (await this.look(epoch)).table
   }
 
-  /** The table of one node, if that is as new. @param epoch at least. */
-  async anyTable(epoch: number): Promise<RoutingTable | undefined> {
-    const table = await this.#cluster.anyTable()
+  /** As `table`, of one node only, and not waited for. @param epoch at least. */
+  async tableOfNewest(epoch: number): Promise<RoutingTable | undefined> {
+    const table = await this.#cluster.tableOfNewest()
     return table !== undefined && table.epoch >= epoch ? table : undefined
   }
 

@@ -37,6 +37,8 @@ export class ClusterControl {
   readonly #clients = new Map<string, ControlClient>()
   readonly #connect: (address: string) => ControlClient
   #table: RoutingTable | undefined
+  /** Node id; by the last sample. */
+  #newest: string | undefined
 
   constructor({ nodes, credential, timeoutMs }: ClusterControlOptions) {
     const bound = timeoutMs === undefined ? {} : { timeoutMs }
@@ -88,6 +90,7 @@ export class ClusterControl {
     )
     const epochOf = (node: NodeSample) => node.status?.epoch ?? 0
     const newest = nodes.reduce((best, node) => (epochOf(node) > epochOf(best) ? node : best))
+    this.#newest = newest.status && newest.id
     if (epochOf(newest) > (this.#table?.epoch ?? 0)) {
       const client = this.node(newest.id)
       this.#table = await client.table().catch(() => this.#table)
@@ -95,9 +98,10 @@ export class ClusterControl {
     return { atMs: performance.now(), nodes, table: this.#table }
   }
 
-  /** The table of the first node that answers, which need not be the newest; undefined: none does. */
-  anyTable(): Promise<RoutingTable | undefined> {
-    return this.any(client => client.table()).catch(() => undefined)
+  /** The table of the node that had the newest when all were sampled last; undefined: there was none, or it does not answer. */
+  async tableOfNewest(): Promise<RoutingTable | undefined> {
+    const client = this.#clients.get(this.#newest ?? '')
+    return client?.table().catch(() => undefined)
   }
 
   /** The first answer that any node gives; the error of the last when none does. */

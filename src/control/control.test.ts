@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { RingsetError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
 import { StatusResponse, WatchResponse } from '../gen/ringset/control/v1/control.ts'
+import { ClusterControl } from './cluster-control.ts'
 import { ControlClient } from './control-client.ts'
 import { type ControlServer, startControlServer } from './control-server.ts'
 import type { ControlSource } from './control-source.ts'
@@ -252,5 +253,27 @@ describe('control', () => {
       socket.resume()
     })
     expect((await client(server.port).status()).nodeId).toBe('n1')
+  })
+})
+
+describe('the nodes of a cluster', () => {
+  it('are asked for a table one by one: who had the newest when all were asked', async () => {
+    const at = (epoch: number) => ({
+      status: async () => StatusResponse.fromPartial({ epoch }),
+      table: async () => ({ epoch, json: JSON.stringify({ epoch }) })
+    })
+    const [old, newest] = [await started(at(3)), await started(at(5))]
+    const nodes = [old, newest].map(({ port }, i) => {
+      return { id: `n${i + 1}`, controlAddress: `127.0.0.1:${port}` }
+    })
+    const cluster = new ClusterControl({ nodes, credential })
+    closers.push(() => cluster.close())
+    expect(await cluster.tableOfNewest()).toBeUndefined()
+    await cluster.sample()
+    expect(await cluster.tableOfNewest()).toMatchObject({ epoch: 5 })
+    await newest.close()
+    expect(await cluster.tableOfNewest()).toBeUndefined()
+    expect((await cluster.sample()).table).toMatchObject({ epoch: 5 })
+    expect(await cluster.tableOfNewest()).toMatchObject({ epoch: 3 })
   })
 })

@@ -65,7 +65,7 @@ class FakeCluster implements SetCluster {
     this.table = { ...this.table, epoch: this.table.epoch + 1, sets }
   }
 
-  async anyTable() {
+  async tableOfNewest() {
     return (await this.sample()).table
   }
 

@@ -55,7 +55,7 @@ class FakeCluster implements SetCluster {
     }
   }
 
-  async anyTable() {
+  async tableOfNewest() {
     return (await this.sample()).table
   }
 

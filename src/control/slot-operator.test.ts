@@ -29,7 +29,7 @@ class FakeCluster implements SlotCluster {
   /** The most moves that were under way at once. */
   most = 0
 
-  async anyTable() {
+  async tableOfNewest() {
     if (this.behind) return { ...this.#table(), epoch: 1 }
     this.#goOn()
     return this.#table()

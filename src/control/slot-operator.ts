@@ -7,6 +7,7 @@ import type { RoutingTable } from '../table/table.ts'
 import { ArbiterCalls, patienceMs, pollMs, type TableCluster } from './arbiter-calls.ts'
 import type { ControlClient } from './control-client.ts'
 import { moveWaits } from './move-waits.ts'
+import { Turnstile } from './turnstile.ts'
 
 /** The part of a cluster's control that moves of slots need. */
 export type SlotCluster = TableCluster<Pick<ControlClient, 'moveSlots' | 'abortMoves'>>
@@ -50,7 +51,7 @@ export interface AbortReport {
 export interface MovePace {
   /** So many moves are under way at once. */
   readonly atOnce?: number | undefined
-  /** So many of them begin in a second, on average; a fraction is fine. Default: as soon as `atOnce` has room. */
+  /** So many of them begin in a second at the most; a fraction is fine. Default: as soon as `atOnce` has room. */
   readonly perSecond?: number | undefined
 }
 
@@ -113,10 +114,10 @@ export class SlotOperator {
     let epoch = 0
     let waits: readonly string[] = []
     let wholeLookMs = startMs
+    const turnstile = new Turnstile(perSecond, startMs)
     for (;;) {
-      const begun = plan.length - waiting.length
-      const due = dueBy(performance.now() - startMs, perSecond) - begun
-      const room = Math.max(0, Math.min(slotsAtOnce, atOnce - underWay.length, due))
+      const wanted = Math.min(slotsAtOnce, atOnce - underWay.length, waiting.length)
+      const room = turnstile.pass(wanted, performance.now())
       const next = signal?.aborted ? [] : waiting.splice(0, room)
       if (next.length > 0) epoch = Math.max(epoch, await this.#begin(next))
       underWay.push(...next)
@@ -124,7 +125,7 @@ export class SlotOperator {
       const through = (underWay.length === 0 || !wait) && waiting.length === 0
       if (through || signal?.aborted) break
       await sleep(pollMs, undefined, { signal }).catch(() => {})
-      let table = await this.#arbiters.anyTable(epoch)
+      let table = await this.#arbiters.tableOfNewest(epoch)
       if (table === undefined || performance.now() - wholeLookMs > wholeLookEveryMs) {
         const whole = await this.#arbiters.look(epoch)
         wholeLookMs = performance.now()
@@ -166,13 +167,6 @@ export class SlotOperator {
     }
     return epoch
   }
-}
-
-/** Moves that may have begun by then, the first at once. */
-function dueBy(sinceMs: number, perSecond: number | undefined): number {
-  return perSecond === undefined
-    ? Number.POSITIVE_INFINITY
-    : 1 + Math.floor((sinceMs / 1_000) * perSecond)
 }
 
 function mustHave({ slotCount }: RoutingTable, slots: readonly number[]): void {

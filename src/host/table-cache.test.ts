@@ -3,12 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { silentLog } from '../base/ports.ts'
 import { sampleTable } from '../bench/sample-table.ts'
 import { createTableKeeper } from '../table/create-table-keeper.ts'
 import { encodeTable, peekTable } from '../table/table-codec.ts'
 import { TableCache } from './table-cache.ts'
 
-const log = { debug() {}, info() {}, warn() {}, error() {} }
 const tableOf = (epoch: number): Buffer => encodeTable({ ...sampleTable(2), epoch })
 
 describe('the table on disk', () => {
@@ -21,7 +21,7 @@ describe('the table on disk', () => {
   it('is there at once, then not more often than somebody could use it, and the newest in the end', async () => {
     const path = join(folder, 'table.bin')
     const keeper = createTableKeeper()
-    const cache = new TableCache(path, keeper, log)
+    const cache = new TableCache(path, keeper, silentLog)
     const epochOnDisk = (): number => peekTable(readFileSync(path)).epoch
     expect(keeper.adopt(tableOf(1))).toBe('adopted')
     await vi.waitFor(() => expect(epochOnDisk()).toBe(1))
@@ -35,7 +35,7 @@ describe('the table on disk', () => {
     expect(epochOnDisk()).toBe(50)
 
     const next = createTableKeeper()
-    const again = new TableCache(path, next, log)
+    const again = new TableCache(path, next, silentLog)
     expect(next.view().epoch).toBe(50)
     await again.close()
   })
