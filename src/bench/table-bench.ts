@@ -5,8 +5,9 @@ import { ClientListener } from '../net/client-listener.ts'
 import type { CarryMode } from '../protocol/carrier.ts'
 import { encodeFrame, headerBytes, linkIndex } from '../protocol/frame.ts'
 import { packet } from '../protocol/packet.ts'
-import { compileEncoded, createTableKeeper } from '../table/create-table-keeper.ts'
+import { createTableKeeper } from '../table/create-table-keeper.ts'
 import { ownersOf, runsOf, slotEpochsOf } from '../table/runs.ts'
+import { SharedTables } from '../table/shared-tables.ts'
 import type { RoutingTable } from '../table/table.ts'
 import { encodeTable } from '../table/table-codec.ts'
 import type { TableKeeper } from '../table/table-keeper.ts'
@@ -161,10 +162,10 @@ async function everybodyAt(readers: readonly Reader[], epoch: number): Promise<v
   }
 }
 
-/** One table after the other; whoever adopts one looks at the same compiled one, which in a real cluster each does for itself. */
+/** One table after the other; whoever adopts one looks at the same compiled one, which in a real cluster each process does for itself. */
 class Tables {
+  readonly work = new SharedTables()
   #table: RoutingTable
-  #compiled: TableView | undefined
 
   constructor(first: RoutingTable) {
     this.#table = first
@@ -182,11 +183,6 @@ class Tables {
     this.#table = { ...this.#table, epoch: epoch + 1, runs: runsOf(owners, epochs) }
     return encodeTable(this.#table)
   }
-
-  readonly compile = (encoded: Buffer): TableView => {
-    if (this.#compiled?.encoded.equals(encoded) !== true) this.#compiled = compileEncoded(encoded)
-    return this.#compiled!
-  }
 }
 
 /** Counts what leaves with packets as tables or deltas. */
@@ -196,7 +192,7 @@ class CountedKeeper implements TableKeeper {
   updateBytes = 0
 
   constructor(tables: Tables, deltas: boolean) {
-    this.#keeper = createTableKeeper({ compile: tables.compile })
+    this.#keeper = createTableKeeper({ work: tables.work })
     this.#deltas = deltas
     this.#keeper.adopt(tables.next())
   }
@@ -229,7 +225,7 @@ class Reader {
   #timer: NodeJS.Timeout | undefined
 
   private constructor(tables: Tables) {
-    this.keeper = createTableKeeper({ compile: tables.compile })
+    this.keeper = createTableKeeper({ work: tables.work })
     this.keeper.onAdopted(() => this.onTable(performance.now()))
   }
 

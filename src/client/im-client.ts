@@ -39,7 +39,7 @@ export class ImClient {
   readonly #options: ImClientOptions
   readonly #store: CursorStore | undefined
   readonly #random: Random = new Prng(Math.floor(Math.random() * Number.MAX_SAFE_INTEGER))
-  readonly #keeper = createTableKeeper({ compile: sharedTables.compile })
+  readonly #keeper = createTableKeeper({ work: sharedTables })
   readonly #stateListeners = new Set<StateListener>()
   #messageListener: MessageListener | undefined
   #core: ClientCore | undefined

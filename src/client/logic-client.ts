@@ -40,7 +40,7 @@ const firstTableMs = 10_000
  */
 export class LogicClient {
   readonly #options: LogicClientOptions
-  readonly #keeper = createTableKeeper({ compile: sharedTables.compile })
+  readonly #keeper = createTableKeeper({ work: sharedTables })
   readonly #network: PeerNetwork
   readonly #route: RouteClient
   readonly #self: EndpointId

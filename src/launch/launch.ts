@@ -8,19 +8,15 @@ import { ensureSecrets } from '../config/secrets.ts'
 import { readRecord, removeRecord } from './cluster-record.ts'
 import { withLaunchLock } from './launch-lock.ts'
 import { isRunning } from './node-process.ts'
-import { type EnterNode, RunningCluster, type WaitOptions } from './running-cluster.ts'
+import { RunningCluster, type SpawnOptions, type WaitOptions } from './running-cluster.ts'
 import { nodesOf } from './set-change.ts'
 
-export interface StartOptions extends WaitOptions {
+export interface StartOptions extends WaitOptions, SpawnOptions {
   /** A file, or the configuration itself. Either is copied into the data folder. */
   readonly config: string | ClusterConfigInput
   readonly dataDirectory?: string
   /** Runs once the processes are started, before the wait for readiness. */
   readonly onStarted?: (cluster: RunningCluster) => void
-  /** What `process.execPath` is given before `node run ID …`; by default the program that runs now. */
-  readonly program?: readonly string[]
-  /** What the command of a node is preceded by, such as `ip netns exec NAME`; it has to become the node by exec. */
-  readonly enter?: EnterNode
   /** Raised while a failed start is being undone: kill what is left at once. */
   readonly hurry?: AbortSignal
 }
@@ -39,7 +35,7 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
     ensureSecrets(folder.root)
     writeFileSync(folder.configFile, text)
     removeRecord(folder)
-    const made = new RunningCluster(folder.root, options.program, options.enter)
+    const made = new RunningCluster(folder.root, options)
     made.spawnAll()
     return made
   })

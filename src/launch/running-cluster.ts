@@ -20,6 +20,7 @@ import {
   waitGone
 } from './node-process.ts'
 import { nodeRuns, type Readiness, readiness } from './readiness.ts'
+import { standBack } from './stand-back.ts'
 
 /** How one node came to its end. */
 export interface StopReport {
@@ -45,8 +46,15 @@ export interface StopOptions {
   readonly hurry?: AbortSignal
 }
 
-/** What a node's command is preceded by. */
-export type EnterNode = (id: string) => readonly string[]
+/** How the processes of nodes are started. */
+export interface SpawnOptions {
+  /** What `process.execPath` is given before `node run ID …`; by default the program that runs now. */
+  readonly program?: readonly string[]
+  /** What the command of a node is preceded by, such as `ip netns exec NAME`; it has to become the node by exec. */
+  readonly enter?: (id: string) => readonly string[]
+  /** By how much nodes stand back where processors are short; see `standBack`. Default: not at all. */
+  readonly niceness?: number
+}
 
 const readyTimeoutMs = 60_000
 const stopTimeoutMs = 15_000
@@ -60,19 +68,12 @@ export class RunningCluster {
   #configText: string
   readonly control: ClusterControl
   readonly #folder: DataFolder
-  readonly #program: readonly string[]
-  readonly #enter: EnterNode
+  readonly #spawning: SpawnOptions
   /** How the processes that this one started end, by process id. */
   readonly #endings = new Map<number, Promise<Ending>>()
 
-  /** @param program see `StartOptions.program`. @param enter see `StartOptions.enter`. */
-  constructor(
-    dataDirectory: string,
-    program: readonly string[] = programArguments(),
-    enter: EnterNode = () => []
-  ) {
-    this.#program = program
-    this.#enter = enter
+  constructor(dataDirectory: string, spawning: SpawnOptions = {}) {
+    this.#spawning = spawning
     this.#folder = dataFolder(dataDirectory)
     this.#configText = readConfig(this.#folder.configFile)
     this.#config = loadConfig(this.#folder.configFile)
@@ -255,7 +256,9 @@ export class RunningCluster {
     const ending = new Promise<Ending>(resolve => {
       ended = resolve
     })
-    const spawned = spawnNode(id, this.#folder, this.#program, ended, this.#enter(id))
+    const { program = programArguments(), enter, niceness } = this.#spawning
+    const spawned = spawnNode(id, this.#folder, program, ended, enter?.(id))
+    if (niceness !== undefined) void standBack(spawned.pid, niceness)
     this.#endings.set(spawned.pid, ending)
     const record = this.#record()
     const others = record.nodes.filter(node => node.id !== id)

@@ -98,10 +98,11 @@ export async function placeSet(cluster: RunningCluster, layout: SetLayout): Prom
   cluster.refresh()
 }
 
-/** Starts those nodes of a set that do not run. Throws NODE_FAILED, TIMEOUT. */
+/** Starts those nodes of a set that do not run, one after the other: each takes a processor for a second, and the cluster is at work. Throws NODE_FAILED, TIMEOUT. */
 export async function startSet(cluster: RunningCluster, setId: string): Promise<void> {
-  const due = nodesOf(cluster.config, setId).filter(({ id }) => !cluster.isRunning(id))
-  await Promise.all(due.map(({ id }) => cluster.startNode(id)))
+  for (const { id } of nodesOf(cluster.config, setId)) {
+    if (!cluster.isRunning(id)) await cluster.startNode(id)
+  }
 }
 
 export interface RetiredSet {

@@ -86,7 +86,7 @@ export class SimDevice implements ClientEnd {
     const firstId = this.#idCeiling
     this.#idCeiling += idBlock
     const cursors: Cursor[] = [...this.#cursors].map(([session, msgid]) => ({ session, msgid }))
-    this.keeper = createTableKeeper({ compile: this.#world.compileTable })
+    this.keeper = createTableKeeper({ work: this.#world.tables })
     this.#unfinished = 0
     this.#inbox = new Inbox((session, message) => this.#deliver(session, message), cursors)
     this.#outbox = new Outbox(kernel.nowMs(), firstId, this.#idCeiling, {

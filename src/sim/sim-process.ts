@@ -118,7 +118,7 @@ export class SimProcess {
     this.bootId = this.#random.id48()
     this.marks = new LifeMarks()
     const keeper = createTableKeeper({
-      compile: this.world.compileTable,
+      work: this.world.tables,
       onConflict: ({ epoch }) => {
         throw new SimFailure('epochs', `${this.nodeId} is shown another table of epoch ${epoch}`)
       }

@@ -82,7 +82,7 @@ export class World {
   }
 
   /** Everybody who adopts a table looks at the same compiled one. */
-  readonly compileTable = new SharedTables(64).compile
+  readonly tables = new SharedTables(64)
 
   readonly metrics: Metrics = { count: () => {}, gauge: () => {}, observe: () => {} }
 

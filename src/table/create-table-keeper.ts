@@ -13,8 +13,16 @@ export interface TableKeeperOptions {
   readonly onConflict?: (inForce: TableView, refused: TableLabel) => void
   /** Only tables of this cluster are adopted. While undefined, the first table adopted decides. */
   readonly expectedClusterId?: string | undefined
-  /** In place of decoding and compiling a table anew. Throws BAD_PACKET; the view must not depend on `encoded` afterwards. */
-  readonly compile?: (encoded: Buffer) => TableView
+  /** Default: every keeper works for itself. */
+  readonly work?: TableWork
+}
+
+/** What reading a table takes; keepers of one process may share it. */
+export interface TableWork {
+  /** Decodes and compiles a table; the view must not depend on `encoded` afterwards. Throws BAD_PACKET. */
+  compile(encoded: Buffer): TableView
+  /** As `applyDelta`. Nobody writes to `base` or to what comes back. */
+  expand(base: Buffer, delta: Buffer): Buffer | undefined
 }
 
 /** So many tables before the present one are kept, to make and to read deltas by. */
@@ -33,8 +41,11 @@ export function createTableKeeper(options: TableKeeperOptions = {}): TableKeeper
   return new Keeper(options)
 }
 
+const ownWork: TableWork = { compile: compileEncoded, expand: applyDelta }
+
 class Keeper implements TableKeeper {
   readonly #options: TableKeeperOptions
+  readonly #work: TableWork
   readonly #listeners: ((view: TableView) => void)[] = []
   #view = emptyTableView
   /** Newest last; only their bytes. */
@@ -44,6 +55,7 @@ class Keeper implements TableKeeper {
 
   constructor(options: TableKeeperOptions) {
     this.#options = options
+    this.#work = options.work ?? ownWork
   }
 
   view(): TableView {
@@ -80,8 +92,7 @@ class Keeper implements TableKeeper {
     }
     // Only now, and only for a table that matters, is the content worth a look: it must be sound to
     // be adopted or to be called a conflict.
-    const { compile = compileEncoded } = this.#options
-    const view = unlessMalformed(() => compile(encoded))
+    const view = unlessMalformed(() => this.#work.compile(encoded))
     if (view === undefined) return 'malformed'
     if (label.epoch === this.#view.epoch) {
       this.#options.onConflict?.(this.#view, label)
@@ -101,7 +112,7 @@ class Keeper implements TableKeeper {
     if (label.epoch < epoch) return 'older'
     const base = [this.#view, ...this.#former].find(held => held.epoch === label.baseEpoch)
     if (base === undefined) return 'gap'
-    const next = unlessMalformed(() => ({ bytes: applyDelta(base.encoded, delta) }))
+    const next = unlessMalformed(() => ({ bytes: this.#work.expand(base.encoded, delta) }))
     if (next === undefined) return 'malformed'
     return next.bytes ?? 'gap'
   }

@@ -18,6 +18,7 @@ import type { Proposals } from '../proposals.ts'
 import { slotPrefix } from '../row-keys.ts'
 import type { SessionRoutes } from '../session-routes.ts'
 import { eraKey, slotRowName } from '../slot-rows.ts'
+import type { QuietWork } from './quiet-work.ts'
 import { logSlotStep } from './step-proposal.ts'
 
 type Answer = PayloadOf<'SLOT_READ_OK'>
@@ -41,6 +42,7 @@ export interface ArrivalPorts {
   readonly parts: RouterParts
   readonly routes: SessionRoutes
   readonly proposals: Proposals
+  readonly quiet: QuietWork
   nextSequence(): number
   /** Whether the slot may be sealed now, so that not too many wait for each other while their users wait for them. */
   maySeal(slot: number): boolean
@@ -61,8 +63,8 @@ const breakBytes = 16 * 1024
 
 /**
  * The end of a move that takes, for one slot, on the leader: copies what there is while the old set still serves the slot, asks it to
- * seal, and copies the rest. Everything it takes in is logged, in the order in which it is read, without waiting for the disk in
- * between; what it has done so far is only in memory, and it, or a new leader, may begin anew at any time: every step may be repeated.
+ * seal, and copies the rest. Everything it takes in is logged, in the order in which it is read, behind the seal without waiting for the
+ * disk in between; what it has done so far is only in memory, and it, or a new leader, may begin anew at any time: every step may be repeated.
  */
 export class SlotArrival {
   readonly head: ImportHead
@@ -173,17 +175,27 @@ export class SlotArrival {
       this.#level(errand, sessions, next)
       return
     }
+    if (!this.#mayCopy()) return
     this.#ask(errand, 'messages', '', ranges, ({ messages }) => {
       const moved = messages.map(item => {
         return { ...item, slot: this.#ports.routes.route(item.session).slot }
       })
       const write = (writer: ByteWriter): void => writeImportMessages(writer, this.head, moved)
-      this.#import(errand, write, () => {
+      const goOn = (): void => {
         for (const { session, message } of moved) this.#held.set(session, message.msgid)
         this.#copied += moved.length
         this.#then(errand, () => this.#messages(errand, sessions, next))
-      })
+      }
+      const { env } = this.#ports.parts
+      this.#import(errand, write, goOn, () => this.#ports.quiet.end(this, env.nowMs()))
     })
+  }
+
+  /** While users wait, as fast as it goes; as long as the slot is served elsewhere, so that the others hardly notice. */
+  #mayCopy(): boolean {
+    if (this.#sealed) return true
+    const { parts, quiet } = this.#ports
+    return this.#imports === 0 && quiet.begin(this, parts.env.nowMs())
   }
 
   #heldOf({ slot, session }: MovedSession): number {

@@ -87,7 +87,9 @@ export class SlotCleaner {
   }
 
   #drop(): void {
-    const { parts, proposals } = this.#ports
+    const { parts, proposals, quiet } = this.#ports
+    const { env } = parts
+    if (!quiet.begin(this, env.nowMs())) return
     const writer = proposals.open()
     if (writer === undefined) return
     const keys = this.#keys.slice(0, keysPerEntry)
@@ -95,9 +97,10 @@ export class SlotCleaner {
     this.#busy = true
     proposals.own(result => {
       this.#busy = false
+      quiet.end(this, env.nowMs())
       const done = !isCommandError(result) && (result as { done: boolean }).done
       if (done) this.#keys.splice(0, keys.length)
-      else this.#restUntilMs = parts.env.nowMs() + restMs
+      else this.#restUntilMs = env.nowMs() + restMs
     })
   }
 

@@ -4,6 +4,7 @@ import { type Packet, packet } from '../../protocol/packet.ts'
 import type { TableView } from '../../table/table-view.ts'
 import type { HolePuller } from '../hole-puller.ts'
 import type { SlotStep } from '../ownership.ts'
+import { QuietWork } from './quiet-work.ts'
 import { SetFarewell } from './set-farewell.ts'
 import { type ArrivalPorts, SlotArrival } from './slot-arrival.ts'
 import { SlotCleaner } from './slot-cleaner.ts'
@@ -20,7 +21,7 @@ const reportMs = 200
 const sealedMaxMs = 5_000
 const tablePullMs = 100
 
-export type MoverPorts = Omit<ArrivalPorts, 'turn' | 'maySeal'> & SourcePorts
+export type MoverPorts = Omit<ArrivalPorts, 'turn' | 'maySeal' | 'quiet'> & SourcePorts
 
 /**
  * Carries slots from set to set, on the leader: looks at what the table says and what the log says of each slot on its way, and takes
@@ -52,6 +53,7 @@ export class SlotMover {
   constructor(ports: MoverPorts, puller: HolePuller, arbiters: () => readonly EndpointId[]) {
     this.#ports = {
       ...ports,
+      quiet: new QuietWork(),
       maySeal: slot => {
         if (this.#sealing.size < sealsMax) this.#sealing.add(slot)
         return this.#sealing.has(slot)
