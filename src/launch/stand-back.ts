@@ -9,7 +9,7 @@ const nicenessMax = 19
 
 /**
  * Has a process wait for processors that others want as well. Needs no privileges; where the system does not let it be done, nothing happens.
- * @param niceness beyond that of this process: each step is about a fifth less of a processor that is fought for.
+ * @param niceness of the process beyond that of this one, and of its session: each step is about a fifth less of a processor that is fought for.
  */
 export async function standBack(pid: number, niceness: number): Promise<void> {
   // 0 would be this process itself.

@@ -52,22 +52,22 @@ describe('tables that keepers share', () => {
   })
 
   it('are never taken for others of the same hash, and bad ones never for good ones', () => {
-    const { compile } = new SharedTables()
+    const work = new SharedTables()
     const good = encodedOf(5)
-    compile(good)
+    work.compile(good)
     const forged = Buffer.from(good)
     forged[good.length - 12] = forged[good.length - 12]! ^ 1
-    expect(() => compile(forged)).toThrow(expect.objectContaining({ code: 'BAD_PACKET' }))
-    expect(compile(good).epoch).toBe(5)
+    expect(() => work.compile(forged)).toThrow(expect.objectContaining({ code: 'BAD_PACKET' }))
+    expect(work.compile(good).epoch).toBe(5)
   })
 
   it('are forgotten when there are newer ones', () => {
-    const { compile } = new SharedTables(2)
-    const first = compile(encodedOf(1))
-    const second = compile(encodedOf(2))
-    expect(compile(encodedOf(1))).toBe(first)
-    compile(encodedOf(3))
-    expect(compile(encodedOf(1))).toBe(first)
-    expect(compile(encodedOf(2))).not.toBe(second)
+    const work = new SharedTables(2)
+    const first = work.compile(encodedOf(1))
+    const second = work.compile(encodedOf(2))
+    expect(work.compile(encodedOf(1))).toBe(first)
+    work.compile(encodedOf(3))
+    expect(work.compile(encodedOf(1))).toBe(first)
+    expect(work.compile(encodedOf(2))).not.toBe(second)
   })
 })

@@ -19,7 +19,7 @@ export class SharedTables implements TableWork {
     this.#max = max
   }
 
-  readonly compile = (encoded: Buffer): TableView => {
+  compile(encoded: Buffer): TableView {
     const { contentHash } = peekTable(encoded)
     const known = this.#views.get(contentHash)
     // The hash is no defence against forgery; the bytes are.
@@ -33,7 +33,7 @@ export class SharedTables implements TableWork {
     return view
   }
 
-  readonly expand = (base: Buffer, delta: Buffer): Buffer | undefined => {
+  expand(base: Buffer, delta: Buffer): Buffer | undefined {
     const known = this.#updates.find(used => used.base === base && used.delta.equals(delta))
     if (known !== undefined) return known.next
     const next = applyDelta(base, delta)

@@ -47,7 +47,7 @@ describe.skipIf(process.platform !== 'linux')(`a drill that is interrupted (${se
       // Before it is loaded nobody hears the signal but the system.
       if (drill.progress !== '') expect(drill.progress).toContain('CANCELLED')
       expect(readdirSync(drill.temporary)).toEqual([])
-      expect(drill.processes()).toEqual([])
+      expect(drill.processes()).toEqual(new Map())
       if (!netns) expect(await taken(ports)).toEqual([])
       if (netns) expect(namespaceTraces()).toEqual([])
     }

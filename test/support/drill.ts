@@ -67,18 +67,18 @@ export class Drill {
     return [...text.matchAll(/Port": (\d+)/g)].map(([, port]) => Number(port))
   }
 
-  /** Command lines of processes that work in the drill's folder. */
-  processes(): string[] {
-    return readdirSync('/proc')
-      .filter(name => /^\d+$/.test(name))
-      .flatMap(pid => {
-        try {
-          const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
-          return line.includes(this.temporary) ? [line] : []
-        } catch {
-          return []
-        }
-      })
+  /** Command lines of processes that work in the drill's folder, by process id. */
+  processes(): Map<number, string> {
+    const found = new Map<number, string>()
+    for (const name of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
+      try {
+        const line = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ')
+        if (line.includes(this.temporary)) found.set(Number(name), line)
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+    return found
   }
 }
 

@@ -1,4 +1,4 @@
-/** After a piece of work nothing is done for so many times as long as it took: on a busy machine that takes it longer it takes less of it. */
+/** A rest is so many times as long as the piece of work before it: where processors are busy pieces take longer, and come less often. */
 const restTimes = 3
 const restMaxMs = 1_000
 /** Whoever has begun a piece and is not heard of again keeps nobody else from work for longer. */
