@@ -102,56 +102,42 @@ function fullRateAt(
   return null
 }
 
-/** How long acknowledgements took before the first fault, and then. */
-export interface BeforeAndDuring {
+/** How long acknowledgements took before the first fault, from there until the last was undone, and afterwards, when what was down starts and catches up. */
+export interface AroundFaults {
   readonly before: Percentiles
   readonly during: Percentiles
+  /** Without a count if nothing followed. */
+  readonly after: Percentiles
 }
 
 /** Of messages from, at and to sets that no fault touched, from shortly before the first fault on. Null: nothing to compare. */
 export function untouched(
   faults: readonly FaultRecord[],
   samples: readonly MessageSample[]
-): BeforeAndDuring | null {
+): AroundFaults | null {
   const touched = new Set(faults.flatMap(({ sets }) => sets))
-  const firstMs = firstOf(faults)
-  const own = usual(samples, firstMs).filter(({ senderSet, homeSet, receiverSet }) => {
+  const own = samples.filter(({ senderSet, homeSet, receiverSet }) => {
     return ![senderSet, homeSet, receiverSet].some(set => touched.has(set))
   })
-  return compared(own, firstMs, Number.POSITIVE_INFINITY)
+  return underFaults(faults, own)
 }
 
-/** What all processes compile and connect to begin with is not how it usually is. */
-function usual(samples: readonly MessageSample[], firstMs: number): MessageSample[] {
-  return samples.filter(({ dueMs }) => dueMs >= firstMs - usualMs)
-}
-
-/** Of all messages, from shortly before the first fault until the last is over. Null: nothing to compare. */
+/** Of all messages. Null: nothing to compare. */
 export function underFaults(
   faults: readonly FaultRecord[],
   samples: readonly MessageSample[]
-): BeforeAndDuring | null {
+): AroundFaults | null {
+  const firstMs = Math.min(...faults.map(({ atMs }) => atMs))
   const ends = faults.map(({ undoneMs }) => undoneMs || Number.POSITIVE_INFINITY)
-  const firstMs = firstOf(faults)
-  return compared(usual(samples, firstMs), firstMs, Math.max(...ends))
-}
-
-function firstOf(faults: readonly FaultRecord[]): number {
-  return Math.min(...faults.map(({ atMs }) => atMs))
-}
-
-function compared(
-  samples: readonly MessageSample[],
-  fromMs: number,
-  toMs: number
-): BeforeAndDuring | null {
-  const took = (wanted: (dueMs: number) => boolean): Percentiles =>
+  const lastMs = Math.max(...ends)
+  const took = (fromMs: number, toMs: number): Percentiles =>
     percentiles(
       samples
-        .filter(({ dueMs, ackedMs }) => ackedMs > 0 && wanted(dueMs))
+        .filter(({ dueMs, ackedMs }) => ackedMs > 0 && dueMs >= fromMs && dueMs < toMs)
         .map(({ dueMs, ackedMs }) => ackedMs - dueMs)
     )
-  const before = took(dueMs => dueMs < fromMs)
-  const during = took(dueMs => dueMs >= fromMs && dueMs < toMs)
-  return before.count === 0 || during.count === 0 ? null : { before, during }
+  const before = took(firstMs - usualMs, firstMs)
+  const during = took(firstMs, lastMs)
+  const after = took(lastMs, Number.POSITIVE_INFINITY)
+  return before.count === 0 || during.count === 0 ? null : { before, during, after }
 }

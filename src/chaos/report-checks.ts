@@ -4,7 +4,7 @@ import type { FailStop } from './fault-hand.ts'
 import type { MessageSample } from './message-sample.ts'
 import type { WrongOnline } from './presence-watch.ts'
 import {
-  type BeforeAndDuring,
+  type AroundFaults,
   type FaultRecord,
   percentiles,
   type Recovery,
@@ -169,16 +169,17 @@ function wronglyOnline({ wrongOnline }: RunFacts, mostMs: number): ReportCheck {
   }
 }
 
-function slowed(name: string, compared: BeforeAndDuring | null, mostTimes: number): ReportCheck {
+function slowed(name: string, compared: AroundFaults | null, mostTimes: number): ReportCheck {
   if (compared === null) {
     return { name, ok: 'unknown', detail: 'there was nothing to compare', examples: [] }
   }
-  const { before, during } = compared
+  const { before, during, after } = compared
+  const then = after.count === 0 ? '' : `; ${after.p99Ms.toFixed(1)} ms afterwards`
   const times = during.p99Ms / before.p99Ms
   return {
     name,
     ok: times <= mostTimes,
-    detail: `p99 ${during.p99Ms.toFixed(1)} ms during faults, ${before.p99Ms.toFixed(1)} ms before: ${times.toFixed(2)} times, at most ${mostTimes} wanted`,
+    detail: `p99 ${during.p99Ms.toFixed(1)} ms during faults, ${before.p99Ms.toFixed(1)} ms before: ${times.toFixed(2)} times, at most ${mostTimes} wanted${then}`,
     examples: []
   }
 }

@@ -47,6 +47,18 @@ describe('recovery', () => {
     expect(untouched([{ ...kill, sets: ['s1', 's2'] }], samples)).toBeNull()
   })
 
+  it('tells a set that is down from one that starts again', () => {
+    const { samples } = facts()
+    const [fault, undoneMs] = [{ ...kill, undoneMs: 8_000 }, 8_000]
+    const slower = samples.map(one => {
+      return one.dueMs < undoneMs ? one : { ...one, ackedMs: one.dueMs + 70 }
+    })
+    const p99s = { before: { p99Ms: 5 }, during: { p99Ms: 5 }, after: { p99Ms: 70 } }
+    expect(untouched([fault], slower)).toMatchObject(p99s)
+    const never = untouched([{ ...kill, undoneMs: 0 }], slower)
+    expect(never).toMatchObject({ during: { p99Ms: 70 }, after: { count: 0 } })
+  })
+
   it.each(['senderSet', 'homeSet', 'receiverSet'] as const)(
     'counts a message as touched whose %s was',
     which => {
