@@ -1,6 +1,7 @@
 import type { ChaosReport } from './report.ts'
 import { at, type Frame } from './report-frame.ts'
 import { duration, escaped } from './report-html.ts'
+import type { SecondRow } from './report-seconds.ts'
 import { isOperation } from './scenario.ts'
 
 export const laneHeightPx = 24
@@ -24,7 +25,7 @@ export const waits = [
   { style: 'wait-never', fromMs: Number.POSITIVE_INFINITY, text: 'never' }
 ] as const
 
-/** For each set who led it and how long its messages waited, who led the arbiters, and the epochs of the routing table. */
+/** For each set who led it and how long messages inside it waited, how long those across sets did, who led the arbiters, and the epochs of the routing table. */
 export function lanesOf(report: ChaosReport, frame: Frame, titleMax: number): Lane[] {
   const { leaders, seconds } = report
   const waiting = new Set(seconds.flatMap(({ slowestMs }) => Object.keys(slowestMs)))
@@ -38,7 +39,14 @@ export function lanesOf(report: ChaosReport, frame: Frame, titleMax: number): La
     if (led.has(id))
       lanes.push({ title: titled(id, 'leader'), body: leaderBars(report, id, frame) })
     if (waiting.has(id))
-      lanes.push({ title: titled(id, 'waits'), body: waitCells(report, id, frame) })
+      lanes.push({
+        title: titled(id, 'waits'),
+        body: waitCells(report, id, frame, ({ slowestMs }) => slowestMs[id])
+      })
+  }
+  if (seconds.some(({ slowestAcrossMs }) => slowestAcrossMs !== undefined)) {
+    const body = waitCells(report, 'across sets', frame, row => row.slowestAcrossMs)
+    lanes.push({ title: 'across', body })
   }
   if (led.has('arbiter')) {
     lanes.push({ title: 'arbiter', body: leaderBars(report, 'arbiter', frame) })
@@ -71,13 +79,19 @@ function deposes(action: string): boolean {
   return action !== 'slowDisk' && action !== 'clockOffset' && !isOperation(action as never)
 }
 
-function waitCells({ seconds, durationSeconds }: ChaosReport, id: string, { x }: Frame): string {
-  const cells = seconds.map(({ second, slowestMs }) => {
-    const ms = slowestMs[id]
+function waitCells(
+  { seconds, durationSeconds }: ChaosReport,
+  which: string,
+  { x }: Frame,
+  slowestOf: (row: SecondRow) => number | null | undefined
+): string {
+  const cells = seconds.map(row => {
+    const { second } = row
+    const ms = slowestOf(row)
     if (ms === undefined) return ''
     const { style } = waits.findLast(({ fromMs }) => (ms ?? Number.POSITIVE_INFINITY) >= fromMs)!
     const slowest = ms === null ? 'one was never acknowledged' : `slowest ${duration(ms)}`
-    const text = `${id}, due from ${second} s on: ${slowest}`
+    const text = `${which}, due from ${second} s on: ${slowest}`
     return box(style, x(second), x(Math.min(second + 1, durationSeconds)), text)
   })
   return cells.join('')

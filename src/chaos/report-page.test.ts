@@ -62,8 +62,12 @@ describe('the page of a report', () => {
   })
 
   it('draws faults, leaders, the time without one, waits and epochs, for wide and narrow screens', () => {
-    const page = pageOf({ sealedMs: [41, 20] })
+    const samples = traffic(6_000, 6_200, 12_000)
+    const across = samples.find(({ dueMs, homeSet }) => dueMs > 8_000 && homeSet === 's2')!
+    Object.assign(across, { senderSet: 's1', ackedMs: across.dueMs + 900 })
+    const page = pageOf({ sealedMs: [41, 20], samples })
     for (const words of [
+      'across sets, due from 7 s on: slowest 900\u00a0ms',
       '1: s1-a killed, 5.0 to 6.0 s',
       's1-b leads s1 in term 2 from 5.2 s',
       's1: no leader is seen for 150\u00a0ms from 5.0 s',

@@ -98,5 +98,5 @@ function legend({ faults }: ChaosReport): string {
     `<span class="item"><svg class="swatch" viewBox="0 0 16 11"><rect class="${style}" width="16" height="11"/></svg>${text}</span>`
   const cells = waits.map(({ style, text }) => swatch(style, text))
   const band = faults.length === 0 ? '' : swatch('band', 'a fault, numbered as below')
-  return `<p class="legend">${band}${swatch('nobody', 'no leader is seen')}<span class="item">slowest acknowledgement of a set, by the second it was due:</span>${cells.join('')}</p>`
+  return `<p class="legend">${band}${swatch('nobody', 'no leader is seen')}<span class="item">slowest acknowledgement inside a set, or across sets, by the second it was due:</span>${cells.join('')}</p>`
 }

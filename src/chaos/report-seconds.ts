@@ -11,8 +11,10 @@ export interface SecondRow {
   readonly ackP50Ms: number | null
   readonly ackP99Ms: number | null
   readonly deliveryP99Ms: number | null
-  /** Set id → longest until an acknowledgement of a conversation homed there; null: one never came. */
+  /** Set id → longest until an acknowledgement of what its users wrote to conversations homed there; null: one never came. */
   readonly slowestMs: Readonly<Record<string, number | null>>
+  /** The same of what users wrote to conversations of other sets than their own; undefined: nobody did. */
+  readonly slowestAcrossMs?: number | null | undefined
 }
 
 interface Gathered {
@@ -22,6 +24,7 @@ interface Gathered {
   readonly ackTook: number[]
   readonly deliveryTook: number[]
   readonly slowestMs: Record<string, number | null>
+  slowestAcrossMs?: number | null
 }
 
 export function secondRows(
@@ -34,13 +37,13 @@ export function secondRows(
     return { sent: 0, acked: 0, delivered: 0, ackTook: [], deliveryTook: [], slowestMs: {} }
   })
   const rowAt = (atMs: number): Gathered | undefined => rows[Math.floor((atMs - startMs) / 1_000)]
-  for (const { dueMs, homeSet, ackedMs, deliveredMs } of samples) {
+  for (const { dueMs, senderSet, homeSet, ackedMs, deliveredMs } of samples) {
     const due = rowAt(dueMs)
     if (due !== undefined) {
       due.sent++
-      const slowest = due.slowestMs[homeSet]
-      if (ackedMs === 0) due.slowestMs[homeSet] = null
-      else if (slowest !== null) due.slowestMs[homeSet] = Math.max(slowest ?? 0, ackedMs - dueMs)
+      const tookMs = ackedMs === 0 ? null : ackedMs - dueMs
+      if (senderSet !== homeSet) due.slowestAcrossMs = slower(due.slowestAcrossMs, tookMs)
+      else due.slowestMs[homeSet] = slower(due.slowestMs[homeSet], tookMs)
     }
     if (ackedMs > 0) {
       due?.ackTook.push(ackedMs - dueMs)
@@ -53,17 +56,19 @@ export function secondRows(
       if (row !== undefined) row.delivered++
     }
   }
-  return rows.map(({ sent, acked, delivered, ackTook, deliveryTook, slowestMs }, second) => {
+  return rows.map(({ ackTook, deliveryTook, ...row }, second) => {
     const [ack, delivery] = [percentiles(ackTook), percentiles(deliveryTook)]
     return {
       second,
-      sent,
-      acked,
-      delivered,
+      ...row,
       ackP50Ms: ack.count === 0 ? null : ack.p50Ms,
       ackP99Ms: ack.count === 0 ? null : ack.p99Ms,
-      deliveryP99Ms: delivery.count === 0 ? null : delivery.p99Ms,
-      slowestMs
+      deliveryP99Ms: delivery.count === 0 ? null : delivery.p99Ms
     }
   })
+}
+
+/** @param tookMs null: for ever. */
+function slower(before: number | null | undefined, tookMs: number | null): number | null {
+  return before === null || tookMs === null ? null : Math.max(before ?? 0, tookMs)
 }

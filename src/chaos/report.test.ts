@@ -174,6 +174,21 @@ describe('a report', () => {
     expect(seconds[5]).toMatchObject({ ackP99Ms: 185, slowestMs: { s1: 205, s2: 5 } })
     expect(seconds[5]).toMatchObject({ sent: 100, deliveryP99Ms: 188 })
     expect(seconds[7]!.slowestMs).toEqual({ s1: 5, s2: null })
+    expect(seconds[7]!.slowestAcrossMs).toBeUndefined()
+  })
+
+  it('does not blame a set for what users of another wait for', () => {
+    const samples = traffic(6_000, 6_200, 12_000)
+    const [late, lost] = samples.filter(({ dueMs, homeSet }) => dueMs > 8_000 && homeSet === 's2')
+    for (const one of [late!, lost!]) Object.assign(one, { senderSet: 's1' })
+    Object.assign(late!, { ackedMs: late!.dueMs + 900 })
+    expect(buildReport(facts({ samples })).seconds[7]).toMatchObject({
+      slowestMs: { s2: 5 },
+      slowestAcrossMs: 900
+    })
+    lost!.ackedMs = 0
+    const { seconds } = buildReport(facts({ samples }))
+    expect(seconds[7]).toMatchObject({ slowestMs: { s2: 5 }, slowestAcrossMs: null })
   })
 
   it('names the slowest message of each time and way, with its path', () => {
