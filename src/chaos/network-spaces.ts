@@ -1,15 +1,12 @@
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, dirname } from 'node:path'
+import { readdirSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { RingsetError } from '../base/errors.ts'
+import { isOwnerDead, killAll, ownerStem } from './dead-drills.ts'
 
 const run = promisify(execFile)
 const namesFolder = '/run/netns'
 const prefix = 'ringset'
-/** Of the temporary folders of drills. */
-export const folderPrefix = 'ringset-chaos-'
 const hubDevice = 'br0'
 /** Addresses for tests of networks (RFC 2544): 512 networks of 254. */
 const networks = 512
@@ -26,7 +23,7 @@ export interface Place {
  * and the start of this process, by which those of a dead one are known.
  */
 export class NetworkSpaces {
-  readonly #stem = stemOf(process.pid, startOf(process.pid) ?? '0')
+  readonly #stem = `${prefix}-${ownerStem(process.pid)}-`
   readonly #device = `rs${process.pid}`
   readonly #places = new Map<string, Place>()
   #network = ''
@@ -117,44 +114,15 @@ export class NetworkSpaces {
   }
 }
 
-/** Removes what drills have left that are dead: their namespaces, with the processes in them, and the folders of those. */
+/** Removes the namespaces of drills that are dead, with the processes in them. */
 export async function sweepSpaces(): Promise<void> {
   for (const name of spaceNames()) {
-    const [, pid, start] = /^ringset-(\d+)-(\d+)-/.exec(name) ?? []
-    if (pid === undefined || startOf(Number(pid)) === start) continue
+    const [, stem] = /^ringset-(\d+-\d+)-/.exec(name) ?? []
+    if (stem === undefined || !isOwnerDead(stem)) continue
     const { stdout } = await run('ip', ['netns', 'pids', name]).catch(() => ({ stdout: '' }))
     const pids = stdout.split('\n').filter(line => line !== '')
-    const folders = new Set(pids.flatMap(one => ownFolder(one)))
-    for (const one of pids) kill(Number(one))
-    for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    await killAll(pids.map(Number))
     await remove(name)
-  }
-}
-
-/** The data folder of a node, if a drill has made it. */
-function ownFolder(pid: string): string[] {
-  try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-    const folder = words[words.indexOf('--data') + 1] ?? ''
-    const own = dirname(folder) === tmpdir() && basename(folder).startsWith(folderPrefix)
-    return own ? [folder] : []
-  } catch {
-    return []
-  }
-}
-
-function stemOf(pid: number, start: string): string {
-  return `${prefix}-${pid}-${start}-`
-}
-
-/** When a process started, by the clock of the system; undefined when there is none. */
-function startOf(pid: number): string | undefined {
-  try {
-    // The name of the program, in brackets, may hold anything.
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19]
-  } catch {
-    return undefined
   }
 }
 
@@ -188,14 +156,6 @@ async function ip(words: readonly string[]): Promise<void> {
 
 async function remove(name: string): Promise<void> {
   await run('ip', ['netns', 'del', name]).catch(() => {})
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It is gone.
-  }
 }
 
 function reasonOf(error: unknown): string {

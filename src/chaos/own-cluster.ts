@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { RingsetError } from '../base/errors.ts'
 import { createToken } from '../client/client.ts'
 import type { ClusterConfigInput } from '../config/schema.ts'
@@ -9,10 +7,11 @@ import { startCluster } from '../launch/launch.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
 import type { Arena } from './arena.ts'
 import { clusterPlan } from './cluster-plan.ts'
+import { drillFolder, sweepFolders } from './dead-drills.ts'
 import type { DisturbingHand } from './leased-faults.ts'
 import { LogKeeper } from './log-keeper.ts'
 import { mustBeShapeable, NetworkHand } from './network-hand.ts'
-import { folderPrefix, NetworkSpaces, sweepSpaces } from './network-spaces.ts'
+import { NetworkSpaces, sweepSpaces } from './network-spaces.ts'
 import type { Scenario } from './scenario.ts'
 
 interface OwnClusterOptions {
@@ -33,6 +32,7 @@ export async function withOwnCluster<T>(
   work: (arena: Arena) => Promise<T>
 ): Promise<T> {
   const { scenario, netns = false } = options
+  await sweepFolders()
   await sweepSpaces()
   const plan = await clusterPlan(scenario, scenario.workload.tenants)
   if (!netns) return startIn(options, plan, undefined, work)
@@ -72,7 +72,7 @@ async function startIn<T>(
   spaces: NetworkSpaces | undefined,
   work: (arena: Arena) => Promise<T>
 ): Promise<T> {
-  const directory = mkdtempSync(join(tmpdir(), folderPrefix))
+  const directory = drillFolder()
   let cluster: RunningCluster | undefined
   try {
     cluster = await startCluster({
