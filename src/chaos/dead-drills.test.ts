@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { drillFolder, isOwnerDead, killAll, ownerStem, sweepFolders } from './dead-drills.ts'
 
 /** A process that writes into its data folder until it is killed. */
@@ -85,6 +85,12 @@ describe.skipIf(process.platform !== 'linux')('what dead drills have left', () =
     writeFileSync(folder, '')
     await sweepFolders()
     expect(existsSync(folder)).toBe(true)
+  })
+
+  it('is no reason not to drill where nobody may look', async () => {
+    vi.stubEnv('TMPDIR', join(tmpdir(), 'ringset-nowhere'))
+    await sweepFolders()
+    vi.unstubAllEnvs()
   })
 
   it('is known by pid and start of who made it', () => {

@@ -31,7 +31,7 @@ export function isOwnerDead(stem: string): boolean {
 export async function sweepFolders(): Promise<void> {
   const space = processSpace()
   if (space === undefined) return
-  const names = readdirSync(tmpdir()).filter(name => {
+  const names = entriesOf(tmpdir()).filter(name => {
     const [, there, stem] = /^ringset-chaos-(\d+)-(\d+-\d+)-\w+$/.exec(name) ?? []
     return stem !== undefined && there === space && isOwnerDead(stem)
   })
@@ -103,10 +103,15 @@ function runs(pid: number): boolean {
 }
 
 function threadsOf(pid: number): number {
+  return entriesOf(`/proc/${pid}/task`).length
+}
+
+/** None where nobody may look. */
+function entriesOf(folder: string): string[] {
   try {
-    return readdirSync(`/proc/${pid}/task`).length
+    return readdirSync(folder)
   } catch {
-    return 0
+    return []
   }
 }
 
