@@ -106,7 +106,7 @@ function halfAndMost({ count, p50Ms, p99Ms }: Percentiles): string {
 
 /** The one table of a suite. */
 export function printSuite(report: SuiteReport): void {
-  const { rows, runs: wanted, notRun, verdict, seconds } = report
+  const { rows, runs: wanted, notRun, stopped, verdict, seconds } = report
   const several = wanted > 1
   const lines = rows.map(row => {
     const { detection, firstAck, firstDelivery, fullRate, wrongOnline } = row.measures
@@ -133,7 +133,7 @@ export function printSuite(report: SuiteReport): void {
   const left =
     notRun.length === 0
       ? ''
-      : `, ${notRun.length} not run${several ? ' as often as asked for' : ''}, for want of time`
+      : `, ${notRun.length} not run${several ? ' as often as asked for' : ''}, ${stopped ? 'as it was stopped' : 'for want of time'}`
   print(
     `${paint(verdict, verdict === 'pass' ? 'green' : 'red')}: ${passed} of ${rows.length} scenarios passed${ofRuns} in ${seconds} s${left}`
   )

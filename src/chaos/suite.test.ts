@@ -100,7 +100,8 @@ describe('a suite', () => {
       `${name}.yaml`
     )
   )
-  const suite = async (how: { budgetSeconds?: number; failing?: string }) => {
+  const suite = async (how: { budgetSeconds?: number; failing?: string; stopping?: string }) => {
+    const stop = new AbortController()
     const ran: string[] = []
     const reportDirectory = mkdtempSync(join(folder, 'suite-'))
     const report = await runSuite(
@@ -114,11 +115,15 @@ describe('a suite', () => {
         onRun: ({ scenario, seed, verdict }) => ran.push(`${scenario} ${seed} ${verdict}`),
         onProgress: () => {},
         roll: async () => {},
-        signal: new AbortController().signal
+        signal: stop.signal
       },
       async ({ scenario, seed, reportDirectory: own }) => {
         mkdirSync(own!)
         const name = `${scenario.name} ${seed}`
+        if (name === how.stopping) {
+          stop.abort()
+          throw new RingsetError('CANCELLED', 'stopped')
+        }
         if (name === how.failing) throw new RingsetError('TIMEOUT', 'too late')
         const none = percentiles([])
         const messages = { ack: none, delivery: none }
@@ -146,10 +151,20 @@ describe('a suite', () => {
     expect(folders).toEqual(['b-7', 'suite.json'])
   })
 
+  it('tells what ran before it was stopped', async () => {
+    const { report, ran, written } = await suite({ stopping: 'a 8' })
+    expect(ran).toEqual(['a 7 pass', 'b 7 pass'])
+    expect(report).toMatchObject({ verdict: 'fail', stopped: true, notRun: ['a', 'b'] })
+    expect(report.rows.map(({ verdict }) => verdict)).toEqual(['pass', 'pass'])
+    expect(written).toEqual(report)
+    await expect(suite({ stopping: 'a 7' })).rejects.toMatchObject({ code: 'CANCELLED' })
+  })
+
   it('has not passed when the time is over before all have run as often as asked for', async () => {
     const { report, ran } = await suite({ budgetSeconds: 1 })
     expect(ran).toEqual(['a 7 pass'])
-    expect(report).toMatchObject({ verdict: 'fail', runs: 2, notRun: ['a', 'b'], rows: [{}] })
+    const expected = { verdict: 'fail', runs: 2, stopped: false, notRun: ['a', 'b'], rows: [{}] }
+    expect(report).toMatchObject(expected)
   })
 })
 

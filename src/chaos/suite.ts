@@ -13,8 +13,10 @@ export interface SuiteReport {
   readonly rows: readonly SuiteRow[]
   /** Asked for, of each scenario. */
   readonly runs: number
-  /** Scenarios of which the time left out runs, or all. */
+  /** Scenarios of which runs were left out, or all. */
   readonly notRun: readonly string[]
+  /** Somebody ended it early; else runs were left out for want of time. */
+  readonly stopped: boolean
   readonly seconds: number
 }
 
@@ -52,7 +54,7 @@ export function shortened(scenario: Scenario, wantedSeconds: number): Scenario {
 
 /**
  * Runs scenarios one after the other, and with several runs all of them before any of them again: however early it ends, each had its share.
- * `suite.json` is written after every run. Rejects with CANCELLED, after cleaning up.
+ * `suite.json` is written after every run. Stopped by the signal, it cleans up and resolves with what ran, and rejects with CANCELLED if nothing did.
  */
 export async function runSuite(
   options: SuiteOptions,
@@ -72,16 +74,22 @@ export async function runSuite(
     const scenario = shortened(whole, Math.max(leastSeconds, share))
     const own = (seed + Math.floor(i / scenarios.length)) % (seedMax + 1)
     onScenario(scenario, own, i)
-    const run = await runOne({ ...options, scenario, seed: own }, runs > 1, drill)
+    const run = await runOne({ ...options, scenario, seed: own }, runs > 1, drill).catch(error => {
+      const stopped = error instanceof RingsetError && error.code === 'CANCELLED'
+      if (!stopped || done.length === 0) throw error
+    })
+    if (run === undefined) break
     done.push(run)
     onRun(run)
     write(options, reportOf(options, done, elapsed()))
   }
-  return reportOf(options, done, elapsed())
+  const report = reportOf(options, done, elapsed())
+  write(options, report)
+  return report
 }
 
 function reportOf(
-  { scenarios, runs }: Pick<SuiteOptions, 'scenarios' | 'runs'>,
+  { scenarios, runs, signal }: Pick<SuiteOptions, 'scenarios' | 'runs' | 'signal'>,
   done: readonly SuiteRun[],
   seconds: number
 ): SuiteReport {
@@ -94,7 +102,8 @@ function reportOf(
   }
   const passed = notRun.length === 0 && rows.every(({ verdict }) => verdict === 'pass')
   const verdict = passed ? 'pass' : 'fail'
-  return { format: 1, verdict, runs, rows, notRun, seconds: Math.round(seconds) }
+  const stopped = signal.aborted && notRun.length > 0
+  return { format: 1, verdict, runs, rows, notRun, stopped, seconds: Math.round(seconds) }
 }
 
 function write({ reportDirectory }: SuiteOptions, report: SuiteReport): void {
