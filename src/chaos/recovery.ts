@@ -104,10 +104,16 @@ function fullRateAt(
 
 /** How long acknowledgements took before the first fault, from there until the last was undone, and afterwards, when what was down starts and catches up. */
 export interface AroundFaults {
-  readonly before: Percentiles
-  readonly during: Percentiles
+  readonly before: Waits
+  readonly during: Waits
   /** Without a count if nothing followed. */
-  readonly after: Percentiles
+  readonly after: Waits
+}
+
+/** Of the messages that were due in some time: how long the acknowledged ones waited. */
+export interface Waits extends Percentiles {
+  /** Messages that never were. */
+  readonly unacked: number
 }
 
 /** Of messages from, at and to sets that no fault touched, from shortly before the first fault on. Null: nothing to compare. */
@@ -130,14 +136,15 @@ export function underFaults(
   const firstMs = Math.min(...faults.map(({ atMs }) => atMs))
   const ends = faults.map(({ undoneMs }) => undoneMs || Number.POSITIVE_INFINITY)
   const lastMs = Math.max(...ends)
-  const took = (fromMs: number, toMs: number): Percentiles =>
-    percentiles(
-      samples
-        .filter(({ dueMs, ackedMs }) => ackedMs > 0 && dueMs >= fromMs && dueMs < toMs)
-        .map(({ dueMs, ackedMs }) => ackedMs - dueMs)
-    )
+  const took = (fromMs: number, toMs: number): Waits => {
+    const due = samples.filter(({ dueMs }) => dueMs >= fromMs && dueMs < toMs)
+    const acked = due.filter(({ ackedMs }) => ackedMs > 0)
+    const waits = percentiles(acked.map(({ dueMs, ackedMs }) => ackedMs - dueMs))
+    return { ...waits, unacked: due.length - acked.length }
+  }
   const before = took(firstMs - usualMs, firstMs)
   const during = took(firstMs, lastMs)
   const after = took(lastMs, Number.POSITIVE_INFINITY)
-  return before.count === 0 || during.count === 0 ? null : { before, during, after }
+  const nothing = before.count === 0 || during.count + during.unacked === 0
+  return nothing ? null : { before, during, after }
 }

@@ -9,7 +9,8 @@ import {
   percentiles,
   type Recovery,
   underFaults,
-  untouched
+  untouched,
+  type Waits
 } from './recovery.ts'
 import type { Scenario } from './scenario.ts'
 import type { OperationOutcome } from './strokes.ts'
@@ -176,10 +177,12 @@ function slowed(name: string, compared: AroundFaults | null, mostTimes: number):
   const { before, during, after } = compared
   const then = after.count === 0 ? '' : `; ${after.p99Ms.toFixed(1)} ms afterwards`
   const times = during.p99Ms / before.p99Ms
+  const never = (waits: Waits): number => waits.unacked / (waits.unacked + waits.count)
+  const failed = during.unacked === 0 ? '' : `, and ${during.unacked} messages got no answer`
   return {
     name,
-    ok: times <= mostTimes,
-    detail: `p99 ${during.p99Ms.toFixed(1)} ms during faults, ${before.p99Ms.toFixed(1)} ms before: ${times.toFixed(2)} times, at most ${mostTimes} wanted${then}`,
+    ok: times <= mostTimes && never(during) <= never(before) * mostTimes,
+    detail: `p99 ${during.p99Ms.toFixed(1)} ms during faults, ${before.p99Ms.toFixed(1)} ms before: ${times.toFixed(2)} times, at most ${mostTimes} wanted${failed}${then}`,
     examples: []
   }
 }
@@ -211,7 +214,7 @@ function grown({ faults, sights, endMs }: RunFacts, mostTimes: number): ReportCh
   const times = endBytes / beforeBytes
   return {
     name,
-    ok: times <= mostTimes,
+    ok: times <= mostTimes && never(during) <= never(before) * mostTimes,
     detail: `${nodes} nodes had ${mib(beforeBytes)} in the second quarter and ${mib(endBytes)} in the last: ${times.toFixed(2)} times, at most ${mostTimes} wanted`,
     examples: []
   }

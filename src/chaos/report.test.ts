@@ -104,6 +104,14 @@ describe('a report', () => {
     return { scenario: { ...scenario, expect: { ...scenario.expect, ...expect } } }
   }
 
+  /** So many messages of the set that nothing touches get no answer from the fault on. */
+  const unanswered = (count: number) => {
+    const samples = traffic(6_000, 6_200, 12_000)
+    const due = samples.filter(({ dueMs, homeSet }) => dueMs > 6_000 && homeSet === 's2')
+    for (const one of due.slice(0, count)) one.ackedMs = 0
+    return samples
+  }
+
   const sight = (node: string, atMs: number) => {
     const memory = [
       { atMs: 8_000, rssBytes: 2_000_000 },
@@ -144,6 +152,9 @@ describe('a report', () => {
     [true, 'moves', { ...expecting({ slotsMoved: 3 }), sealedMs: [90, 20, 30] }],
     [false, 'moves', { ...expecting({ slotsMoved: 4 }), sealedMs: [90, 20, 30] }],
     ['unknown', 'moves', expecting({ slotsMoved: 1 })],
+    [true, 'untouched', expecting({ untouchedTimes: 1 })],
+    [false, 'untouched', { ...expecting({ untouchedTimes: 1 }), samples: unanswered(1) }],
+    [false, 'untouched', { ...expecting({ untouchedTimes: 1 }), samples: unanswered(10_000) }],
     [true, 'during', expecting({ duringTimes: 37 })],
     [false, 'during', expecting({ duringTimes: 36 })],
     ['unknown', 'during', { ...expecting({ duringTimes: 40 }), faults: [{ ...kill, atMs: 0 }] }],
