@@ -51,7 +51,7 @@ export const brokenBuilds: readonly BrokenBuild[] = [
     forgetsWithTime
   ),
   build('retry-storm', 'new-id-on-retry', ['duplicates', 'reassigned']),
-  build('set-down', 'outbox-trimmed-early', ['NODE_FAILED', 'loss', 'settled']),
+  build('brief-set-down.yaml', 'outbox-trimmed-early', ['NODE_FAILED', 'loss', 'settled']),
   build('transfer-crash', 'cursor-beyond', ['contiguity', 'loss', 'settled']),
   build('transfer-crash', 'older-gone', ['contiguity', 'loss']),
   build('thousand-moves', 'takes-unasked', ['ownership', 'reassigned', 'loss', 'settled']),
