@@ -1,9 +1,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { drillFolder, isOwnerDead, killAll, ownerStem, sweepFolders } from './dead-drills.ts'
 
 /** A process that writes into its data folder until it is killed. */
@@ -15,11 +23,17 @@ const node = `
   console.log('up')`
 
 describe.skipIf(process.platform !== 'linux')('what dead drills have left', () => {
-  const folders: string[] = []
   const children: ReturnType<typeof spawn>[] = []
-  afterEach(() => {
-    for (const child of children.splice(0)) child.kill('SIGKILL')
-    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+  let temporary = ''
+  // Others may sweep the system's.
+  beforeEach(() => {
+    temporary = mkdtempSync(join(tmpdir(), 'ringset-sweep-'))
+    vi.stubEnv('TMPDIR', temporary)
+  })
+  afterEach(async () => {
+    vi.unstubAllEnvs()
+    await killAll(children.splice(0).map(({ pid }) => pid!))
+    rmSync(temporary, { recursive: true, force: true })
   })
 
   /** @param change of the name that a folder of this process would have. */
@@ -28,7 +42,6 @@ describe.skipIf(process.platform !== 'linux')('what dead drills have left', () =
     rmSync(folder, { recursive: true })
     const renamed = join(tmpdir(), change(basename(folder)))
     mkdirSync(renamed)
-    folders.push(renamed)
     return renamed
   }
 
@@ -87,10 +100,16 @@ describe.skipIf(process.platform !== 'linux')('what dead drills have left', () =
     expect(existsSync(folder)).toBe(true)
   })
 
-  it('is no reason not to drill where nobody may look', async () => {
-    vi.stubEnv('TMPDIR', join(tmpdir(), 'ringset-nowhere'))
+  it.skipIf(process.getuid?.() !== 0)('stays where it is another user’s', async () => {
+    const folder = folderNamed(afterDeath)
+    chownSync(folder, 1, 1)
     await sweepFolders()
-    vi.unstubAllEnvs()
+    expect(existsSync(folder)).toBe(true)
+  })
+
+  it('is no reason not to drill where nobody may look', async () => {
+    vi.stubEnv('TMPDIR', join(temporary, 'nowhere'))
+    await sweepFolders()
   })
 
   it('is known by pid and start of who made it', () => {

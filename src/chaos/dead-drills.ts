@@ -66,7 +66,7 @@ function isOwnFolder(path: string): boolean {
 }
 
 function pids(): number[] {
-  return readdirSync('/proc')
+  return entriesOf('/proc')
     .filter(name => /^\d+$/.test(name))
     .map(Number)
 }

@@ -41,7 +41,7 @@ export interface Percentiles {
 const rateWindowMs = 500
 const rateBeforeMs = 3_000
 const fullRate = 0.95
-/** Of the time before the first fault. */
+/** Before the first fault. Earlier, while processes compile and connect, it is not how it usually is. */
 const usualMs = 20_000
 
 export function percentiles(values: readonly number[]): Percentiles {
