@@ -105,7 +105,7 @@ describe('a good file', () => {
       heartbeatTicks: 3,
       electionTicks: 13,
       recampaignTicks: 3,
-      checkQuorumTicks: 25,
+      checkQuorumTicks: 18,
       preVote: true
     })
   })

@@ -33,9 +33,10 @@ export const raft = z.strictObject({
     }
   ),
   checkQuorumMs: milliseconds(
-    { initial: 500, min: 20, max: 120_000 },
+    { initial: 350, min: 20, max: 120_000 },
     {
-      about: 'A leader that has not heard from a majority for this long steps down.',
+      about:
+        'A leader that has not heard from a majority for this long steps down and asks another to take over.',
       tradeOff: 'Shorter gives up a cut-off leader sooner; it must outlast two heartbeats.'
     }
   ),

@@ -75,9 +75,9 @@ export class Progress {
   probeSent = false
   /** Verify the pipeline with an empty append even though all entries are sent. */
   verify = false
-  /** Heard from since the last check-quorum. */
+  /** Heard in this term, and within the time of check-quorum. */
   active = false
-  /** Ticks since it was last heard; meaningful while leading. */
+  /** Ticks since it was last heard, or had its first chance to be; meaningful while leading. */
   silentTicks = 0
   /** Highest commit index told to it. */
   sentCommit = 0
@@ -116,6 +116,17 @@ export class Progress {
     this.healIndex = 0
     this.healToken = 0
     this.inflight.clear()
+  }
+
+  heard(): void {
+    this.active = true
+    this.silentTicks = 0
+  }
+
+  /** One more tick without a word. */
+  silent(checkQuorumTicks: number): void {
+    this.silentTicks++
+    if (this.silentTicks >= checkQuorumTicks) this.active = false
   }
 
   /** Its log is damaged: what it acknowledged earlier may be gone. */

@@ -32,13 +32,13 @@ import {
   handleAppendAnswer,
   handleHeartbeat,
   handleHeartbeatAnswer,
-  quorumActive,
+  quorumHeard,
   readForPeer,
   reportSnapshot,
   reportUnreachable
 } from './replication.ts'
 import { type RaftInitial, RaftState } from './state.ts'
-import { leaveHungDisk, startTransfer, tickTransfer } from './transfer.ts'
+import { leaveHungDisk, resign, startTransfer, tickTransfer } from './transfer.ts'
 import {
   entryKinds,
   type Membership,
@@ -76,13 +76,13 @@ export class Raft implements RaftCore {
     if (state.elapsed >= config.checkQuorumTicks) {
       state.elapsed = 0
       leaveHungDisk(state)
-      if (!quorumActive(state) && config.checkQuorum) {
-        state.becomeFollower(state.term, 0)
-        return
-      }
     }
     for (const member of state.progress.values()) {
-      if (member.id !== state.id) member.silentTicks++
+      if (member.id !== state.id) member.silent(config.checkQuorumTicks)
+    }
+    if (config.checkQuorum && !quorumHeard(state)) {
+      resign(state)
+      return
     }
     tickTransfer(state)
     leaveJoint(state)
@@ -188,7 +188,7 @@ export class Raft implements RaftCore {
         return
       case 'snapshotAnswer': {
         const member = state.progress.get(message.from)
-        if (member !== undefined) member.active = true
+        member?.heard()
         return
       }
       case 'readIndex':

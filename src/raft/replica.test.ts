@@ -155,6 +155,35 @@ describe('leadership', () => {
     }
   })
 
+  it('is given up by a leader that hears nobody, to one that hears it', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const group = new ReplicaGroup({ seed })
+      const old = group.leader()
+      group.write(['x'])
+      group.lose = ({ to }) => to === old.id
+      const startMs = group.nowMs
+      group.passUntil(() => !old.replica!.leading(), 1_000)
+      const next = group.leader(old.id)
+      expect(group.nowMs - startMs).toBeLessThan(400)
+      group.pass(2_000)
+      expect(group.leader(old.id)).toBe(next)
+      group.heal()
+      group.write(['y'])
+      expectEqualRows(group)
+    }
+  })
+
+  it('is kept as long as a majority is heard', () => {
+    const group = new ReplicaGroup()
+    const old = group.leader()
+    const [deaf] = group.nodes.filter(({ id }) => id !== old.id)
+    group.lose = ({ to, from }) => to === old.id && from === deaf!.id
+    const { term } = old.replica!.status()
+    group.pass(5_000)
+    expect(old.replica!.leading()).toBe(true)
+    expect(old.replica!.status().term).toBe(term)
+  })
+
   it('is taken over at once when the process of the leader is certainly gone', () => {
     const group = new ReplicaGroup()
     const old = group.leader()

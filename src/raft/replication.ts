@@ -17,7 +17,6 @@ type MessageOf<Type extends RaftMessage['type']> = Extract<RaftMessage, { type: 
 const countedMatch = (member: Progress): number => (member.quarantined ? 0 : member.match)
 const roundOf = (member: Progress): number => member.round
 const noData = Buffer.alloc(0)
-const activeOf = (member: Progress): number => (member.active ? 1 : 0)
 
 // Leader
 
@@ -147,13 +146,11 @@ export function confirmReads(state: RaftState): void {
   state.reads.confirm(jointValue(state.voters, state.outgoing, roundOf), state.confirmed)
 }
 
-/** Has a majority of each half been heard since the last call? */
-export function quorumActive(state: RaftState): boolean {
-  const own = state.progress.get(state.id)
-  if (own !== undefined) own.active = true
-  const active = jointValue(state.voters, state.outgoing, activeOf) >= 1
-  for (const member of state.progress.values()) member.active = member.id === state.id
-  return active
+/** Has a majority of each half, this leader counted, been heard within the time of check-quorum? */
+export function quorumHeard(state: RaftState): boolean {
+  const { checkQuorumTicks } = state.config
+  const heardOf = ({ silentTicks }: Progress): number => (silentTicks < checkQuorumTicks ? 1 : 0)
+  return jointValue(state.voters, state.outgoing, heardOf) >= 1
 }
 
 function distrust(state: RaftState, member: Progress): void {
@@ -164,8 +161,7 @@ function distrust(state: RaftState, member: Progress): void {
 
 /** Any answer proves life; its flag tells whether its acks may be counted. */
 function hear(state: RaftState, member: Progress, quarantined: boolean): void {
-  member.active = true
-  member.silentTicks = 0
+  member.heard()
   if (quarantined && !member.quarantined) {
     distrust(state, member)
   } else if (!quarantined) {

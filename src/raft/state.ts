@@ -63,7 +63,7 @@ export class RaftState {
   outgoing: Progress[] = []
 
   /**
-   * Ticks since the leader was heard or a vote granted; since the last check-quorum while leading.
+   * Ticks since the leader was heard or a vote granted; since the last look at the own disk while leading.
    */
   elapsed = 0
   timeoutTicks = 0
@@ -82,7 +82,7 @@ export class RaftState {
   uncommittedBytes = 0
   transferTo: ReplicaId = 0
   transferElapsed = 0
-  /** `stableIndex` at the last check-quorum if the others had committed beyond it, else −1. */
+  /** `stableIndex` at the last look if the others had committed beyond it, else −1. */
   stableAtCheck = -1
   /** Entries or a commit index may be due to some follower. */
   pumpDue = false
@@ -237,8 +237,8 @@ export class RaftState {
     const { maxInflightMessages, maxInflightBytes } = this.config
     const member = new Progress(id, maxInflightMessages, maxInflightBytes)
     member.reset(this.log.lastIndex + 1)
-    // A newcomer has not had its chance to be heard before the next check-quorum.
-    member.active = true
+    // A newcomer has not had its chance to be heard yet.
+    member.heard()
     return member
   }
 }

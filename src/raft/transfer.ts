@@ -51,7 +51,7 @@ export function bestSuccessor(state: RaftState): Progress | undefined {
 
 /**
  * A leader whose own disk hangs could acknowledge nothing while its heartbeats keep everybody else from leading. It hands over
- * when for a whole check-quorum interval the others' disks have held what its own does not.
+ * when for the whole time of check-quorum the others' disks have held what its own does not.
  */
 export function leaveHungDisk(state: RaftState): void {
   const { stableIndex, commit } = state.log
@@ -59,6 +59,17 @@ export function leaveHungDisk(state: RaftState): void {
   state.stableAtCheck = commit > stableIndex ? stableIndex : -1
   const successor = hangs ? bestSuccessor(state) : undefined
   if (successor !== undefined) startTransfer(state, successor.id)
+}
+
+/**
+ * A leader that hears no majority steps down. It may still be heard, and then its heartbeats have kept everybody from standing: whoever
+ * may best succeed it is told to, at once. If that one is not there, the others stand as soon as they miss heartbeats.
+ */
+export function resign(state: RaftState): void {
+  const fit = state.voters.filter(({ id, quarantined }) => id !== state.id && !quarantined)
+  const successor = bestSuccessor(state) ?? bestOf(fit)
+  state.becomeFollower(state.term, 0)
+  if (successor !== undefined) sendTimeoutNow(state, successor.id)
 }
 
 export function sendTimeoutNow(state: RaftState, to: ReplicaId): void {

@@ -32,7 +32,7 @@ const raftTimesMs = {
   electionTicks: 250,
   heartbeatTicks: 50,
   recampaignTicks: 50,
-  checkQuorumTicks: 500,
+  checkQuorumTicks: 350,
   transferTicks: 500
 }
 const raftBounds = {

@@ -21,8 +21,8 @@ import { Pushes } from './pushes.ts'
 import { addressesOf } from './refuges.ts'
 import type { TransferOptions, VerifyToken } from './transfer-options.ts'
 
-/** In a row, before a gateway may be cut off from its set. */
-const renewalsMissed = 3
+/** So many times between two renewals of its lease may pass before a gateway whom nobody of its set is connected to counts as cut off. */
+const silentRenewals = 1.5
 
 /**
  * The gateway: keeps the clients' connections, authenticates, forwards what they ask to a logic of
@@ -78,7 +78,7 @@ export class Transfer implements TransferRole {
       watch: (connection, atMs) => this.#watch(connection, atMs),
       announce: () => this.#announcer.announceNow()
     })
-    const afterMs = renewalsMissed * times.renewMs
+    const afterMs = silentRenewals * times.renewMs
     this.#cutOff = new CutOff(env, this.departure, { setId, nodeId, afterMs })
   }
 

@@ -14,7 +14,7 @@ export const groupRaftConfig: Omit<RaftConfig, 'id'> = {
   electionTicks: 25,
   heartbeatTicks: 5,
   recampaignTicks: 5,
-  checkQuorumTicks: 50,
+  checkQuorumTicks: 35,
   transferTicks: 50,
   maxInflightMessages: 8,
   maxInflightBytes: 1 << 20,
