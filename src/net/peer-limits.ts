@@ -38,8 +38,8 @@ export const defaultPeerLimits: PeerLimits = {
   acceptedLinks: 4_096,
   handshakes: 256,
   handshakeTimeoutMs: 2_000,
-  pingMs: 1_000,
-  linkTimeoutMs: 3_000,
+  pingMs: 500,
+  linkTimeoutMs: 1_500,
   suspectMs: 500,
   lostMs: 200
 }
