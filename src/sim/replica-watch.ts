@@ -7,6 +7,8 @@ import type { Site } from './mutants/mutant.ts'
 import type { SimProcess } from './sim-process.ts'
 import type { World } from './world.ts'
 
+type SnapshotAnswer = Extract<RaftMessage, { type: 'snapshotAnswer' }>
+
 interface GroupFacts {
   electedTerm: number
   /** Who was asked to lead. */
@@ -24,6 +26,10 @@ export class ReplicaWatch {
   readonly #lost = new Map<string, number>()
   /** Processes that receive a snapshot. */
   readonly #installing = new Set<SimProcess>()
+  /** When a replica last took another chunk of a snapshot. */
+  #chunkMs = 0
+  /** Replica and snapshot → the chunk that it wants next. */
+  readonly #chunks = new Map<string, number>()
   /** Groups that were given up. */
   readonly #abandoned = new Set<string>()
   /** Wait for the next one that begins to. */
@@ -91,11 +97,24 @@ export class ReplicaWatch {
     return this.#installing.has(process)
   }
 
+  /** Whether some snapshot has got on since then. */
+  installsSince(timeMs: number): boolean {
+    return this.#chunkMs > timeMs
+  }
+
+  #answered({ from, snapshotId, nextChunk }: SnapshotAnswer, group: string): void {
+    const key = `${group}/${from}/${snapshotId}`
+    if (nextChunk <= (this.#chunks.get(key) ?? 0)) return
+    this.#chunks.set(key, nextChunk)
+    this.#chunkMs = this.#world.kernel.nowMs()
+  }
+
   sent(message: RaftMessage, site: Site): void {
     const { group } = site
     const { type, from, to, term } = message
     if (type === 'preVote') this.#world.memberWatch.campaigns(site)
-    if (type === 'timeoutNow') this.#factsOf(group).successor = to
+    if (type === 'snapshotAnswer') this.#answered(message, group)
+    else if (type === 'timeoutNow') this.#factsOf(group).successor = to
     else if (type === 'vote') this.#world.invariants.votes(group, term, from, from)
     else if (type === 'voteAnswer' && message.granted) {
       this.#world.invariants.votes(group, term, from, to)

@@ -62,8 +62,10 @@ export interface SimVerdict {
 
 const defaultCalmMs = 120_000
 const pollMs = 100
-/** A device that is behind may go on for longer, as long as the pages come one after the other. */
+/** A device or replica that is behind may go on for longer, as long as pages, or chunks of a snapshot, come one after the other … */
 const pageMs = 5_000
+/** … but not for ever. */
+const patienceMs = 600_000
 /** Rows wait half a second before they are handed to the disk; clocks may be slow. */
 const heldRowsMs = 600
 /** By when a slow disk has them. */
@@ -119,7 +121,7 @@ class Run {
       const missing = this.#missing(world)
       const misplaced = missing ?? presenceProblem(world)
       if (misplaced === undefined) return
-      if (kernel.nowMs() >= byMs && !this.#someoneReads(world)) {
+      if (kernel.nowMs() >= byMs && !this.#catchesUp(world, byMs)) {
         throw new SimFailure(missing === undefined ? 'presence' : 'liveness', misplaced)
       }
       kernel.runUntil(kernel.nowMs() + pollMs)
@@ -143,10 +145,12 @@ class Run {
   }
 
   /** Sends have ended, so this ends too: a world of tiny pages and long ways needs a while for what piled up. */
-  #someoneReads(world: World): boolean {
+  #catchesUp(world: World, byMs: number): boolean {
     const sinceMs = world.kernel.nowMs() - pageMs
-    return world.devices.some(
-      ({ unfinished, receivedMs }) => unfinished === 0 && receivedMs > sinceMs
+    if (sinceMs > byMs + patienceMs) return false
+    return (
+      world.replicaWatch.installsSince(sinceMs) ||
+      world.devices.some(({ unfinished, receivedMs }) => unfinished === 0 && receivedMs > sinceMs)
     )
   }
 

@@ -155,7 +155,7 @@ const scenarios: readonly Scenario[] = [
     name: '097 one leader after the other is left with a minority, and requests for nothing',
     faults: { takeTurns: 2_000, burst: 150 },
     world: { ...quick, sets: 1, routers: 5, sendEveryMs: 100 },
-    seeds: [1, 2, 3],
+    seeds: [1, 2, 3, 4, 5, 6, 7, 8, 9],
     met: ({ counts, marks }) => ({
       turns: counts.fault_takeTurns,
       deposed: marks['leader deposed with an uncommitted tail'],
