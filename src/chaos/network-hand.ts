@@ -1,8 +1,16 @@
-import { spawn } from 'node:child_process'
-import { RingsetError } from '../base/errors.ts'
 import type { Disturbances } from './disturbances.ts'
+import { fed } from './fed.ts'
 import type { DisturbingHand } from './leased-faults.ts'
-import { cutLines, type OutwardPlan, outside, outwardPlans, shapeLines } from './network-rules.ts'
+import {
+  type AddressPlans,
+  cutLines,
+  lossRules,
+  type OutwardPlan,
+  type OutwardPlans,
+  outside,
+  outwardPlans,
+  shapeLines
+} from './network-rules.ts'
 import type { NetworkSpaces, Place } from './network-spaces.ts'
 
 interface Rules {
@@ -21,6 +29,8 @@ export class NetworkHand implements DisturbingHand {
   readonly #flaps = new Map<Disturbances, NodeJS.Timeout>()
   /** Place → what is in force there. */
   readonly #rules = new Map<string, Rules>()
+  /** Those of the bridge. */
+  #loss = lossRules(new Map())
   #applied: Promise<void> = Promise.resolve()
 
   constructor(spaces: NetworkSpaces) {
@@ -68,13 +78,27 @@ export class NetworkHand implements DisturbingHand {
   async #applyNow(): Promise<void> {
     const plans = outwardPlans([...this.#active].filter(one => !this.#resting.has(one)))
     const touched = new Set([...this.#rules.keys(), ...plans.keys()])
-    await Promise.all([...touched].map(id => this.#applyAt(id, plans.get(id) ?? new Map())))
+    await Promise.all([...touched].map(id => this.#applyAt(id, this.#byAddress(plans.get(id)))))
+    await this.#applyLoss(plans)
   }
 
-  async #applyAt(id: string, plans: ReadonlyMap<string, OutwardPlan>): Promise<void> {
+  #byAddress(plans: ReadonlyMap<string, OutwardPlan> = new Map()): Map<string, OutwardPlan> {
+    return new Map([...plans].map(([to, plan]) => [this.#placeOf(to).address, plan]))
+  }
+
+  async #applyLoss(plans: OutwardPlans): Promise<void> {
+    const places: AddressPlans = new Map(
+      [...plans].map(([id, there]) => [this.#placeOf(id).address, this.#byAddress(there)])
+    )
+    const loss = lossRules(places)
+    if (loss === this.#loss) return
+    await this.#spaces.filter(loss)
+    this.#loss = loss
+  }
+
+  async #applyAt(id: string, byAddress: ReadonlyMap<string, OutwardPlan>): Promise<void> {
     const place = this.#placeOf(id)
     const { device } = place
-    const byAddress = new Map([...plans].map(([to, plan]) => [this.#placeOf(to).address, plan]))
     const cut = [...byAddress].flatMap(([address, plan]) => (plan.cut ? [address] : []))
     const shape = shapeLines(device, byAddress)
     const before = this.#rules.get(id) ?? noRules
@@ -94,31 +118,19 @@ export class NetworkHand implements DisturbingHand {
 
 /** What the kernel has to know for the shapes of some plans. Throws DRILL_UNABLE. */
 export async function mustBeShapeable(
-  spaces: Pick<NetworkSpaces, 'mustKnow'>,
+  spaces: Pick<NetworkSpaces, 'mustKnow' | 'mustFilter'>,
   actions: readonly string[]
 ): Promise<void> {
-  const delayed = actions.filter(action => action === 'delay' || action === 'loss')
-  if (delayed.length > 0) await spaces.mustKnow('netem delay 1ms', delayed.join(', '))
-  const narrowed = actions.filter(action => action === 'bandwidth')
-  if (delayed.length + narrowed.length === 0) return
-  await spaces.mustKnow('htb', [...delayed, ...narrowed].join(', '))
+  const of = (...names: string[]): string => actions.filter(it => names.includes(it)).join(', ')
+  if (of('delay') !== '') await spaces.mustKnow('netem delay 1ms', of('delay'))
+  const shaped = of('delay', 'bandwidth')
+  if (shaped !== '') await spaces.mustKnow('htb', shaped)
+  if (of('loss') !== '') await spaces.mustFilter(lossRules(new Map()), of('loss'))
 }
 
 /** Throws INTERNAL with what the tool says. */
-function batch(tool: 'ip' | 'tc', { space }: Place, lines: readonly string[]): Promise<void> {
-  if (lines.length === 0) return Promise.resolve()
+async function batch(tool: 'ip' | 'tc', { space }: Place, lines: readonly string[]): Promise<void> {
+  if (lines.length === 0) return
   const inside = space === undefined ? [] : ['-n', space]
-  return new Promise((resolve, reject) => {
-    const child = spawn(tool, [...inside, '-batch', '-'], { stdio: ['pipe', 'ignore', 'pipe'] })
-    let said = ''
-    child.stderr.on('data', data => {
-      said += data
-    })
-    child.once('error', reject)
-    child.once('close', code => {
-      if (code === 0) resolve()
-      else reject(new RingsetError('INTERNAL', `${tool}: ${said.trim().split('\n')[0]}`))
-    })
-    child.stdin.end(`${lines.join('\n')}\n`)
-  })
+  await fed(tool, [...inside, '-batch', '-'], `${lines.join('\n')}\n`)
 }

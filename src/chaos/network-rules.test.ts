@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { threeNodes as config } from '../../test/support/three-nodes.ts'
 import { type Disturbances, linkDisturbances } from './disturbances.ts'
 import { mustBeShapeable } from './network-hand.ts'
-import { cutLines, outwardPlans, shapeLines } from './network-rules.ts'
+import { cutLines, lossRules, outwardPlans, shapeLines } from './network-rules.ts'
 import { parseScenario } from './scenario.ts'
 
 const links = (text: string, from: string[], to: string[] | undefined): Disturbances => {
@@ -73,7 +73,8 @@ describe('the lines for the system', () => {
     const plans = new Map([
       ['10.0.0.1', free],
       ['10.0.0.2', { ...free, bytesPerSecond: 500 }],
-      ['10.0.0.3', { ...free, delayMs: 40, jitterMs: 10, lossShare: 0.02 }]
+      ['10.0.0.3', { ...free, delayMs: 40, jitterMs: 10 }],
+      ['10.0.0.4', { ...free, lossShare: 0.02 }]
     ])
     expect(shapeLines('eth0', plans)).toEqual([
       'qdisc add dev eth0 root handle 1: htb default 0',
@@ -81,9 +82,30 @@ describe('the lines for the system', () => {
       'qdisc add dev eth0 parent 1:1 bfifo limit 65536',
       'filter add dev eth0 parent 1: protocol ip prio 1 u32 match ip dst 10.0.0.2/32 flowid 1:1',
       'class add dev eth0 parent 1: classid 1:2 htb rate 10gbit',
-      'qdisc add dev eth0 parent 1:2 netem limit 10000 delay 45ms 5ms loss 2.000%',
+      'qdisc add dev eth0 parent 1:2 netem limit 10000 delay 45ms 5ms',
       'filter add dev eth0 parent 1: protocol ip prio 1 u32 match ip dst 10.0.0.3/32 flowid 1:2'
     ])
+  })
+
+  it('lose a share in the middle, each way by itself, and nothing where nothing is to be lost', () => {
+    const lossy = (lossShare: number) => ({ ...free, lossShare })
+    const rules = lossRules(
+      new Map([
+        [
+          '10.0.0.1',
+          new Map([
+            ['10.0.0.2', lossy(0.02)],
+            ['10.0.0.3', free]
+          ])
+        ],
+        ['10.0.0.2', new Map([['10.0.0.1', lossy(1)]])]
+      ])
+    )
+    expect(rules.split('\n').filter(line => line.endsWith('drop'))).toEqual([
+      'ip saddr 10.0.0.1 ip daddr 10.0.0.2 numgen random mod 1000000 < 20000 drop',
+      'ip saddr 10.0.0.2 ip daddr 10.0.0.1 numgen random mod 1000000 < 1000000 drop'
+    ])
+    expect(lossRules(new Map())).not.toMatch('drop')
   })
 
   it('are possible only where the kernel knows what they need', async () => {
@@ -91,9 +113,13 @@ describe('the lines for the system', () => {
     const mustKnow = async (words: string, purpose: string): Promise<void> => {
       asked.push(`${words}: ${purpose}`)
     }
-    await mustBeShapeable({ mustKnow }, ['kill', 'cut', 'flap'])
+    const spaces = {
+      mustKnow,
+      mustFilter: (_: string, purpose: string) => mustKnow('nft', purpose)
+    }
+    await mustBeShapeable(spaces, ['kill', 'cut', 'flap'])
     expect(asked).toEqual([])
-    await mustBeShapeable({ mustKnow }, ['bandwidth', 'loss'])
-    expect(asked).toEqual(['netem delay 1ms: loss', 'htb: loss, bandwidth'])
+    await mustBeShapeable(spaces, ['bandwidth', 'loss', 'delay'])
+    expect(asked).toEqual(['netem delay 1ms: delay', 'htb: bandwidth, delay', 'nft: loss'])
   })
 })

@@ -17,11 +17,16 @@ export interface OutwardPlan {
 export const outside = clientPeer
 /** Place → the other end → what becomes of the packets on their way there; none: nothing is done. */
 export type OutwardPlans = ReadonlyMap<string, ReadonlyMap<string, OutwardPlan>>
+/** Address → address → what becomes of the packets on their way there. */
+export type AddressPlans = OutwardPlans
 
 const free: OutwardPlan = { cut: false, delayMs: 0, jitterMs: 0, lossShare: 0, bytesPerSecond: 0 }
 /** What may wait before a narrow line, as in the buffers of a system. */
 const narrowQueueBytes = 64 * 1024
 const delayedPackets = 10_000
+const lossTable = 'bridge ringset'
+/** One of so many is the least share that can be lost. */
+const lots = 1_000_000
 /** Leads nowhere: no interface has it. */
 const nobodysAddress = '02:00:00:00:00:00'
 
@@ -73,6 +78,23 @@ export function cutLines(
   ]
 }
 
+/**
+ * The rules of the bridge, for `nft -f`: segments are lost in the middle of the network, as they would be on the way, and both ends are left
+ * to find out. They take the place of all before.
+ */
+export function lossRules(plans: AddressPlans): string {
+  const drops = [...plans].flatMap(([from, there]) =>
+    [...there].flatMap(([to, { lossShare }]) => {
+      if (lossShare === 0) return []
+      const lost = Math.max(1, Math.round(lossShare * lots))
+      return [`ip saddr ${from} ip daddr ${to} numgen random mod ${lots} < ${lost} drop`]
+    })
+  )
+  const chain = ['chain forward {', 'type filter hook forward priority 0', ...drops, '}']
+  const table = [`table ${lossTable} {`, ...chain, '}']
+  return [`add table ${lossTable}`, `delete table ${lossTable}`, ...table, ''].join('\n')
+}
+
 /** Lines for `tc -batch` that shape what leaves a place, from its default state on. */
 export function shapeLines(device: string, plans: ReadonlyMap<string, OutwardPlan>): string[] {
   const shaped = [...plans].filter(([, plan]) => isShaped(plan))
@@ -89,14 +111,12 @@ export function shapeLines(device: string, plans: ReadonlyMap<string, OutwardPla
   return [`qdisc add dev ${device} root handle 1: htb default 0`, ...lines]
 }
 
-export function isShaped({ delayMs, jitterMs, lossShare, bytesPerSecond }: OutwardPlan): boolean {
-  return delayMs > 0 || jitterMs > 0 || lossShare > 0 || bytesPerSecond > 0
+function isShaped({ delayMs, jitterMs, bytesPerSecond }: OutwardPlan): boolean {
+  return delayMs > 0 || jitterMs > 0 || bytesPerSecond > 0
 }
 
-function leafOf({ delayMs, jitterMs, lossShare }: OutwardPlan): string {
-  if (delayMs === 0 && jitterMs === 0 && lossShare === 0) return `bfifo limit ${narrowQueueBytes}`
+function leafOf({ delayMs, jitterMs }: OutwardPlan): string {
+  if (delayMs === 0 && jitterMs === 0) return `bfifo limit ${narrowQueueBytes}`
   // netem's jitter goes both ways from the middle.
-  const delay = `delay ${delayMs + jitterMs / 2}ms ${jitterMs / 2}ms`
-  const loss = lossShare > 0 ? ` loss ${(lossShare * 100).toFixed(3)}%` : ''
-  return `netem limit ${delayedPackets} ${delay}${loss}`
+  return `netem limit ${delayedPackets} delay ${delayMs + jitterMs / 2}ms ${jitterMs / 2}ms`
 }

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { RingsetError } from '../base/errors.ts'
 import { isOwnerDead, killAll, ownerStem } from './dead-drills.ts'
+import { fed } from './fed.ts'
 
 const run = promisify(execFile)
 const namesFolder = '/run/netns'
@@ -68,6 +69,21 @@ export class NetworkSpaces {
     } catch (error) {
       const queue = words.split(' ')[0]
       const text = `${purpose} with --netns needs tc and the kernel's ${queue}: ${reasonOf(error)}`
+      throw new RingsetError('DRILL_UNABLE', text, {}, error)
+    }
+  }
+
+  /** What the bridge does with what it forwards from now on. @param rules for `nft -f`. */
+  async filter(rules: string): Promise<void> {
+    await fed('ip', ['netns', 'exec', this.#space('hub'), 'nft', '-f', '-'], rules)
+  }
+
+  /** Throws DRILL_UNABLE when there is no nft, or the kernel does not know such rules; else they are in force. */
+  async mustFilter(rules: string, purpose: string): Promise<void> {
+    try {
+      await this.filter(rules)
+    } catch (error) {
+      const text = `${purpose} with --netns needs nftables: ${reasonOf(error)}`
       throw new RingsetError('DRILL_UNABLE', text, {}, error)
     }
   }

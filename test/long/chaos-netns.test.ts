@@ -17,6 +17,10 @@ faults:
 expect: { errors: 0 }
 `
 const delayed = wires.replace('do: cut', 'do: delay')
+const lossy = wires
+  .replace('do: cut, target', 'do: loss, share: 0.2, target')
+  .replace('seconds: 2', 'seconds: 5')
+  .replace('seconds: 1.5', 'seconds: 4')
 /** Whether its kernel knows netem. */
 function knowsNetem(): boolean {
   spawnSync('ip', ['netns', 'add', ownNamespace])
@@ -24,6 +28,23 @@ function knowsNetem(): boolean {
   const known = spawnSync('tc', words).status === 0
   spawnSync('ip', ['netns', 'del', ownNamespace])
   return known
+}
+
+/** Whether losses can be had: nft, and a kernel that does as it says. */
+function knowsLosses(): boolean {
+  spawnSync('ip', ['netns', 'add', ownNamespace])
+  const words = ['netns', 'exec', ownNamespace, 'nft', 'add', 'table', 'bridge', 'ringset']
+  const known = spawnSync('ip', words).status === 0
+  spawnSync('ip', ['netns', 'del', ownNamespace])
+  return known
+}
+
+/** How many segments the network of a process has had to send again. */
+function sentAgain(pid: number): number {
+  const [names = '', values = ''] = readFileSync(`/proc/${pid}/net/snmp`, 'utf8')
+    .split('\n')
+    .filter(line => line.startsWith('Tcp:'))
+  return Number(values.split(' ')[names.split(' ').indexOf('RetransSegs')])
 }
 
 /** Ids of processes in namespaces of drills. */
@@ -77,6 +98,25 @@ describe('a drill in network namespaces', () => {
     expect(namespaceTraces()).toEqual([])
     expect(existsSync(data)).toBe(false)
     for (const pid of orphans) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  })
+
+  it('loses segments below TCP, which sends them again', async () => {
+    writeFileSync(file, lossy)
+    if (!makesNamespaces() || !knowsLosses()) {
+      const { code, text } = await refusal()
+      expect([code, text]).toEqual(['DRILL_UNABLE', expect.stringMatching(/nftables|takes Linux/)])
+      return
+    }
+    const drill = ringset.start('chaos', 'run', file, '--netns', '--json')
+    const again = () => processes().reduce((sum, pid) => sum + sentAgain(pid), 0)
+    // A handful are sent again while the nodes start.
+    await eventually('segments are lost', 30_000, () => Promise.resolve(again() > 40))
+    const { code, stdout } = await drill.finished
+    expect([code, JSON.parse(stdout)]).toEqual([
+      0,
+      expect.objectContaining({ verdict: 'pass', faults: 1 })
+    ])
+    expect(namespaceTraces()).toEqual([])
   })
 
   it('is refused by name for what the kernel does not know', async () => {
