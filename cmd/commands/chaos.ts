@@ -5,7 +5,7 @@ import type { AttachOptions } from '../../src/chaos/attach.ts'
 import { compareRuns, readRuns } from '../../src/chaos/compare.ts'
 import type { RollWork } from '../../src/chaos/operations.ts'
 import { runChaos } from '../../src/chaos/run.ts'
-import { findScenario, shippedScenarios } from '../../src/chaos/scenario.ts'
+import { findScenario, firstFaultSeconds, shippedScenarios } from '../../src/chaos/scenario.ts'
 import { runSuite, seedMax } from '../../src/chaos/suite.ts'
 import { setsOn } from '../../src/chaos/targets.ts'
 import { Roll } from '../../src/roll/roll.ts'
@@ -165,7 +165,13 @@ function listScenarios(json: boolean): void {
 
 async function runScenario(nameOrFile: string, options: RunOptions): Promise<void> {
   const scenario = findScenario(nameOrFile)
-  const { seed = drawnSeed(), duration, report, json } = options
+  const { seed = drawnSeed(), duration = scenario.seconds, report, json } = options
+  const firstSeconds = firstFaultSeconds(scenario)
+  if (duration <= firstSeconds) {
+    const text = `--duration ${duration} is over before the first fault, which comes after ${firstSeconds} s`
+    throw new RingsetError('USAGE', text)
+  }
+  const attach = attachOptions(options)
   note(`${scenario.name}, seed ${seed}: ${scenario.proves}`)
   const done = await stoppable(signal =>
     runChaos({
@@ -175,7 +181,7 @@ async function runScenario(nameOrFile: string, options: RunOptions): Promise<voi
       reportDirectory: report,
       onProgress: showProgress,
       roll: rollNodes,
-      attach: attachOptions(options),
+      attach,
       netns: options.netns,
       signal
     })

@@ -51,6 +51,10 @@ describe('scenarios', () => {
     ['name: a\nproves: it does something\nspeed: 3', /x\.yaml:1:1: .*speed/],
     ['name: a b\nproves: it does something', /x\.yaml:1:7: name: /],
     [
+      'name: a\nproves: it does something\nseconds: 5\nfaults:\n  - { do: kill, target: everything, every: 5 }',
+      /x\.yaml:3:10: seconds: ends before the first fault/
+    ],
+    [
       'name: a\nproves: it does something\nfaults:\n  - { do: melt, target: everything, at: 1 }',
       /x\.yaml:4:11: faults\.0\.do: /
     ],

@@ -109,7 +109,7 @@ const fault = z
     message: '`from` and `to` are for faults of links'
   })
 
-const scenarioSchema = z.strictObject({
+const plainScenario = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{0,40}$/),
   proves: z.string().min(10).max(300),
   /** Of load; faults fall in it. */
@@ -175,7 +175,17 @@ const scenarioSchema = z.strictObject({
     .prefault({})
 })
 
-export type Scenario = z.output<typeof scenarioSchema>
+const scenarioSchema = plainScenario.refine(
+  scenario => firstFaultSeconds(scenario) < scenario.seconds,
+  { path: ['seconds'], message: 'ends before the first fault' }
+)
+
+/** When the first fault comes, since the load began; 0 without faults. */
+export function firstFaultSeconds({ faults }: Pick<Scenario, 'faults'>): number {
+  return faults.length === 0 ? 0 : Math.min(...faults.map(({ at, every }) => at ?? every!))
+}
+
+export type Scenario = z.output<typeof plainScenario>
 export type ScenarioFault = Scenario['faults'][number]
 
 const maxFileBytes = 256 * 1024
