@@ -8,7 +8,7 @@ import { clean, grouped, note, paint, print, tableLines } from './terminal.ts'
 /** The fields that the command line promises, and the rest of the report but for its series. */
 export function contractOf(report: ChaosReport): object {
   const { scenario, seed, verdict, checks, messages, faults, operations } = report
-  const { recoveryMs, wrongOnlineMs, sealedMs, durationSeconds } = report
+  const { recoveryMs, wrongOnlineMs, usersBackMs, sealedMs, durationSeconds } = report
   const { acked, lost, duplicated } = messages
   return {
     scenario,
@@ -20,6 +20,7 @@ export function contractOf(report: ChaosReport): object {
     duplicated,
     recoveryMs,
     wrongOnlineMs,
+    usersBackMs,
     sealedMs,
     operations,
     faults: faults.length,
@@ -81,7 +82,12 @@ export function printReport(report: ChaosReport): void {
     for (const line of tableLines(head, rows)) print(line)
     print()
   }
-  const { wrongOnlineMs, sealedMs, operations } = report
+  const { wrongOnlineMs, usersBackMs, sealedMs, operations } = report
+  if (usersBackMs.count > 0) {
+    print(
+      `${grouped(usersBackMs.count)} connections broke with their gateways; devices were back after ${halfAndMost(usersBackMs)} (p50 / p99)`
+    )
+  }
   if (wrongOnlineMs.count > 0) {
     print(
       `${wrongOnlineMs.count} gateways died; look-ups named them for ${halfAndMost(wrongOnlineMs)} (p50 / p99)`
@@ -109,17 +115,24 @@ export function printSuite(report: SuiteReport): void {
   const { rows, runs: wanted, notRun, stopped, verdict, seconds } = report
   const several = wanted > 1
   const lines = rows.map(row => {
-    const { detection, firstAck, firstDelivery, fullRate, wrongOnline } = row.measures
-    const times = [detection, firstAck, firstDelivery, fullRate, wrongOnline]
+    const { detection, firstAck, firstDelivery, fullRate, usersBack, wrongOnline } = row.measures
+    const times = [detection, firstAck, firstDelivery, fullRate, usersBack, wrongOnline]
     const passed = several ? [`${passedOf(row.runs)} of ${wanted}`] : []
     return [row.scenario, row.verdict, ...passed, row.faults, ...times.map(halfAndMost)]
   })
   for (const name of notRun.filter(one => rows.every(({ scenario }) => scenario !== one))) {
-    lines.push([name, 'not run', ...(several ? ['–'] : []), 0, '–', '–', '–', '–', '–'])
+    lines.push([name, 'not run', ...(several ? ['–'] : []), 0, '–', '–', '–', '–', '–', '–'])
   }
   print('p50 / p99 from a fault until …')
   const head = ['scenario', 'verdict', ...(several ? ['passed'] : []), 'faults']
-  const times = ['another leader', 'first ack', 'first delivery', '95 % rate', 'wrongly online']
+  const times = [
+    'another leader',
+    'first ack',
+    'first delivery',
+    '95 % rate',
+    'users back',
+    'wrongly online'
+  ]
   for (const line of tableLines([...head, ...times], lines)) print(line)
   print()
   for (const { scenario, runs } of rows) {

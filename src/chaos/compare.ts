@@ -50,7 +50,8 @@ const measureNames: readonly (readonly [keyof SuiteMeasures, string])[] = [
   ['firstAck', 'first-ack'],
   ['firstDelivery', 'first-delivery'],
   ['fullRate', 'full-rate'],
-  ['wrongOnline', 'wrong-online']
+  ['wrongOnline', 'wrong-online'],
+  ['usersBack', 'users-back']
 ]
 
 const figures = z.object({
@@ -59,6 +60,8 @@ const figures = z.object({
   p99Ms: z.number(),
   maxMs: z.number()
 })
+/** What is not in reports of older versions. */
+const none = { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 }
 const suiteSchema = z.object({
   format: z.literal(1),
   rows: z.array(
@@ -72,7 +75,8 @@ const suiteSchema = z.object({
         firstAck: figures,
         firstDelivery: figures,
         fullRate: figures,
-        wrongOnline: figures
+        wrongOnline: figures,
+        usersBack: figures.default(none)
       })
     })
   )
@@ -86,7 +90,8 @@ const reportSchema = z.object({
   recoveries: z.array(
     z.object({ electedMs: known, firstAckMs: known, firstDeliveryMs: known, fullRateMs: known })
   ),
-  wrongOnline: z.array(z.object({ ms: z.number() }))
+  wrongOnline: z.array(z.object({ ms: z.number() })),
+  usersBack: z.array(z.object({ ms: z.array(z.number()) })).default([])
 })
 
 /** @param path a report's folder, of one drill or of a suite, or its JSON file. Throws USAGE. */

@@ -15,6 +15,7 @@ import {
 import type { Scenario } from './scenario.ts'
 import type { OperationOutcome } from './strokes.ts'
 import { memoryOver, tableSpreads } from './table-spread.ts'
+import type { UsersBack } from './users-back.ts'
 
 /** What a run leaves behind to be judged. Times by `performance.now`. */
 export interface RunFacts {
@@ -28,6 +29,7 @@ export interface RunFacts {
   readonly outcomes: readonly OperationOutcome[]
   readonly failStops: readonly FailStop[]
   readonly wrongOnline: readonly WrongOnline[]
+  readonly usersBack: readonly UsersBack[]
   /** The gateways that held a connection of a user; empty: not known. */
   readonly gatewaysOf: (uid: string, atMs: number) => string
   readonly leaderChanges: readonly LeaderChange[]
@@ -59,7 +61,8 @@ export function judgeChecks({ checks }: Judgement): ReportCheck[] {
 export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCheck[] {
   const checks = [settled(facts), happened(facts)]
   const { expect } = facts.scenario
-  const { errors, firstAckMs, firstAckMedianMs, wrongOnlineMs, untouchedTimes } = expect
+  const { errors, firstAckMs, firstAckMedianMs, wrongOnlineMs, usersBackMs, untouchedTimes } =
+    expect
   const { duringTimes, convergeMs, memoryTimes } = expect
   if (facts.failStops.length > 0) checks.push(stopped(facts))
   if (facts.outcomes.length > 0 || expect.operations !== undefined) checks.push(operated(facts))
@@ -69,6 +72,7 @@ export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCh
   if (firstAckMs !== undefined) checks.push(acknowledged(found, 'p99', firstAckMs))
   if (firstAckMedianMs !== undefined) checks.push(acknowledged(found, 'p50', firstAckMedianMs))
   if (wrongOnlineMs !== undefined) checks.push(wronglyOnline(facts, wrongOnlineMs))
+  if (usersBackMs !== undefined) checks.push(cameBack(facts, usersBackMs))
   const { faults, samples } = facts
   if (untouchedTimes !== undefined) {
     checks.push(slowed('untouched', untouched(faults, samples), untouchedTimes))
@@ -166,6 +170,16 @@ function wronglyOnline({ wrongOnline }: RunFacts, mostMs: number): ReportCheck {
     name: 'wrong-online',
     ok: count === 0 ? 'unknown' : maxMs <= mostMs,
     detail: `up to ${Math.round(maxMs)} ms after the death of ${count} gateways, at most ${mostMs} ms wanted`,
+    examples: []
+  }
+}
+
+function cameBack({ usersBack }: RunFacts, mostMs: number): ReportCheck {
+  const { count, p99Ms } = percentiles(usersBack.flatMap(({ ms }) => ms))
+  return {
+    name: 'users-back',
+    ok: count === 0 ? 'unknown' : p99Ms <= mostMs,
+    detail: `p99 ${Math.round(p99Ms)} ms over ${count} devices that lost their gateway, at most ${mostMs} ms wanted`,
     examples: []
   }
 }

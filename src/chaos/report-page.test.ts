@@ -111,6 +111,7 @@ describe('the page of a report', () => {
     const demanding = {
       firstAckMedianMs: 1,
       wrongOnlineMs: 1,
+      usersBackMs: 1,
       slotsMoved: 1,
       sealedMs: 1,
       duringTimes: 1,

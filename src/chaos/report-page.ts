@@ -75,6 +75,7 @@ function factList(report: ChaosReport): string {
     ['until acknowledged', halfAndMost(ack)],
     ['until delivered', halfAndMost(delivery)],
     ...timesOf('slots sealed for', report.sealedMs, 'slot'),
+    ...timesOf('users back at a gateway', report.usersBackMs, 'connection'),
     ...timesOf('dead gateways named for', report.wrongOnlineMs, 'death'),
     ['judged', `${grouped(historyLines)} lines of history`]
   ]

@@ -54,6 +54,7 @@ export const meanings: Readonly<Record<string, string>> = {
   sealed: 'Slots that moved were without a server for a short time only.',
   'first-ack': 'After a fault messages were soon acknowledged again (99th percentile).',
   'first-ack-median': 'After a fault messages were soon acknowledged again (median).',
+  'users-back': 'Users who lost their gateway soon had another (99th percentile).',
   'wrong-online': 'Gateways that died were soon known to be gone.',
   untouched: 'Sets that no fault touched were as fast as before.',
   during: 'Messages did not take much longer than before.',

@@ -11,6 +11,7 @@ import { judgeChecks, ownChecks, type ReportCheck, type RunFacts } from './repor
 import { type SecondRow, secondRows } from './report-seconds.ts'
 import { type WorstMessage, worstMessages } from './report-worst.ts'
 import type { OperationOutcome } from './strokes.ts'
+import type { UsersBack } from './users-back.ts'
 
 /** `report.json`. Times in seconds since the load began unless named otherwise. */
 export interface ChaosReport {
@@ -54,6 +55,9 @@ export interface ChaosReport {
   /** For how long lookups named a gateway after its death. */
   readonly wrongOnline: readonly WrongOnline[]
   readonly wrongOnlineMs: Percentiles
+  /** How long after a fault devices that lost their gateway by it were connected again. */
+  readonly usersBack: readonly UsersBack[]
+  readonly usersBackMs: Percentiles
   /** For how long nobody served a slot that moved. */
   readonly sealedMs: Percentiles
   readonly operations: readonly OperationOutcome[]
@@ -102,6 +106,8 @@ export function buildReport(facts: RunFacts): ChaosReport {
     recoveryMs: recoveryTable(faults, found),
     wrongOnline: facts.wrongOnline,
     wrongOnlineMs: percentiles(facts.wrongOnline.map(one => one.ms)),
+    usersBack: facts.usersBack.map(one => ({ ...one, ms: one.ms.map(Math.round) })),
+    usersBackMs: percentiles(facts.usersBack.flatMap(one => one.ms)),
     sealedMs: percentiles(facts.sealedMs ?? []),
     operations: facts.outcomes,
     leaders: facts.leaderChanges.map(({ atMs, group, node, term }) => {

@@ -20,6 +20,7 @@ import type { Scenario } from './scenario.ts'
 import { sealedTimes, takings } from './sealed-times.ts'
 import { Strokes } from './strokes.ts'
 import { gatewaysOn } from './targets.ts'
+import { usersBack } from './users-back.ts'
 import { Workload } from './workload.ts'
 
 export interface ChaosOptions {
@@ -268,6 +269,7 @@ class ChaosRun {
       outcomes,
       failStops,
       wrongOnline: this.#presence?.after(faults, node => gatewaysOn(node, config)) ?? [],
+      usersBack: usersBack(faults, workload.outages, node => gatewaysOn(node, config), endMs),
       gatewaysOf: (uid, atMs) => this.#presence?.gatewaysOf(uid, atMs) ?? '',
       leaderChanges: this.#watch.leaderChanges,
       epochChanges: this.#watch.epochChanges,

@@ -165,6 +165,8 @@ const plainScenario = z.strictObject({
       operations: z.number().int().min(1).optional(),
       /** How long after a gateway's death anybody is still told that users are connected to it, at most. */
       wrongOnlineMs: z.number().min(1).optional(),
+      /** From a fault until devices that lost their gateway by it are connected again, at the 99th percentile of the run. */
+      usersBackMs: z.number().min(1).optional(),
       /** Slots that have come to another set, at least. */
       slotsMoved: z.number().int().min(1).optional(),
       /** For how long nobody serves a slot that moves, from the seal on, at the 99th percentile of the run. */

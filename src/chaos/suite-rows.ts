@@ -33,7 +33,7 @@ export interface SuiteRow {
 }
 
 /** What a run has measured. */
-export type SeenTimes = Pick<ChaosReport, 'recoveries' | 'wrongOnline'> & {
+export type SeenTimes = Pick<ChaosReport, 'recoveries' | 'wrongOnline' | 'usersBack'> & {
   readonly messages: Pick<ChaosReport['messages'], 'ack' | 'delivery'>
 }
 
@@ -50,6 +50,8 @@ export interface SuiteMeasures {
   /** Until 95 % of the throughput before. */
   readonly fullRate: Percentiles
   readonly wrongOnline: Percentiles
+  /** From a fault until a device that lost its gateway by it is connected again. */
+  readonly usersBack: Percentiles
 }
 
 const fromBestToWorst: readonly SuiteRun['verdict'][] = ['pass', 'unknown', 'fail', 'failed']
@@ -88,7 +90,8 @@ export function measuresOf(runs: readonly SeenTimes[]): SuiteMeasures {
     firstAck: over('firstAckMs'),
     firstDelivery: over('firstDeliveryMs'),
     fullRate: over('fullRateMs'),
-    wrongOnline: percentiles(runs.flatMap(({ wrongOnline }) => wrongOnline.map(({ ms }) => ms)))
+    wrongOnline: percentiles(runs.flatMap(({ wrongOnline }) => wrongOnline.map(({ ms }) => ms))),
+    usersBack: percentiles(runs.flatMap(({ usersBack }) => usersBack.flatMap(({ ms }) => ms)))
   }
 }
 

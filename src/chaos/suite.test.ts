@@ -22,7 +22,8 @@ const measures = (firstAckMs: number, wrongMs?: number): SuiteMeasures => {
     firstAck: percentiles([firstAckMs]),
     firstDelivery: none,
     fullRate: none,
-    wrongOnline: wrongMs === undefined ? none : percentiles([wrongMs])
+    wrongOnline: wrongMs === undefined ? none : percentiles([wrongMs]),
+    usersBack: none
   }
 }
 const run = (scenario: string, firstAckMs: number, verdict = 'pass'): ComparedRun => {
@@ -67,7 +68,7 @@ describe('several runs of a scenario', () => {
   const ran = (seed: number, ackMs: number, ...firstAcksMs: (number | null)[]): SuiteRun => {
     const messages = { ack: percentiles([ackMs, 2 * ackMs]), delivery: percentiles([]) }
     const recoveries = firstAcksMs.map(recovery)
-    const seen = { recoveries, wrongOnline: [], messages }
+    const seen = { recoveries, wrongOnline: [], usersBack: [], messages }
     const rest = { failures: [], faults: firstAcksMs.length, seconds: 10, seen }
     return { scenario: 'a', seed, verdict: 'pass', ...rest }
   }
@@ -127,7 +128,7 @@ describe('a suite', () => {
         if (name === how.failing) throw new RingsetError('TIMEOUT', 'too late')
         const none = percentiles([])
         const messages = { ack: none, delivery: none }
-        const seen = { messages, recoveries: [], wrongOnline: [] }
+        const seen = { messages, recoveries: [], wrongOnline: [], usersBack: [] }
         return { verdict: 'pass', checks: [], faults: [], ...seen } as unknown as ChaosReport
       }
     )

@@ -124,7 +124,7 @@ async function runOne(options: ChaosOptions, several: boolean, drill: Drill): Pr
   const run = { scenario: scenario.name, seed }
   try {
     const report = await drill({ ...options, reportDirectory })
-    const { verdict, checks, faults, recoveries, wrongOnline } = report
+    const { verdict, checks, faults, recoveries, wrongOnline, usersBack } = report
     const { ack, delivery } = report.messages
     if (several && verdict === 'pass' && reportDirectory !== undefined) {
       rmSync(reportDirectory, { recursive: true, force: true })
@@ -135,7 +135,7 @@ async function runOne(options: ChaosOptions, several: boolean, drill: Drill): Pr
       failures: checks.filter(({ ok }) => ok !== true).map(({ name }) => name),
       faults: faults.length,
       seconds: seconds(),
-      seen: { recoveries, wrongOnline, messages: { ack, delivery } }
+      seen: { recoveries, wrongOnline, usersBack, messages: { ack, delivery } }
     }
   } catch (error) {
     if (!(error instanceof RingsetError) || options.signal.aborted) throw error

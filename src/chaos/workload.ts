@@ -11,8 +11,10 @@ import {
 import { parseSession } from '../protocol/session.ts'
 import { MessageLog } from './message-log.ts'
 import type { MessageSample } from './message-sample.ts'
+import { RecordedOperations } from './recorded-operations.ts'
 import { userGroups } from './user-names.ts'
 import { UserPairs } from './user-pairs.ts'
+import { ConnectionLog, type Outage } from './users-back.ts'
 import type { WorkloadOptions } from './workload-options.ts'
 
 interface Device {
@@ -38,8 +40,6 @@ const dayMs = 86_400_000
  * Every message carries a number of its own as its text: it is by that, not by the ids of the library, that the judges know it.
  */
 export class Workload {
-  /** Error code → how many operations ended with it. */
-  readonly errors = new Map<string, number>()
   acked = 0
   delivered = 0
   readonly #options: WorkloadOptions
@@ -51,9 +51,12 @@ export class Workload {
   readonly #backends: LogicClient[] = []
   readonly #latest = new Map<string, number>()
   readonly #messages = new MessageLog()
+  readonly #connections = new ConnectionLog()
+  /** Address → gateway. */
+  readonly #gateways: ReadonlyMap<string, string>
   /** Text → row, of messages that nobody has received yet. */
   readonly #rowOf = new Map<string, number>()
-  readonly #lanes = new Map<string, number[]>()
+  readonly #operations: RecordedOperations
   readonly #underWay = new Set<Promise<void>>()
   readonly #stop = new AbortController()
   #count = 0
@@ -61,12 +64,20 @@ export class Workload {
 
   constructor(options: WorkloadOptions) {
     this.#options = options
+    this.#operations = new RecordedOperations(options.history)
     this.#random = new Prng(options.seed, 'workload')
     const prefix = options.prefix ?? ''
     this.#prefix = prefix
     const groups = options.uids ? [options.uids] : userGroups(options.plan, prefix)
     this.#pairs = new UserPairs(groups, key => this.setOf(key))
     this.#uids = groups.flat()
+    this.#gateways = new Map(
+      options.config.nodes.flatMap(({ host, roles }) =>
+        roles.flatMap(role =>
+          role.role === 'transfer' ? [[`tcp://${host}:${role.tcpPort}`, role.id] as const] : []
+        )
+      )
+    )
   }
 
   /** Brings everybody online and tells the recorder who has to get what. */
@@ -119,6 +130,16 @@ export class Workload {
     return this.#messages.samples()
   }
 
+  /** Error code → how many operations ended with it. */
+  get errors(): ReadonlyMap<string, number> {
+    return this.#operations.errors
+  }
+
+  /** When devices were without a gateway. */
+  get outages(): readonly Outage[] {
+    return this.#connections.outages
+  }
+
   /** Users by the set that they live in. */
   usersBySet(): string[][] {
     const groups = new Map<string, string[]>()
@@ -166,7 +187,19 @@ export class Workload {
       held: new Map()
     }
     this.#devices.set(`${uid}/${deviceId}`, device)
-    device.client.onMessage(message => this.#received(device, message))
+    this.#listen(device)
+  }
+
+  #listen(device: Device): void {
+    const { uid, deviceId, client } = device
+    const name = `${uid}/${deviceId}`
+    client.onMessage(message => this.#received(device, message))
+    client.onState(state => {
+      if (state === 'connected') {
+        this.#connections.connected(name, this.#gateways.get(client.gateway ?? ''))
+      } else if (state === 'closed') this.#connections.left(name)
+      else this.#connections.lost(name)
+    })
   }
 
   /** @param connectDeadlineMs a client that could not connect within it is closed for good. */
@@ -176,13 +209,11 @@ export class Workload {
     store: MemoryStore,
     connectDeadlineMs = firstConnectMs
   ): ImClient {
-    const { config, token = this.#ownToken } = this.#options
+    const { token = this.#ownToken } = this.#options
     return new ImClient({
       uid,
       token: token(uid),
-      addresses: config.nodes.flatMap(({ host, roles }) =>
-        roles.flatMap(role => (role.role === 'transfer' ? [`tcp://${host}:${role.tcpPort}`] : []))
-      ),
+      addresses: [...this.#gateways.keys()],
       deviceId,
       class: deviceId === 'd1' ? 'mobile' : 'desktop',
       store,
@@ -212,7 +243,7 @@ export class Workload {
     const number = ++this.#count
     const row = this.#messages.add(path, number, dueMs)
     this.#rowOf.set(String(number), row)
-    const sent = await this.#recorded(
+    const sent = await this.#operations.recorded(
       sender,
       'send',
       session,
@@ -259,7 +290,7 @@ export class Workload {
     await pause(this.#random.below(offlineMaxMs), undefined, { signal }).catch(() => {})
     if (this.#closed) return
     device.client = this.#client(device.uid, device.deviceId, device.store, dayMs)
-    device.client.onMessage(message => this.#received(device, message))
+    this.#listen(device)
     // It may take as long as the cluster does not let it: whoever settles the run waits for it.
     void device.client.connect().catch(() => {})
     device.online = true
@@ -287,7 +318,7 @@ export class Workload {
     if (kind === 0) {
       const clientMsgId = ++this.#count
       const message = { session, uid: name, deviceId: name, clientMsgId, type: 0 }
-      const done = await this.#recorded(
+      const done = await this.#operations.recorded(
         name,
         'send',
         session,
@@ -297,7 +328,7 @@ export class Workload {
       )
       if (done !== undefined) this.#raise(session, done.msgid)
     } else if (kind === 1) {
-      await this.#recorded(
+      await this.#operations.recorded(
         name,
         'latest',
         session,
@@ -307,7 +338,7 @@ export class Workload {
       )
     } else {
       const sequence = `${this.#prefix}sequence-${this.#random.below(4)}`
-      await this.#recorded(
+      await this.#operations.recorded(
         name,
         'sequence.next',
         sequence,
@@ -337,31 +368,6 @@ export class Workload {
       setTimeout(turn, pumpMs)
     }
     turn()
-  }
-
-  /** One process of a history does one thing at a time, so each operation takes a free lane of `who`. */
-  async #recorded<T>(
-    who: string,
-    f: string,
-    key: string,
-    request: unknown,
-    work: () => Promise<T>,
-    answerOf: (result: T) => unknown
-  ): Promise<T | undefined> {
-    const free = this.#lanes.get(who) ?? [0]
-    const lane = free.pop()!
-    if (free.length === 0) free.push(lane + 1)
-    this.#lanes.set(who, free)
-    const process = `${who}#${lane}`
-    try {
-      return await this.#options.history.operation(process, f, key, request, work, answerOf)
-    } catch (error) {
-      const { code = 'INTERNAL' } = error as { code?: string }
-      this.errors.set(code, (this.errors.get(code) ?? 0) + 1)
-      return undefined
-    } finally {
-      free.push(lane)
-    }
   }
 
   #raise(session: string, msgid: number): void {

@@ -90,6 +90,8 @@ export class ClientCore {
   readonly #calls = new Map<number, HistoryCall>()
   #state: ClientState = 'waiting'
   #link: ClientLink | undefined
+  /** What was dialed last. */
+  #address: string | undefined
   /** Tells the events of the present attempt from those of earlier ones. */
   #attempt = 0
   #attempts = 0
@@ -115,6 +117,11 @@ export class ClientCore {
 
   get state(): ClientState {
     return this.#state
+  }
+
+  /** Of the gateway, while connected. */
+  get address(): string | undefined {
+    return this.#state === 'connected' ? this.#address : undefined
   }
 
   get connSeq(): number {
@@ -193,7 +200,8 @@ export class ClientCore {
 
   #dial(attempt: number, token: string): void {
     const current = (): boolean => attempt === this.#attempt
-    this.#env.dial(this.#book.next(), {
+    this.#address = this.#book.next()
+    this.#env.dial(this.#address, {
       onOpen: link => {
         if (!current()) {
           link.close()

@@ -70,6 +70,11 @@ export class ImClient {
     return this.#core?.state ?? (this.#closed ? 'closed' : 'waiting')
   }
 
+  /** Address of the gateway that it is connected to, while it is. */
+  get gateway(): string | undefined {
+    return this.#core?.address
+  }
+
   /** Known once connected. */
   get deviceId(): string {
     return this.#deviceId

@@ -72,6 +72,7 @@ export function facts(change: Partial<RunFacts> = {}): RunFacts {
     outcomes: [],
     failStops: [],
     wrongOnline: [{ fault: 0, transfer: 's1-t1', ms: 700 }],
+    usersBack: [{ fault: 0, transfer: 's1-t1', ms: [80, 300] }],
     gatewaysOf: uid => (uid === 'a' ? 's1-t1' : ''),
     leaderChanges: [
       { atMs: 900, group: 's1', node: 's1-a', term: 1 },
