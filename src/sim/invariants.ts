@@ -1,8 +1,12 @@
 import { crc32, crc32OfString } from '../base/crc32.ts'
+import { jointVote } from '../raft/quorum.ts'
 import type { RaftStatus } from '../raft/raft-api.ts'
 import type { Rows, StateMachine } from '../raft/state-machine.ts'
 import { pinnedSlots } from '../table/pins.ts'
 import type { TableView } from '../table/table-view.ts'
+
+/** A change of members that takes effect may leave a leader without a majority until its next tick; ticks of process and replica differ. */
+const deafTicksMax = 8
 
 /** A rule was broken. The first one ends the run. */
 export class SimFailure extends Error {
@@ -20,17 +24,20 @@ interface ReplicaMarks {
   term: number
   commit: number
   applied: number
+  /** The tick of the process since which it leads without hearing a majority; 0 = it does not. */
+  deafTick: number
 }
 
 /** What one life of a process has shown so far. */
 export class LifeMarks {
   readonly replicas = new Map<string, ReplicaMarks>()
   epoch = 0
+  ticks = 0
 
   of(group: string): ReplicaMarks {
     let marks = this.replicas.get(group)
     if (marks === undefined) {
-      marks = { term: 0, commit: 0, applied: 0 }
+      marks = { term: 0, commit: 0, applied: 0, deafTick: 0 }
       this.replicas.set(group, marks)
     }
     return marks
@@ -105,7 +112,21 @@ export class Invariants {
     marks.term = term
     marks.commit = commit
     marks.applied = applied
+    this.#hears(replica, marks, life.ticks, status)
     this.judged++
+  }
+
+  /** A leader that hears no majority steps down: it may still be heard, and nobody else would stand. */
+  #hears(replica: string, marks: ReplicaMarks, tick: number, status: RaftStatus): void {
+    const { membership, progress } = status
+    const { voters, outgoing } = membership
+    const heard = new Map(progress.map(one => [one.id, one.heard]))
+    const deaf = status.role === 'leader' && jointVote(voters, outgoing, heard) !== 'won'
+    if (!deaf) marks.deafTick = 0
+    else if (marks.deafTick === 0) marks.deafTick = tick
+    else if (tick - marks.deafTick > deafTicksMax) {
+      throw new SimFailure('check-quorum', `${replica} leads and hears no majority`)
+    }
   }
 
   /**

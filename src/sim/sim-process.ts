@@ -340,6 +340,7 @@ export class SimProcess {
 
   #scheduleTick(): void {
     this.after(this.world.swarm.tickMs / this.#rate + this.#random.float() * 0.2, () => {
+      this.marks.ticks++
       for (const role of this.roles.values()) {
         role.tick()
         this.#dirty.add(role)

@@ -53,6 +53,17 @@ export const voteMutants: readonly Mutant[] = [
     })
   },
   {
+    name: 'deaf-leads-on',
+    breaks: 'A leader that hears no majority any more goes on leading.',
+    noticedBy: ['check-quorum'],
+    world: { faults: [{ kind: 'isolate', everyMs: 1_000 }], users: 4, backends: 0, tiny: false },
+    tamper: () => ({
+      core: state => {
+        Object.defineProperty(state, 'config', { value: { ...state.config, checkQuorum: false } })
+      }
+    })
+  },
+  {
     name: 'quarantine-votes',
     breaks: 'A replica that has lost its disk votes and campaigns before it has caught up.',
     noticedBy: ['leader-completeness', 'quorum', 'INTERNAL', 'log-matching'],
