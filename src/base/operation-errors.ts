@@ -14,7 +14,7 @@ export const operationErrors = {
     'not-done',
     false,
     'A process already uses this data folder or port.',
-    'Stop it (`ringset down`) or choose another `--data`.'
+    'Stop it (`ringset down`), or choose another `--data` or other ports.'
   ),
   NOT_RUNNING: entry(
     102,

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClusterConfigInput } from '../config/schema.ts'
 import { readSecrets } from '../config/secrets.ts'
+import { freePorts } from '../launch/free-ports.ts'
 import { startCluster } from '../launch/launch.ts'
 import type { RunningCluster } from '../launch/running-cluster.ts'
-import { freePorts, wholeClusterConfig } from '../launch/whole-cluster.ts'
+import { wholeClusterConfig } from '../launch/whole-cluster.ts'
 
 type NodeInput = ClusterConfigInput['nodes'][number]
 type RoleInput = NodeInput['roles'][number]

@@ -1,5 +1,6 @@
 import type { ClusterConfigInput } from '../config/schema.ts'
-import { freePorts, wholeClusterConfig } from '../launch/whole-cluster.ts'
+import { freePorts } from '../launch/free-ports.ts'
+import { wholeClusterConfig } from '../launch/whole-cluster.ts'
 import type { Scenario } from './scenario.ts'
 import { tenantPrefix } from './user-names.ts'
 

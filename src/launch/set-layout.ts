@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { RingsetError } from '../base/errors.ts'
 import type { DataFolder } from '../config/data-folder.ts'
 import type { ClusterConfig, ClusterConfigInput } from '../config/schema.ts'
 import { zonesIn } from '../config/zone-rules.ts'
-import { freePorts } from './whole-cluster.ts'
+import { dynamicPortsFrom, freePorts, isFree } from './free-ports.ts'
 
 type NodeInput = ClusterConfigInput['nodes'][number]
 
@@ -14,8 +13,6 @@ export interface SetLayout {
   readonly nodes: readonly NodeInput[]
 }
 
-/** Ports that systems give to outgoing connections begin here or above. */
-const dynamicPortsFrom = 32_768
 const firstPort = 7_101
 const loopback = '127.0.0.1'
 
@@ -106,12 +103,4 @@ async function portsFor({ nodes }: ClusterConfig, count: number): Promise<number
     found.push(...more.filter(one => !used.includes(one)))
   }
   return found
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, loopback, () => server.close(() => resolve(true)))
-  })
 }

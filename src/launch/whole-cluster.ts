@@ -1,5 +1,5 @@
-import { createServer } from 'node:net'
 import type { ClusterConfigInput } from '../config/schema.ts'
+import { freePorts } from './free-ports.ts'
 
 type NodeInput = ClusterConfigInput['nodes'][number]
 type RoleInput = NodeInput['roles'][number]
@@ -24,21 +24,4 @@ export async function wholeClusterConfig(setIds: readonly string[]): Promise<Clu
   }
   for (const replica of [1, 2, 3]) nodes.push(node(`a${replica}`, [{ role: 'arbiter', replica }]))
   return { cluster: { name: 'bench' }, sets: setIds.map(id => ({ id })), nodes }
-}
-
-/** Ports that nobody listens on now. All are held until the last is found, so that none comes twice. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(0, '127.0.0.1', resolve)
-      })
-      return server
-    })
-  )
-  const ports = servers.map(server => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
 }

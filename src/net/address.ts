@@ -26,7 +26,8 @@ export function listenOn(server: Server, at: HostPort, log: Log): Promise<HostPo
     server.on('error', cause => {
       const facts = { host: at.host, port: at.port }
       log.error('listener_failed', { ...facts, cause: cause.message })
-      reject(new RingsetError('ALREADY_RUNNING', 'cannot listen', facts, cause))
+      const text = `cannot listen on port ${at.port} of ${at.host}`
+      reject(new RingsetError('ALREADY_RUNNING', text, facts, cause))
     })
     server.listen(at.port, at.host, () => {
       const address = server.address()

@@ -1,6 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -8,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { RingsetError } from '../../src/base/errors.ts'
 import { dataFolder } from '../../src/config/data-folder.ts'
 import type { ClusterConfigInput } from '../../src/config/schema.ts'
+import { freePorts } from '../../src/launch/free-ports.ts'
 import { openCluster, startCluster } from '../../src/launch/launch.ts'
 import type { RunningCluster } from '../../src/launch/running-cluster.ts'
 
@@ -30,20 +30,6 @@ function freshFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'ringset-launch-'))
   folders.push(folder)
   return folder
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(
-    servers.map(
-      server =>
-        new Promise<number>(resolve => {
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
-        })
-    )
-  )
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
 }
 
 /** Two nodes: everything on the first, a second router replica on the other. */

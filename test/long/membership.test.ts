@@ -4,7 +4,7 @@ import { judgementText, onlyMessages } from '../../src/chaos/history-recorder.ts
 import { dataFolder } from '../../src/config/data-folder.ts'
 import type { ClusterConfigInput } from '../../src/config/schema.ts'
 import type { ChangeReport, TransferReport } from '../../src/control/replica-operator.ts'
-import { freePorts } from '../../src/launch/whole-cluster.ts'
+import { freePorts } from '../../src/launch/free-ports.ts'
 import { ChatWorkload, conversations } from '../support/chat-workload.ts'
 import { eventually } from '../support/eventually.ts'
 import { withOneSet } from '../support/one-set.ts'
