@@ -7,6 +7,7 @@ import type { RollWork } from '../../src/chaos/operations.ts'
 import { runChaos } from '../../src/chaos/run.ts'
 import { findScenario, firstFaultSeconds, shippedScenarios } from '../../src/chaos/scenario.ts'
 import { runSuite, seedMax } from '../../src/chaos/suite.ts'
+import { type LoggedRun, readSuiteLog } from '../../src/chaos/suite-log.ts'
 import { setsOn } from '../../src/chaos/targets.ts'
 import { Roll } from '../../src/roll/roll.ts'
 import {
@@ -47,6 +48,7 @@ interface SuiteCommandOptions extends SeedOptions {
   readonly minutes?: number
   readonly runs: number
   readonly only?: readonly string[]
+  readonly resume?: true
 }
 
 const runsMax = 1_000
@@ -123,13 +125,18 @@ function configureSuite(command: Command): void {
     .addOption(seedOption())
     .option(
       '--report <dir>',
-      'write suite.json there, and the report of each in a folder of its own; with --runs of those that did not pass'
+      'write suite.json and runs.jsonl there, and the report of each in a folder of its own; with --runs of those that did not pass'
+    )
+    .option(
+      '--resume',
+      'go on with the suite of the report folder: what it has run is not run again'
     )
   withExample(
     withJson(command),
     'ringset chaos suite --minutes 15 --report ./today',
     'ringset chaos suite --only leader-kill,zone-down',
-    'ringset chaos suite --runs 20 --seed 1 --report ./soak'
+    'ringset chaos suite --runs 20 --seed 1 --report ./soak',
+    'ringset chaos suite --runs 20 --report ./soak --resume'
   )
   command.action(suite)
 }
@@ -208,7 +215,9 @@ function attachOptions(options: RunOptions): AttachOptions | undefined {
 }
 
 async function suite(options: SuiteCommandOptions): Promise<void> {
-  const { seed = drawnSeed(), minutes: budget, runs, only, report, json } = options
+  const { minutes: budget, runs, only, report, json } = options
+  const known = knownRuns(options)
+  const { seed = known?.[0]?.seed ?? drawnSeed() } = options
   const scenarios =
     only?.map(findScenario) ?? shippedScenarios().filter(({ byNameOnly }) => !byNameOnly)
   const twice = scenarios.find(({ name }, i) => scenarios.findIndex(one => one.name === name) < i)
@@ -222,6 +231,7 @@ async function suite(options: SuiteCommandOptions): Promise<void> {
       runs,
       seed,
       budgetSeconds: budget === undefined ? undefined : budget * 60,
+      known,
       reportDirectory: report,
       onScenario: ({ name, proves }, own, i) =>
         note(`[${i + 1}/${count}] ${name}, seed ${own}: ${proves}`),
@@ -236,6 +246,24 @@ async function suite(options: SuiteCommandOptions): Promise<void> {
   if (json) printJson(done)
   else printSuite(done)
   if (report !== undefined) note(`report: ${report}/suite.json`)
+}
+
+/** Of the suite to go on with; undefined without --resume. Throws USAGE. */
+function knownRuns({
+  resume,
+  report,
+  minutes: budget
+}: SuiteCommandOptions): LoggedRun[] | undefined {
+  if (!resume) return undefined
+  if (report === undefined) {
+    throw new RingsetError('USAGE', '--resume goes on with the suite of a --report folder')
+  }
+  if (budget !== undefined) {
+    throw new RingsetError('USAGE', '--resume takes the time it needs: leave --minutes away')
+  }
+  const known = readSuiteLog(report)
+  note(`${report} has ${known.length} ${known.length === 1 ? 'run' : 'runs'}`)
+  return known
 }
 
 function compareReports(before: string, after: string, json: boolean): void {

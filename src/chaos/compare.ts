@@ -2,8 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { RingsetError } from '../base/errors.ts'
-import type { ChaosReport } from './report.ts'
-import { measuresOf, type SuiteMeasures } from './suite-rows.ts'
+import { measuresOf, type SuiteMeasures, timesSeenIn } from './suite-rows.ts'
 
 /** What a report says of one scenario. */
 export interface ComparedRun {
@@ -113,7 +112,7 @@ export function readRuns(path: string): ComparedRun[] {
   const report = reportSchema.safeParse(content)
   if (!report.success) return fail('is no report of a drill or a suite of this version')
   const { scenario, verdict } = report.data
-  return [{ scenario, verdict, measures: measuresOf([content as ChaosReport]) }]
+  return [{ scenario, verdict, measures: measuresOf([timesSeenIn(report.data)]) }]
 }
 
 function jsonFileOf(path: string): string {

@@ -32,11 +32,6 @@ export interface SuiteRow {
   readonly runs: readonly Pick<SuiteRun, 'seed' | 'verdict' | 'failures' | 'faults' | 'seconds'>[]
 }
 
-/** What a run has measured. */
-export type SeenTimes = Pick<ChaosReport, 'recoveries' | 'wrongOnline' | 'usersBack'> & {
-  readonly messages: Pick<ChaosReport['messages'], 'ack' | 'delivery'>
-}
-
 /** Over all faults, sets and runs; milliseconds. */
 export interface SuiteMeasures {
   /** From due to acknowledged, of all messages. */
@@ -52,6 +47,21 @@ export interface SuiteMeasures {
   readonly wrongOnline: Percentiles
   /** From a fault until a device that lost its gateway by it is connected again. */
   readonly usersBack: Percentiles
+}
+
+/** What a run has measured: of messages how many were how fast, of all else each time; milliseconds. */
+export type SeenTimes = {
+  readonly [Name in keyof SuiteMeasures]: Name extends 'ack' | 'delivery'
+    ? Percentiles
+    : readonly number[]
+}
+
+/** What of a report `timesSeenIn` reads. */
+interface ReportedTimes {
+  readonly messages: Pick<ChaosReport['messages'], 'ack' | 'delivery'>
+  readonly recoveries: readonly Omit<Recovery, 'fault' | 'set'>[]
+  readonly wrongOnline: readonly { readonly ms: number }[]
+  readonly usersBack: readonly { readonly ms: readonly number[] }[]
 }
 
 const fromBestToWorst: readonly SuiteRun['verdict'][] = ['pass', 'unknown', 'fail', 'failed']
@@ -76,22 +86,39 @@ export function rowOf(runs: readonly [SuiteRun, ...SuiteRun[]]): SuiteRow {
   }
 }
 
-export function measuresOf(runs: readonly SeenTimes[]): SuiteMeasures {
-  const over = (field: keyof Omit<Recovery, 'fault' | 'set'>): Percentiles =>
-    percentiles(
-      runs.flatMap(({ recoveries }) =>
-        recoveries.flatMap(one => (one[field] === null ? [] : [one[field]]))
-      )
-    )
+/** Of a report, or of what was read back of one. */
+export function timesSeenIn({
+  messages: { ack, delivery },
+  recoveries,
+  wrongOnline,
+  usersBack
+}: ReportedTimes): SeenTimes {
+  const over = (field: keyof ReportedTimes['recoveries'][number]): number[] =>
+    recoveries.flatMap(one => (one[field] === null ? [] : [one[field]]))
   return {
-    ack: together(runs.map(({ messages }) => messages.ack)),
-    delivery: together(runs.map(({ messages }) => messages.delivery)),
+    ack,
+    delivery,
     detection: over('electedMs'),
     firstAck: over('firstAckMs'),
     firstDelivery: over('firstDeliveryMs'),
     fullRate: over('fullRateMs'),
-    wrongOnline: percentiles(runs.flatMap(({ wrongOnline }) => wrongOnline.map(({ ms }) => ms))),
-    usersBack: percentiles(runs.flatMap(({ usersBack }) => usersBack.flatMap(({ ms }) => ms)))
+    wrongOnline: wrongOnline.map(({ ms }) => ms),
+    usersBack: usersBack.flatMap(({ ms }) => ms)
+  }
+}
+
+export function measuresOf(runs: readonly SeenTimes[]): SuiteMeasures {
+  const over = (name: Exclude<keyof SeenTimes, 'ack' | 'delivery'>): Percentiles =>
+    percentiles(runs.flatMap(run => run[name]))
+  return {
+    ack: together(runs.map(({ ack }) => ack)),
+    delivery: together(runs.map(({ delivery }) => delivery)),
+    detection: over('detection'),
+    firstAck: over('firstAck'),
+    firstDelivery: over('firstDelivery'),
+    fullRate: over('fullRate'),
+    wrongOnline: over('wrongOnline'),
+    usersBack: over('usersBack')
   }
 }
 

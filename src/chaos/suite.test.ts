@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { RingsetError } from '../base/errors.ts'
 import { type ComparedRun, compareRuns, readRuns } from './compare.ts'
-import { percentiles, type Recovery } from './recovery.ts'
+import { percentiles } from './recovery.ts'
 import type { ChaosReport } from './report.ts'
-import { parseScenario } from './scenario.ts'
+import { parseScenario, type Scenario } from './scenario.ts'
 import { runSuite, shortened } from './suite.ts'
-import { rowOf, type SuiteMeasures, type SuiteRun } from './suite-rows.ts'
+import { type LoggedRun, readSuiteLog } from './suite-log.ts'
+import { rowOf, type SuiteMeasures, type SuiteRun, timesSeenIn } from './suite-rows.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ringset-compare-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -61,14 +62,13 @@ describe('a shortened scenario', () => {
 })
 
 describe('several runs of a scenario', () => {
-  const recovery = (firstAckMs: number | null): Recovery => {
-    const rest = { electedMs: null, firstDeliveryMs: null, fullRateMs: null }
-    return { fault: 0, set: 's1', firstAckMs, ...rest }
+  const recovery = (firstAckMs: number | null) => {
+    return { firstAckMs, electedMs: null, firstDeliveryMs: null, fullRateMs: null }
   }
   const ran = (seed: number, ackMs: number, ...firstAcksMs: (number | null)[]): SuiteRun => {
     const messages = { ack: percentiles([ackMs, 2 * ackMs]), delivery: percentiles([]) }
     const recoveries = firstAcksMs.map(recovery)
-    const seen = { recoveries, wrongOnline: [], usersBack: [], messages }
+    const seen = timesSeenIn({ recoveries, wrongOnline: [], usersBack: [], messages })
     const rest = { failures: [], faults: firstAcksMs.length, seconds: 10, seen }
     return { scenario: 'a', seed, verdict: 'pass', ...rest }
   }
@@ -101,13 +101,22 @@ describe('a suite', () => {
       `${name}.yaml`
     )
   )
-  const suite = async (how: { budgetSeconds?: number; failing?: string; stopping?: string }) => {
+  interface How {
+    readonly budgetSeconds?: number
+    readonly failing?: string
+    readonly stopping?: string
+    readonly known?: readonly LoggedRun[]
+    readonly of?: readonly Scenario[]
+    readonly into?: string
+  }
+  const suite = async (how: How) => {
     const stop = new AbortController()
     const ran: string[] = []
-    const reportDirectory = mkdtempSync(join(folder, 'suite-'))
+    const reportDirectory = how.into ?? mkdtempSync(join(folder, 'suite-'))
     const report = await runSuite(
       {
-        scenarios,
+        scenarios: how.of ?? scenarios,
+        known: how.known,
         runs: 2,
         seed: 7,
         budgetSeconds: how.budgetSeconds,
@@ -119,7 +128,7 @@ describe('a suite', () => {
         signal: stop.signal
       },
       async ({ scenario, seed, reportDirectory: own }) => {
-        mkdirSync(own!)
+        mkdirSync(own!, { recursive: true })
         const name = `${scenario.name} ${seed}`
         if (name === how.stopping) {
           stop.abort()
@@ -133,7 +142,7 @@ describe('a suite', () => {
       }
     )
     const written = JSON.parse(readFileSync(join(reportDirectory, 'suite.json'), 'utf8'))
-    return { report, ran, written, folders: readdirSync(reportDirectory) }
+    return { report, ran, written, reportDirectory, folders: readdirSync(reportDirectory) }
   }
 
   it('runs all of them before any of them again, each time with the next seed', async () => {
@@ -141,7 +150,7 @@ describe('a suite', () => {
     expect(ran).toEqual(['a 7 pass', 'b 7 pass', 'a 8 pass', 'b 8 pass'])
     expect(report).toMatchObject({ verdict: 'pass', notRun: [], rows: [{}, {}] })
     expect(written).toEqual(report)
-    expect(folders).toEqual(['suite.json'])
+    expect(folders).toEqual(['runs.jsonl', 'suite.json'])
   })
 
   it('goes on after one that could not be carried out, and keeps what it wrote', async () => {
@@ -149,7 +158,7 @@ describe('a suite', () => {
     expect(ran).toEqual(['a 7 pass', 'b 7 failed', 'a 8 pass', 'b 8 pass'])
     expect(report.verdict).toBe('fail')
     expect(report.rows[1]).toMatchObject({ verdict: 'failed', failures: ['TIMEOUT: too late'] })
-    expect(folders).toEqual(['b-7', 'suite.json'])
+    expect(folders).toEqual(['b-7', 'runs.jsonl', 'suite.json'])
   })
 
   it('tells what ran before it was stopped', async () => {
@@ -159,6 +168,52 @@ describe('a suite', () => {
     expect(report.rows.map(({ verdict }) => verdict)).toEqual(['pass', 'pass'])
     expect(written).toEqual(report)
     await expect(suite({ stopping: 'a 7' })).rejects.toMatchObject({ code: 'CANCELLED' })
+  })
+
+  it('goes on where one was stopped, and tells of the runs of both', async () => {
+    const { reportDirectory: into } = await suite({ stopping: 'a 8', failing: 'b 7' })
+    const known = readSuiteLog(into)
+    const { report, ran, written } = await suite({ into, known })
+    expect(ran).toEqual(['a 8 pass', 'b 8 pass'])
+    expect(report).toMatchObject({ verdict: 'fail', notRun: [], stopped: false })
+    expect(report.rows.map(({ runs }) => runs.map(({ verdict }) => verdict))).toEqual([
+      ['pass', 'pass'],
+      ['failed', 'pass']
+    ])
+    expect(written).toEqual(report)
+    expect(readSuiteLog(into)).toHaveLength(4)
+  })
+
+  it('does not count a run of a scenario that was another', async () => {
+    const { reportDirectory: into } = await suite({})
+    const of = [scenarios[0]!, { ...scenarios[1]!, seconds: 39 }]
+    const { ran } = await suite({ into, of, known: readSuiteLog(into) })
+    expect(ran).toEqual(['b 7 pass', 'b 8 pass'])
+  })
+
+  it('does not write into the folder of one that it does not go on with', async () => {
+    const { reportDirectory: into, report } = await suite({})
+    await expect(suite({ into })).rejects.toMatchObject({ code: 'USAGE' })
+    expect(JSON.parse(readFileSync(join(into, 'suite.json'), 'utf8'))).toEqual(report)
+    expect(readSuiteLog(into)).toHaveLength(4)
+  })
+
+  it('reads back no line that was not written to its end, and nothing else', async () => {
+    const { reportDirectory: into } = await suite({})
+    const file = join(into, 'runs.jsonl')
+    const lines = readFileSync(file, 'utf8')
+    writeFileSync(file, lines.slice(0, -10))
+    expect(readSuiteLog(into).map(({ scenario, seed }) => `${scenario} ${seed}`)).toEqual([
+      'a 7',
+      'b 7',
+      'a 8'
+    ])
+    for (const second of ['{', '{}', '', '{"scenario":"a","seed":-1}']) {
+      writeFileSync(file, `${lines.split('\n')[0]}\n${second}\n`)
+      const expected = { code: 'USAGE', message: expect.stringContaining('runs.jsonl:2: ') }
+      expect(() => readSuiteLog(into), second).toThrow(expect.objectContaining(expected))
+    }
+    expect(() => readSuiteLog(folder)).toThrow(/no such file, so no suite to go on with/)
   })
 
   it('has not passed when the time is over before all have run as often as asked for', async () => {

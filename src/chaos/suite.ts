@@ -1,10 +1,17 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RingsetError } from '../base/errors.ts'
 import type { ChaosReport } from './report.ts'
 import { type ChaosOptions, runChaos } from './run.ts'
 import type { Scenario } from './scenario.ts'
-import { rowOf, type SuiteRow, type SuiteRun } from './suite-rows.ts'
+import {
+  appendToSuiteLog,
+  crc32OfScenario,
+  hasSuiteLog,
+  type LoggedRun,
+  startSuiteLog
+} from './suite-log.ts'
+import { rowOf, type SuiteRow, type SuiteRun, timesSeenIn } from './suite-rows.ts'
 
 /** `suite.json`. */
 export interface SuiteReport {
@@ -26,6 +33,8 @@ export interface SuiteOptions extends Omit<ChaosOptions, 'scenario' | 'seconds'>
   readonly runs: number
   /** For all of them together; undefined: each as long as it is written. */
   readonly budgetSeconds?: number | undefined
+  /** What an earlier suite has run of this one, read from its folder; undefined: it begins anew, in a folder without any. */
+  readonly known?: readonly LoggedRun[] | undefined
   /** @param index of all runs. */
   readonly onScenario: (scenario: Scenario, seed: number, index: number) => void
   readonly onRun: (run: SuiteRun) => void
@@ -54,15 +63,18 @@ export function shortened(scenario: Scenario, wantedSeconds: number): Scenario {
 
 /**
  * Runs scenarios one after the other, and with several runs all of them before any of them again: however early it ends, each had its share.
- * `suite.json` is written after every run. Stopped by the signal, it cleans up and resolves with what ran, and rejects with CANCELLED if nothing did.
+ * `suite.json` is written after every run, and a line of `runs.jsonl`. Stopped by the signal, it cleans up and resolves with what ran, and rejects with CANCELLED if
+ * nothing did. Throws USAGE when the folder has runs of a suite that this one does not go on with.
  */
 export async function runSuite(
   options: SuiteOptions,
   drill: Drill = runChaos
 ): Promise<SuiteReport> {
-  const { scenarios, runs, seed, budgetSeconds, onScenario, onRun } = options
+  const { scenarios, runs, seed, budgetSeconds, known = [], onScenario, onRun } = options
+  startLog(options)
   const startMs = performance.now()
-  const elapsed = (): number => (performance.now() - startMs) / 1_000
+  let knownSeconds = 0
+  const elapsed = (): number => knownSeconds + (performance.now() - startMs) / 1_000
   const done: SuiteRun[] = []
   const total = scenarios.length * runs
   for (let i = 0; i < total; i++) {
@@ -73,6 +85,16 @@ export async function runSuite(
     const share = leftSeconds / (total - i) - overheadSeconds
     const scenario = shortened(whole, Math.max(leastSeconds, share))
     const own = (seed + Math.floor(i / scenarios.length)) % (seedMax + 1)
+    const scenarioCrc32 = crc32OfScenario(scenario)
+    const before = known.find(
+      one =>
+        one.scenario === scenario.name && one.seed === own && one.scenarioCrc32 === scenarioCrc32
+    )
+    if (before !== undefined) {
+      done.push(before)
+      knownSeconds += before.seconds
+      continue
+    }
     onScenario(scenario, own, i)
     const run = await runOne({ ...options, scenario, seed: own }, runs > 1, drill).catch(error => {
       const stopped = error instanceof RingsetError && error.code === 'CANCELLED'
@@ -81,10 +103,10 @@ export async function runSuite(
     if (run === undefined) break
     done.push(run)
     onRun(run)
-    write(options, reportOf(options, done, elapsed()))
+    write(options, { ...run, scenarioCrc32 }, reportOf(options, done, elapsed()))
   }
   const report = reportOf(options, done, elapsed())
-  write(options, report)
+  write(options, undefined, report)
   return report
 }
 
@@ -106,9 +128,22 @@ function reportOf(
   return { format: 1, verdict, runs, rows, notRun, stopped, seconds: Math.round(seconds) }
 }
 
-function write({ reportDirectory }: SuiteOptions, report: SuiteReport): void {
+function startLog({ reportDirectory, known }: SuiteOptions): void {
   if (reportDirectory === undefined) return
-  mkdirSync(reportDirectory, { recursive: true })
+  if (known === undefined && hasSuiteLog(reportDirectory)) {
+    const text = `${reportDirectory} has runs of a suite: go on with it (--resume), or choose another folder`
+    throw new RingsetError('USAGE', text)
+  }
+  startSuiteLog(reportDirectory, known ?? [])
+}
+
+function write(
+  { reportDirectory }: SuiteOptions,
+  run: LoggedRun | undefined,
+  report: SuiteReport
+): void {
+  if (reportDirectory === undefined) return
+  if (run !== undefined) appendToSuiteLog(reportDirectory, run)
   writeFileSync(join(reportDirectory, 'suite.json'), `${JSON.stringify(report, null, 2)}\n`)
 }
 
@@ -124,8 +159,7 @@ async function runOne(options: ChaosOptions, several: boolean, drill: Drill): Pr
   const run = { scenario: scenario.name, seed }
   try {
     const report = await drill({ ...options, reportDirectory })
-    const { verdict, checks, faults, recoveries, wrongOnline, usersBack } = report
-    const { ack, delivery } = report.messages
+    const { verdict, checks, faults } = report
     if (several && verdict === 'pass' && reportDirectory !== undefined) {
       rmSync(reportDirectory, { recursive: true, force: true })
     }
@@ -135,7 +169,7 @@ async function runOne(options: ChaosOptions, several: boolean, drill: Drill): Pr
       failures: checks.filter(({ ok }) => ok !== true).map(({ name }) => name),
       faults: faults.length,
       seconds: seconds(),
-      seen: { recoveries, wrongOnline, usersBack, messages: { ack, delivery } }
+      seen: timesSeenIn(report)
     }
   } catch (error) {
     if (!(error instanceof RingsetError) || options.signal.aborted) throw error

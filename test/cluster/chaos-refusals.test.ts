@@ -22,6 +22,9 @@ describe('drills that make no sense', () => {
     ['run leader-kill --accept-outages', 2, 'USAGE', /consent is for --attach/],
     ['suite --runs 0', 2, 'USAGE', /from 1 to 1000/],
     ['suite --only leader-kill,nosuch', 2, 'USAGE', /no scenario is called nosuch/],
+    ['suite --resume', 2, 'USAGE', /of a --report folder/],
+    ['suite --resume --report nowhere', 2, 'USAGE', /nowhere.runs\.jsonl: there is no such file/],
+    ['suite --resume --report nowhere --minutes 5', 2, 'USAGE', /leave --minutes away/],
     ['compare nowhere nowhere', 2, 'USAGE', /nowhere: there is no such file or folder/]
   ])('are refused before anything starts: %s', async (words, exit, code, text) => {
     const {
