@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +18,8 @@ const names = process.argv.slice(2)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const built = join(root, '.ringset-broken')
 const folder = join(root, 'test/broken-build')
+let running: ChildProcess | undefined
+let stopped = false
 
 interface Drill {
   /** Undefined: it could not be carried out. */
@@ -49,11 +51,13 @@ async function drill(scenario: string, seed: number, name: string): Promise<Dril
         timeout: patienceMs
       }
     )
+    running = child
     let said = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       said = `${said}${text}`.slice(-2_000)
     })
     await new Promise(resolve => child.once('close', resolve))
+    if (stopped) throw new Error('stopped; what was started is gone')
     const file = join(directory, 'report.json')
     const report = existsSync(file)
       ? (JSON.parse(readFileSync(file, 'utf8')) as ChaosReport)
@@ -114,16 +118,24 @@ async function passes(scenario: string, builds: readonly BrokenBuild[]): Promise
   return done.report !== undefined && alarms.length === 0
 }
 
+/** The drill clears up what it started; then this clears up what it built. */
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    stopped = true
+    running?.kill('SIGINT')
+  })
+}
+
 const unknown = names.filter(name => !brokenBuilds.some(build => build.name === name))
 if (unknown.length > 0) throw new Error(`no such broken build: ${unknown.join(', ')}`)
 const chosen = brokenBuilds.filter(({ name }) => names.length === 0 || names.includes(name))
 
-execFileSync(process.execPath, [
-  join(root, 'node_modules/typescript/bin/tsc'),
-  '-p',
-  join(folder, 'tsconfig.json')
-])
 try {
+  execFileSync(process.execPath, [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    '-p',
+    join(folder, 'tsconfig.json')
+  ])
   row(['broken rule', 'drill', 'seed', 'seconds', 'checks that failed'])
   let bad = 0
   for (const scenario of new Set(chosen.map(one => one.scenario))) {

@@ -54,7 +54,7 @@ export const brokenBuilds: readonly BrokenBuild[] = [
   build('retry-storm', 'new-id-on-retry', ['duplicates', 'reassigned']),
   build('brief-set-down.yaml', 'outbox-trimmed-early', ['NODE_FAILED', 'loss', 'settled']),
   build('transfer-crash', 'cursor-beyond', ['contiguity', 'loss', 'settled']),
-  build('transfer-crash', 'older-gone', ['contiguity', 'loss']),
+  build('lost-pushes.yaml', 'older-gone', ['contiguity', 'loss']),
   build('thousand-moves', 'takes-unasked', ['ownership', 'reassigned', 'loss', 'settled']),
   build('thousand-moves', 'unseals-early', ['ownership', 'reassigned', 'session-log', 'settled'])
 ]
