@@ -41,7 +41,8 @@ function setUp() {
     processes: undefined,
     random: new Prng(3),
     roll: async () => {},
-    signal: new AbortController().signal
+    signal: new AbortController().signal,
+    over: new AbortController().signal
   })
   return { owners, orders, hand }
 }

@@ -34,6 +34,8 @@ interface OperationHandOptions {
   readonly roll: RollWork
   /** Raised: the load ends, nothing more is begun. */
   readonly signal: AbortSignal
+  /** Raised: nodes that do not answer are not waited for. */
+  readonly over: AbortSignal
 }
 
 const putBackMs = 60_000
@@ -46,17 +48,19 @@ export class OperationHand {
   readonly #random: Prng
   readonly #roll: RollWork
   readonly #signal: AbortSignal
+  readonly #over: AbortSignal
   readonly #sets: SetHand | undefined
   /** Slot → the set that had it before the first move. */
   readonly #homes = new Map<number, string>()
 
-  constructor({ cluster, processes, random, roll, signal }: OperationHandOptions) {
+  constructor({ cluster, processes, random, roll, signal, over }: OperationHandOptions) {
     this.#cluster = cluster
     this.#processes = processes
     this.#random = random
     this.#roll = roll
     this.#signal = signal
-    this.#sets = processes && new SetHand(processes, signal)
+    this.#over = over
+    this.#sets = processes && new SetHand(processes, signal, over)
   }
 
   /** Resolves with what was done, in words. Throws what the cluster refused with. */
@@ -137,7 +141,7 @@ export class OperationHand {
       plan.push({ slot, from, to: others[this.#random.below(others.length)]!.id })
     }
     for (const { slot, from } of plan) this.remember(slot, from)
-    const operator = new SlotOperator(this.#cluster.control)
+    const operator = new SlotOperator(this.#cluster.control, undefined, this.#over)
     const how = { atOnce, perSecond, signal: this.#signal }
     const { moved, aborted, seconds } = await operator.carry(plan, how)
     const text = `${moved} of ${plan.length} slots moved in ${seconds} s, ${aborted.length} stayed`

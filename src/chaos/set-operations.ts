@@ -12,13 +12,19 @@ const patienceMs = 60_000
 export class SetHand {
   readonly #cluster: RunningCluster
   readonly #signal: AbortSignal
+  readonly #over: AbortSignal
   readonly #added: string[] = []
   /** One after the other: a set goes when it has come. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(cluster: RunningCluster, signal: AbortSignal) {
+  /**
+   * @param signal raised: nothing more is begun.
+   * @param over raised: nobody is waited for.
+   */
+  constructor(cluster: RunningCluster, signal: AbortSignal, over: AbortSignal) {
     this.#cluster = cluster
     this.#signal = signal
+    this.#over = over
   }
 
   /** Resolves with what was done, in words. */
@@ -41,7 +47,7 @@ export class SetHand {
     const cluster = this.#cluster
     const signal = this.#signal
     const { control } = cluster
-    const operator = new SetOperator(control, patienceMs)
+    const operator = new SetOperator(control, patienceMs, this.#over)
     const listed = (await operator.table()).sets.map(({ id }) => id)
     const folder = dataFolder(cluster.dataDirectory)
     const id = freeSetId(cluster.config, listed, folder)
@@ -56,7 +62,7 @@ export class SetHand {
     const signal = this.#signal
     const id = this.#added.pop()
     if (id === undefined) throw new RingsetError('USAGE', 'no set was added that could be removed')
-    const operator = new SetOperator(this.#cluster.control, patienceMs)
+    const operator = new SetOperator(this.#cluster.control, patienceMs, this.#over)
     const carried = moved(await operator.drain(id, { atOnce, perSecond, signal }))
     await operator.drainGateways(id, { signal })
     if (!(await operator.remove(id, { signal }))) {

@@ -84,7 +84,8 @@ export class Strokes {
     this.#links = arena.network ?? this.#leased
     this.#hand = processes && new FaultHand(processes, random, this.#leased)
     const { signal } = this.#ended
-    this.#operations = new OperationHand({ cluster, processes, random, roll, signal })
+    const hand = { cluster, processes, random, roll, signal, over: options.signal }
+    this.#operations = new OperationHand(hand)
     const uids = userGroups(scenario.workload, arena.prefix).flat()
     const onMove = (slot: number, from: string): void => this.#operations.remember(slot, from)
     const { leaders } = options

@@ -32,13 +32,18 @@ const passing: readonly ErrorCode[] = [
 export class ArbiterCalls<N> {
   readonly #cluster: TableCluster<N>
   readonly #patienceMs: number
+  readonly #over: AbortSignal | undefined
   /** Who led when it was asked last. */
   #leader: string | undefined
 
-  /** @param patience how long to look for a leader, and for a node that answers. */
-  constructor(cluster: TableCluster<N>, patience: number) {
+  /**
+   * @param patience how long to look for a leader, and for a node that answers.
+   * @param over raised: no longer.
+   */
+  constructor(cluster: TableCluster<N>, patience: number, over?: AbortSignal) {
     this.#cluster = cluster
     this.#patienceMs = patience
+    this.#over = over
   }
 
   /** Throws what the arbiters refuse with. */
@@ -48,14 +53,13 @@ export class ArbiterCalls<N> {
       this.#leader = undefined
       return leader === undefined ? clusterStatus(await this.#cluster.sample()).arbiter : { leader }
     }
-    return atLeader(
-      { look, group: 'the arbiter group', passing, patienceMs: this.#patienceMs },
-      async leader => {
-        const answer = await ask(this.#cluster.node(leader))
-        this.#leader = leader
-        return answer
-      }
-    )
+    const arbiters = { look, group: 'the arbiter group', passing }
+    const patience = { patienceMs: this.#patienceMs, over: this.#over }
+    return atLeader({ ...arbiters, ...patience }, async leader => {
+      const answer = await ask(this.#cluster.node(leader))
+      this.#leader = leader
+      return answer
+    })
   }
 
   /** The newest table of any node, waited for. @param epoch at least. Throws UNREACHABLE, NO_TABLE. */
@@ -79,12 +83,12 @@ export class ArbiterCalls<N> {
       if (!silent && table !== undefined && table.epoch >= epoch) {
         return { table, status: clusterStatus(sample) }
       }
-      if (performance.now() > endMs) {
+      if (this.#over?.aborted || performance.now() > endMs) {
         if (!silent) throw new RingsetError('NO_TABLE', `no node has the table of epoch ${epoch}`)
         const code = nodes[0]?.error ?? 'UNREACHABLE'
         throw new RingsetError(code, 'no node of the cluster answers')
       }
-      await sleep(pollMs)
+      await sleep(pollMs, undefined, { signal: this.#over }).catch(() => {})
     }
   }
 }

@@ -11,6 +11,8 @@ interface LedGroup<V extends Led> {
   readonly passing: readonly ErrorCode[]
   /** How long to ask again after those. */
   readonly patienceMs: number
+  /** Raised: not any longer. */
+  readonly over?: AbortSignal | undefined
 }
 
 /** Node id of the leader; null: there is none. */
@@ -20,7 +22,7 @@ const pauseMs = 100
 
 /** Asks the node that leads a group, and the one that leads next when that does not any more. Throws NO_LEADER, and what the leader refuses with. */
 export async function atLeader<T, V extends Led>(
-  { look, group, passing, patienceMs }: LedGroup<V>,
+  { look, group, passing, patienceMs, over }: LedGroup<V>,
   ask: (leader: string, view: V) => Promise<T>
 ): Promise<T> {
   const endMs = performance.now() + patienceMs
@@ -33,8 +35,8 @@ export async function atLeader<T, V extends Led>(
       return await ask(view.leader, view)
     } catch (error) {
       const passes = error instanceof RingsetError && passing.includes(error.code)
-      if (!passes || performance.now() > endMs) throw error
+      if (!passes || over?.aborted || performance.now() > endMs) throw error
     }
-    await sleep(pauseMs)
+    await sleep(pauseMs, undefined, { signal: over }).catch(() => {})
   }
 }

@@ -62,12 +62,15 @@ export class SetOperator {
   readonly #arbiters: ArbiterCalls<ReturnType<SetCluster['node']>>
   readonly #slots: SlotOperator
 
-  /** @param patience how long to look for a leader, and for a node that answers. */
-  constructor(cluster: SetCluster, patience = patienceMs) {
+  /**
+   * @param patience how long to look for a leader, and for a node that answers.
+   * @param over raised: no longer.
+   */
+  constructor(cluster: SetCluster, patience = patienceMs, over?: AbortSignal) {
     this.#cluster = cluster
     this.#patienceMs = patience
-    this.#arbiters = new ArbiterCalls(cluster, patience)
-    this.#slots = new SlotOperator(cluster, patience)
+    this.#arbiters = new ArbiterCalls(cluster, patience, over)
+    this.#slots = new SlotOperator(cluster, patience, over)
   }
 
   /** The newest table. Throws UNREACHABLE, NO_TABLE. */

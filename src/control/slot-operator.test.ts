@@ -169,6 +169,20 @@ describe('moving slots from outside', () => {
     expect(await codeOf(impatient.plan([1], 's2'))).toBe('UNREACHABLE')
   })
 
+  it('waits for nobody any more once that is over', async () => {
+    const cluster = new FakeCluster()
+    const over = new AbortController()
+    const patient = new SlotOperator(cluster, 3_600_000, over.signal)
+    const plan = await patient.plan([1], 's2')
+    cluster.leader = ''
+    const refused = codeOf(patient.carry(plan))
+    cluster.silent = true
+    const unheard = codeOf(patient.plan([1], 's2'))
+    over.abort()
+    expect(await refused).toBe('NO_LEADER')
+    expect(await unheard).toBe('UNREACHABLE')
+  })
+
   it('asks who led last before it asks all who leads', async () => {
     const cluster = new FakeCluster()
     const operator = new SlotOperator(cluster)

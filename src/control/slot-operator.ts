@@ -77,9 +77,12 @@ const wholeLookEveryMs = 1_000
 export class SlotOperator {
   readonly #arbiters: ArbiterCalls<ReturnType<SlotCluster['node']>>
 
-  /** @param patience how long to look for a leader, and for a node that answers. */
-  constructor(cluster: SlotCluster, patience = patienceMs) {
-    this.#arbiters = new ArbiterCalls(cluster, patience)
+  /**
+   * @param patience how long to look for a leader, and for a node that answers.
+   * @param over raised: no longer.
+   */
+  constructor(cluster: SlotCluster, patience = patienceMs, over?: AbortSignal) {
+    this.#arbiters = new ArbiterCalls(cluster, patience, over)
   }
 
   /**
