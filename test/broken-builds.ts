@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,8 +18,8 @@ const names = process.argv.slice(2)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const built = join(root, '.ringset-broken')
 const folder = join(root, 'test/broken-build')
-let running: ChildProcess | undefined
-let stopped = false
+/** Raised by Ctrl-C: the drill clears up what it started, then this what it built. */
+const stop = new AbortController()
 
 interface Drill {
   /** Undefined: it could not be carried out. */
@@ -48,16 +48,19 @@ async function drill(scenario: string, seed: number, name: string): Promise<Dril
           RINGSET_BROKEN_BUILD: name
         },
         stdio: ['ignore', 'ignore', 'pipe'],
-        timeout: patienceMs
+        timeout: patienceMs,
+        signal: stop.signal,
+        killSignal: 'SIGINT'
       }
     )
-    running = child
     let said = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       said = `${said}${text}`.slice(-2_000)
     })
+    // What it was aborted for; it is waited for all the same.
+    child.on('error', () => {})
     await new Promise(resolve => child.once('close', resolve))
-    if (stopped) throw new Error('stopped; what was started is gone')
+    stop.signal.throwIfAborted()
     const file = join(directory, 'report.json')
     const report = existsSync(file)
       ? (JSON.parse(readFileSync(file, 'utf8')) as ChaosReport)
@@ -118,13 +121,7 @@ async function passes(scenario: string, builds: readonly BrokenBuild[]): Promise
   return done.report !== undefined && alarms.length === 0
 }
 
-/** The drill clears up what it started; then this clears up what it built. */
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    stopped = true
-    running?.kill('SIGINT')
-  })
-}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
 
 const unknown = names.filter(name => !brokenBuilds.some(build => build.name === name))
 if (unknown.length > 0) throw new Error(`no such broken build: ${unknown.join(', ')}`)
@@ -147,6 +144,10 @@ try {
     console.log(`${bad} FAILED`)
     process.exitCode = 1
   }
+} catch (error) {
+  if (!stop.signal.aborted) throw error
+  console.log('stopped')
+  process.exitCode = 1
 } finally {
   rmSync(built, { recursive: true, force: true })
 }

@@ -84,8 +84,8 @@ export class Strokes {
     this.#links = arena.network ?? this.#leased
     this.#hand = processes && new FaultHand(processes, random, this.#leased)
     const { signal } = this.#ended
-    const hand = { cluster, processes, random, roll, signal, over: options.signal }
-    this.#operations = new OperationHand(hand)
+    const over = options.signal
+    this.#operations = new OperationHand({ cluster, processes, random, roll, signal, over })
     const uids = userGroups(scenario.workload, arena.prefix).flat()
     const onMove = (slot: number, from: string): void => this.#operations.remember(slot, from)
     const { leaders } = options

@@ -53,9 +53,14 @@ export class ArbiterCalls<N> {
       this.#leader = undefined
       return leader === undefined ? clusterStatus(await this.#cluster.sample()).arbiter : { leader }
     }
-    const arbiters = { look, group: 'the arbiter group', passing }
-    const patience = { patienceMs: this.#patienceMs, over: this.#over }
-    return atLeader({ ...arbiters, ...patience }, async leader => {
+    const arbiters = {
+      look,
+      group: 'the arbiter group',
+      passing,
+      patienceMs: this.#patienceMs,
+      over: this.#over
+    }
+    return atLeader(arbiters, async leader => {
       const answer = await ask(this.#cluster.node(leader))
       this.#leader = leader
       return answer
