@@ -2,6 +2,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { RingsetError } from '../base/errors.ts'
 import { type Judgement, type JudgeName, judge } from '../check/check.ts'
 import { formatLine, type HistoryLine, type LineType, parseHistory } from '../check/history.ts'
+import type { Span, SpillFile } from './spill-file.ts'
 
 /** Judges without anything to judge in a history of messages alone. */
 export const onlyMessages: readonly JudgeName[] = [
@@ -13,24 +14,32 @@ export const onlyMessages: readonly JudgeName[] = [
   'leaders'
 ]
 
+export interface RecorderOptions {
+  readonly linesToPiece?: number
+  /** For runs of any length; without it, or where it is full, the lines stay in memory. The recorder closes it. */
+  readonly spill?: SpillFile | undefined
+}
+
 /**
- * The history of a run, in the format that `ringset check` judges. All but the newest lines are held as they are written: millions of
- * objects would have the collector stop this process, and so whoever is measured from it, for seconds.
+ * The history of a run, in the format that `ringset check` judges. All but the newest lines are held as they are written, and put aside if
+ * they can be: millions of objects would have the collector stop this process, and so whoever is measured from it, for seconds.
  */
 export class HistoryRecorder {
-  readonly #pieces: Buffer[] = []
+  readonly #pieces: (Buffer | Span)[] = []
   readonly #linesToPiece: number
+  readonly #spill: SpillFile | undefined
   #newest: HistoryLine[] = []
   readonly #startMs = performance.now()
 
-  constructor(linesToPiece = 1_000) {
+  constructor({ linesToPiece = 1_000, spill }: RecorderOptions = {}) {
     this.#linesToPiece = linesToPiece
+    this.#spill = spill
   }
 
   add(process: string, type: LineType, f: string, key: string | null, value: unknown): void {
     const time = Math.floor((performance.now() - this.#startMs) * 1e6)
     this.#newest.push({ time, process, type, f, key, value })
-    if (this.#newest.length >= this.#linesToPiece) this.#close()
+    if (this.#newest.length >= this.#linesToPiece) this.#cut()
   }
 
   fault(what: string): void {
@@ -59,23 +68,34 @@ export class HistoryRecorder {
   }
 
   judge(without: readonly JudgeName[] = []): Judgement {
-    this.#close()
-    return judge(parseHistory(this.#pieces), { without })
+    return judge(parseHistory(this.#read()), { without })
   }
 
   writeTo(file: string): void {
-    this.#close()
     const descriptor = openSync(file, 'w')
     try {
-      for (const piece of this.#pieces) writeFileSync(descriptor, piece)
+      for (const piece of this.#read()) writeFileSync(descriptor, piece)
     } finally {
       closeSync(descriptor)
     }
   }
 
-  #close(): void {
+  /** Forgets what was put aside: the history can be neither judged nor written any more. */
+  close(): void {
+    this.#spill?.close()
+  }
+
+  *#read(): Generator<Buffer> {
+    this.#cut()
+    for (const piece of this.#pieces) {
+      yield 'bytes' in piece ? this.#spill!.read(piece) : piece
+    }
+  }
+
+  #cut(): void {
     if (this.#newest.length === 0) return
-    this.#pieces.push(Buffer.from(this.#newest.map(formatLine).join('')))
+    const bytes = Buffer.from(this.#newest.map(formatLine).join(''))
+    this.#pieces.push(this.#spill?.append(bytes) ?? bytes)
     this.#newest = []
   }
 }

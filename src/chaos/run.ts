@@ -18,6 +18,7 @@ import type { RunFacts } from './report-checks.ts'
 import { reportPage } from './report-page.ts'
 import type { Scenario } from './scenario.ts'
 import { sealedTimes, takings } from './sealed-times.ts'
+import { SpillFile } from './spill-file.ts'
 import { Strokes } from './strokes.ts'
 import { gatewaysOn } from './targets.ts'
 import { usersBack } from './users-back.ts'
@@ -86,7 +87,7 @@ function idle(phase: ChaosProgress['phase']): ChaosProgress {
 class ChaosRun {
   readonly #options: ChaosOptions
   readonly #arena: Arena
-  readonly #history = new HistoryRecorder()
+  readonly #history = new HistoryRecorder({ spill: SpillFile.open() })
   readonly #watch: ClusterWatch
   readonly #strokes: Strokes
   #presence: PresenceWatch | undefined
@@ -142,6 +143,7 @@ class ChaosRun {
       await this.#watch.end()
       await this.#presence?.end()
       await this.#workload?.close()
+      this.#history.close()
     }
   }
 
@@ -258,6 +260,10 @@ class ChaosRun {
     const logs = processes && { cluster: processes, nodes: this.#watch.nodes, sinceMs }
     const taken = logs === undefined ? [] : takings(logs)
     for (const { node, ...owner } of taken) this.#history.add(node, 'ok', 'owner', null, owner)
+    // First: it needs most of the memory that the run ever needs, and gives it back.
+    const judgement = this.#history.judge(
+      taken.length > 0 ? ['presence'] : ['presence', 'ownership']
+    )
     const facts: RunFacts = {
       scenario,
       seed,
@@ -275,7 +281,7 @@ class ChaosRun {
       epochChanges: this.#watch.epochChanges,
       sights: this.#watch.sights,
       missing,
-      judgement: this.#history.judge(taken.length > 0 ? ['presence'] : ['presence', 'ownership']),
+      judgement,
       ...(logs && { sealedMs: sealedTimes(logs) })
     }
     const report = buildReport(facts)

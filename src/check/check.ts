@@ -3,7 +3,13 @@ import type { Check } from './findings.ts'
 import { type HistoryLine, invalidLine, nemesis } from './history.ts'
 import { Inboxes } from './inboxes.ts'
 import { Messages } from './messages.ts'
-import { type OperationName, Operations, operationNames, type Pending } from './operations.ts'
+import {
+  keyOf,
+  type OperationName,
+  Operations,
+  operationNames,
+  type Pending
+} from './operations.ts'
 import type { PresenceInput } from './presence.ts'
 import { ReplicatedState } from './replicated-state.ts'
 import {
@@ -21,7 +27,6 @@ import {
   readSequence,
   readUnregister,
   readUnregisterResult,
-  type SendRequest,
   type UnregisterRequest
 } from './values.ts'
 
@@ -79,7 +84,8 @@ export function judge(lines: Iterable<HistoryLine>, options: JudgeOptions = {}):
   return court.judgement(options.without ?? [])
 }
 
-type Request = SendRequest | RegisterRequest | UnregisterRequest | undefined
+/** Of a send, the number of its message within the session. */
+type Request = number | RegisterRequest | UnregisterRequest | undefined
 
 const ignoredNamesMax = 100
 const operations: ReadonlySet<string> = new Set(operationNames)
@@ -174,9 +180,9 @@ class Court {
     switch (line.f as OperationName) {
       case 'send': {
         const request = readSendRequest(line, number)
-        const { key } = this.#operations.invoke(line, number, request)
+        const message = this.#messages.sent(keyOf(line, number), request)
+        this.#operations.invoke(line, number, message)
         this.#inboxes.device(request.uid, request.deviceId)
-        this.#messages.sent(key, request)
         break
       }
       case 'register':
@@ -197,7 +203,7 @@ class Court {
     if (line.type === 'info') this.#unknown(pending)
     else if (line.type === 'ok') this.#succeed(pending, line)
     else if (pending.f === 'send') {
-      this.#messages.failed(pending.key, this.#messageOf(pending))
+      this.#messages.failed(pending.key, pending.request as number)
     }
   }
 
@@ -208,7 +214,7 @@ class Court {
     switch (pending.f) {
       case 'send': {
         const { msgid, duplicate } = readSendResult(line, number)
-        const message = this.#messageOf(pending)
+        const message = pending.request as number
         this.#messages.acked(key, message, msgid, number)
         this.#state.send(key, { ...times, message, msgid, duplicate })
         break
@@ -239,18 +245,13 @@ class Court {
     const { call, key } = pending
     const times = { call, return: Number.POSITIVE_INFINITY }
     if (pending.f === 'send') {
-      const message = this.#messageOf(pending)
+      const message = pending.request as number
       this.#state.send(key, { ...times, message, msgid: 0, duplicate: false })
     } else if (pending.f === 'register') {
       this.#state.presence(key, { ...times, input: registerOf(pending) })
     } else if (pending.f === 'unregister') {
       this.#state.presence(key, { ...times, input: unregisterOf(pending, false) })
     }
-  }
-
-  #messageOf(pending: Pending<Request>): number {
-    const { uid, deviceId, clientMsgId } = pending.request as SendRequest
-    return this.#messages.session(pending.key).numberOf(uid, deviceId, clientMsgId)
   }
 }
 

@@ -1,6 +1,6 @@
 import { Findings, quote } from './findings.ts'
 import { invalidLine } from './history.ts'
-import { type Messages, messageName, type SessionMessages } from './messages.ts'
+import type { Messages, SessionMessages } from './messages.ts'
 import { RunSet } from './run-set.ts'
 import type { Member, Receive } from './values.ts'
 
@@ -20,8 +20,8 @@ export class Inboxes {
   readonly #inboxes = new Map<string, Map<string, Inbox>>()
   /** session → device → declaration */
   readonly #members = new Map<string, Map<string, Member>>()
-  /** uid → its devices */
-  readonly #devices = new Map<string, Set<string>>()
+  /** uid → device name → key of the device */
+  readonly #devices = new Map<string, Map<string, string>>()
   /** device name → the one uid that has it, undefined when several have */
   readonly #users = new Map<string, string | undefined>()
   readonly #loss = new Findings()
@@ -42,14 +42,11 @@ export class Inboxes {
 
   /** Notes that the user has this device, so that p2p messages are expected there. */
   device(uid: string, device: string): string {
-    const key = `${uid}\n${device}`
-    let devices = this.#devices.get(uid)
-    if (devices === undefined) {
-      devices = new Set()
-      this.#devices.set(uid, devices)
-    }
-    if (!devices.has(key)) {
-      devices.add(key)
+    const devices = within(this.#devices, uid)
+    let key = devices.get(device)
+    if (key === undefined) {
+      key = `${uid}\n${device}`
+      devices.set(device, key)
       this.#users.set(device, this.#users.has(device) ? undefined : uid)
     }
     return key
@@ -116,7 +113,7 @@ export class Inboxes {
       return
     }
     if (number >= 0 && !inbox.messages.add(number)) {
-      const message = messageName(this.#messages.session(receive.session).get(number))
+      const message = this.#messages.session(receive.session).nameOf(number)
       this.#duplicates.bad(() => `${where()} got ${message} again, now as msgid ${msgid}`)
     }
     if (msgid < highest) {
@@ -140,8 +137,8 @@ export class Inboxes {
       this.#loss.judged += acked.size
       const held = inboxes?.get(device)?.msgids ?? nothing
       for (const [first, last] of acked.without(held, from, until)) {
-        const message = messages.at(first)
-        const what = message === undefined ? '' : ` (${messageName(message)})`
+        const message = messages.nameAt(first)
+        const what = message === undefined ? '' : ` (${message})`
         const lost = `${span(first, last)}${what} was acknowledged, never received`
         this.#loss.bad(() => `${place(session, device)}: ${lost}`, last - first + 1)
       }
@@ -153,7 +150,7 @@ export class Inboxes {
     const members = this.#members.get(session)
     if (members !== undefined) return [...members.keys()]
     const devices: string[] = []
-    for (const uid of p2pUsers(session)) devices.push(...(this.#devices.get(uid) ?? []))
+    for (const uid of p2pUsers(session)) devices.push(...(this.#devices.get(uid)?.values() ?? []))
     return devices
   }
 }

@@ -5,28 +5,40 @@ import type { Receive, SendRequest } from './values.ts'
 /** Several devices of a sender used the clientMsgId, so it names no message by itself. */
 const ambiguous = -1
 
-interface Message {
+/** Who sends, with what it has sent in one session: clientMsgId → number of the message. */
+interface Sender {
+  readonly uid: string
+  readonly deviceId: string
+  readonly numbers: Map<number, number>
+}
+
+/** What names a message within its session. */
+interface Identity {
   readonly uid: string
   readonly deviceId: string
   readonly clientMsgId: number
-  /** Attempts that did not certainly fail. */
-  alive: number
-  invoked: boolean
-  /** 0 until known. */
-  msgid: number
-  /** Line of the first receive, 0 = never received. */
-  receivedAt: number
-  /** Nobody had sent it by then. */
-  receivedUnsent: boolean
 }
 
-/** The messages of one session, numbered 0, 1, 2 … as they are first mentioned. */
+/**
+ * The messages of one session, numbered 0, 1, 2 … as they are first mentioned. They are kept in columns, one array a field with the
+ * numbers as indices: as objects, the millions of a long run would take several times the memory.
+ */
 export class SessionMessages {
   readonly session: string
   readonly acked = new RunSet()
-  readonly #messages: Message[] = []
-  readonly #byIdentity = new Map<string, number>()
-  readonly #byClientMsgId = new Map<string, number>()
+  /** uid → deviceId → sender */
+  readonly #senders = new Map<string, Map<string, Sender>>()
+  readonly #senderOf: Sender[] = []
+  readonly #clientMsgIds: number[] = []
+  readonly #sends: number[] = []
+  /** Sends that certainly failed. */
+  readonly #failures: number[] = []
+  /** 0 until known. */
+  readonly #msgids: number[] = []
+  /** Line of the first receive, 0 = never received. */
+  readonly #receivedAt: number[] = []
+  /** Nobody had sent these when they were first received. */
+  readonly #receivedUnsent = new Set<number>()
   readonly #byMsgid = new Map<number, number>()
 
   constructor(session: string) {
@@ -35,23 +47,16 @@ export class SessionMessages {
 
   /** The number of the message with this identity. */
   numberOf(uid: string, deviceId: string, clientMsgId: number): number {
-    const identity = `${uid}\n${deviceId}\n${clientMsgId}`
-    const known = this.#byIdentity.get(identity)
+    const sender = this.#sender(uid, deviceId)
+    const known = sender.numbers.get(clientMsgId)
     if (known !== undefined) return known
-    const number = this.#messages.length
-    this.#messages.push({
-      uid,
-      deviceId,
-      clientMsgId,
-      alive: 0,
-      invoked: false,
-      msgid: 0,
-      receivedAt: 0,
-      receivedUnsent: false
-    })
-    this.#byIdentity.set(identity, number)
-    const loose = `${uid}\n${clientMsgId}`
-    this.#byClientMsgId.set(loose, this.#byClientMsgId.has(loose) ? ambiguous : number)
+    const number = this.#senderOf.push(sender) - 1
+    sender.numbers.set(clientMsgId, number)
+    this.#clientMsgIds.push(clientMsgId)
+    this.#sends.push(0)
+    this.#failures.push(0)
+    this.#msgids.push(0)
+    this.#receivedAt.push(0)
     return number
   }
 
@@ -59,33 +64,80 @@ export class SessionMessages {
   numberOfReceived(receive: Receive): number {
     const { sender, senderDevice, clientMsgId } = receive
     if (senderDevice !== undefined) return this.numberOf(sender, senderDevice, clientMsgId)
-    return (
-      this.#byClientMsgId.get(`${sender}\n${clientMsgId}`) ?? this.numberOf(sender, '', clientMsgId)
-    )
+    let found: number | undefined
+    for (const { numbers } of this.#senders.get(sender)?.values() ?? []) {
+      const number = numbers.get(clientMsgId)
+      if (number === undefined) continue
+      if (found !== undefined) return ambiguous
+      found = number
+    }
+    return found ?? this.numberOf(sender, '', clientMsgId)
   }
 
-  get(number: number): Message {
-    return this.#messages[number]!
+  sent(number: number): void {
+    this.#sends[number]!++
   }
 
-  all(): readonly Message[] {
-    return this.#messages
+  failed(number: number): void {
+    this.#failures[number]!++
   }
 
-  at(msgid: number): Message | undefined {
+  received(number: number, line: number): void {
+    if (this.#receivedAt[number] !== 0) return
+    this.#receivedAt[number] = line
+    if (this.#sends[number] === 0) this.#receivedUnsent.add(number)
+  }
+
+  /** What was received, in the order of the numbers, and what speaks against it. */
+  *receipts(): Generator<{
+    readonly number: number
+    readonly line: number
+    readonly why?: string
+  }> {
+    for (const [number, line] of this.#receivedAt.entries()) {
+      if (line === 0) continue
+      const unsent = this.#receivedUnsent.has(number)
+      if (unsent) yield { number, line, why: 'it was not sent before' }
+      else if (this.#failures[number] === this.#sends[number]) {
+        yield { number, line, why: 'every send of it failed' }
+      } else yield { number, line }
+    }
+  }
+
+  /** How a message is named in examples. */
+  nameOf(number: number): string {
+    return messageName({ ...this.#senderOf[number]!, clientMsgId: this.#clientMsgIds[number]! })
+  }
+
+  /** The name of the message with this msgid. */
+  nameAt(msgid: number): string | undefined {
     const number = this.#byMsgid.get(msgid)
-    return number === undefined ? undefined : this.#messages[number]
+    return number === undefined ? undefined : this.nameOf(number)
   }
 
-  /** Notes that `msgid` is the message's; answers a message that stands against it, if one does. */
-  assign(number: number, msgid: number): { readonly other: Message } | undefined {
-    const message = this.#messages[number]!
+  /** Notes that `msgid` is the message's; answers what stands against it, if something does. */
+  assign(number: number, msgid: number): string | undefined {
     const holder = this.#byMsgid.get(msgid)
     if (holder === undefined) this.#byMsgid.set(msgid, number)
-    else if (holder !== number) return { other: this.#messages[holder]! }
-    if (message.msgid === 0) message.msgid = msgid
-    else if (message.msgid !== msgid) return { other: message }
+    else if (holder !== number) return `but that msgid was given to ${this.nameOf(holder)}`
+    const before = this.#msgids[number]!
+    if (before === 0) this.#msgids[number] = msgid
+    else if (before !== msgid) return `which had msgid ${before}`
     return undefined
+  }
+
+  #sender(uid: string, deviceId: string): Sender {
+    let devices = this.#senders.get(uid)
+    if (devices === undefined) {
+      devices = new Map()
+      this.#senders.set(uid, devices)
+    }
+    let sender = devices.get(deviceId)
+    if (sender === undefined) {
+      sender = { uid, deviceId, numbers: new Map() }
+      devices.set(deviceId, sender)
+    }
+    return sender
   }
 }
 
@@ -112,18 +164,17 @@ export class Messages {
     return this.#sessions.values()
   }
 
+  /** @returns the message's number in its session. */
   sent(session: string, request: SendRequest): number {
     const messages = this.session(session)
     const number = messages.numberOf(request.uid, request.deviceId, request.clientMsgId)
-    const message = messages.get(number)
-    message.alive++
-    message.invoked = true
+    messages.sent(number)
     this.#sends++
     return number
   }
 
   failed(session: string, number: number): void {
-    this.session(session).get(number).alive--
+    this.session(session).failed(number)
   }
 
   acked(session: string, number: number, msgid: number, line: number): void {
@@ -138,11 +189,7 @@ export class Messages {
     const number = messages.numberOfReceived(receive)
     if (number === ambiguous) return number
     this.#assign(messages, number, receive.msgid, line)
-    const message = messages.get(number)
-    if (message.receivedAt === 0) {
-      message.receivedAt = line
-      message.receivedUnsent = !message.invoked
-    }
+    messages.received(number, line)
     return number
   }
 
@@ -153,15 +200,14 @@ export class Messages {
   /** Call once, after the last line. */
   phantoms() {
     for (const messages of this.#sessions.values()) {
-      for (const message of messages.all()) {
-        const { receivedAt: line, receivedUnsent, alive } = message
-        if (line === 0) continue
+      for (const { number, line, why } of messages.receipts()) {
         this.#phantoms.judged++
         if (this.#sends === 0) this.#phantoms.undecided(() => 'no send is recorded')
-        else if (receivedUnsent || alive === 0) {
-          const why = receivedUnsent ? 'it was not sent before' : 'every send of it failed'
-          const what = `${messageName(message)} in ${quote(messages.session)}`
-          this.#phantoms.bad(() => `line ${line}: ${what} was received, but ${why}`)
+        else if (why !== undefined) {
+          this.#phantoms.bad(() => {
+            const what = `${messages.nameOf(number)} in ${quote(messages.session)}`
+            return `line ${line}: ${what} was received, but ${why}`
+          })
         }
       }
     }
@@ -170,22 +216,15 @@ export class Messages {
 
   #assign(messages: SessionMessages, number: number, msgid: number, line: number): void {
     this.#reassigned.judged++
-    const conflict = messages.assign(number, msgid)
-    if (conflict === undefined) return
-    const message = messages.get(number)
-    const what = `msgid ${msgid} of ${quote(messages.session)}`
+    const against = messages.assign(number, msgid)
+    if (against === undefined) return
     this.#reassigned.bad(() => {
-      const against =
-        conflict.other === message
-          ? `which had msgid ${message.msgid}`
-          : `but that msgid was given to ${messageName(conflict.other)}`
-      return `line ${line}: ${what} for ${messageName(message)}, ${against}`
+      const what = `msgid ${msgid} of ${quote(messages.session)} for ${messages.nameOf(number)}`
+      return `line ${line}: ${what}, ${against}`
     })
   }
 }
 
-/** How a message is named in examples. */
-export function messageName(message: Message): string {
-  const { uid, deviceId, clientMsgId } = message
+function messageName({ uid, deviceId, clientMsgId }: Identity): string {
   return `message ${clientMsgId} of ${quote(deviceId === '' ? uid : `${uid}/${deviceId}`)}`
 }

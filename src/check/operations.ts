@@ -32,9 +32,8 @@ export class Operations<Request> {
     if (before !== undefined) {
       throw invalidLine(number, `the process has not ended its operation of line ${before.call}`)
     }
-    if (line.key === null) throw invalidLine(number, `${line.f} without a key`)
     const f = line.f as OperationName
-    const pending: Pending<Request> = { f, key: line.key, request, call: number }
+    const pending: Pending<Request> = { f, key: keyOf(line, number), request, call: number }
     this.#pending.set(line.process, pending)
     return pending
   }
@@ -53,4 +52,10 @@ export class Operations<Request> {
   unfinished(): Iterable<Pending<Request>> {
     return this.#pending.values()
   }
+}
+
+/** @throws HISTORY_INVALID when the line has no key. */
+export function keyOf({ key, f }: HistoryLine, number: number): string {
+  if (key === null) throw invalidLine(number, `${f} without a key`)
+  return key
 }

@@ -2,7 +2,12 @@ import { type Check, Findings, quote } from './findings.ts'
 import { linearize, type Model, type Operation, type Stuck } from './linearizability.ts'
 import { type PresenceInput, preparePresence } from './presence.ts'
 import { prepareSequence } from './sequence.ts'
-import { type LatestRecord, prepareSessionLog, type SendRecord } from './session-log.ts'
+import {
+  type LatestRecord,
+  prepareSessionLog,
+  type SendRecord,
+  SendRecords
+} from './session-log.ts'
 import type { SequenceResult } from './values.ts'
 
 /**
@@ -14,7 +19,7 @@ export interface Budget {
 }
 
 interface SessionRecords {
-  readonly sends: SendRecord[]
+  readonly sends: SendRecords
   readonly reads: LatestRecord[]
 }
 
@@ -35,7 +40,7 @@ export class ReplicatedState {
   }
 
   send(session: string, record: SendRecord): void {
-    this.#session(session).sends.push(record)
+    this.#session(session).sends.add(record)
   }
 
   latest(session: string, record: LatestRecord): void {
@@ -52,7 +57,9 @@ export class ReplicatedState {
 
   sessionsCheck(): Check<'session-log'> {
     const findings = new Findings()
-    for (const [session, { sends, reads }] of this.#sessions) {
+    for (const [session, records] of this.#sessions) {
+      const { reads } = records
+      const sends = records.sends.all()
       findings.judged += sends.length + reads.length
       const prepared = prepareSessionLog(sends, reads)
       if ('refused' in prepared) findings.bad(() => `${quote(session)}: ${prepared.refused}`)
@@ -100,7 +107,7 @@ export class ReplicatedState {
   #session(session: string): SessionRecords {
     let records = this.#sessions.get(session)
     if (records === undefined) {
-      records = { sends: [], reads: [] }
+      records = { sends: new SendRecords(), reads: [] }
       this.#sessions.set(session, records)
     }
     return records

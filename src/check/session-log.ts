@@ -12,6 +12,37 @@ export interface SendRecord {
   readonly duplicate: boolean
 }
 
+/**
+ * The sends of one session, kept in columns until they are judged: as objects, the millions of a long run would take several times the
+ * memory.
+ */
+export class SendRecords {
+  readonly #calls: number[] = []
+  readonly #returns: number[] = []
+  readonly #messages: number[] = []
+  readonly #msgids: number[] = []
+  readonly #duplicates: boolean[] = []
+
+  add(send: SendRecord): void {
+    this.#calls.push(send.call)
+    this.#returns.push(send.return)
+    this.#messages.push(send.message)
+    this.#msgids.push(send.msgid)
+    this.#duplicates.push(send.duplicate)
+  }
+
+  /** In the order in which they were added. */
+  all(): SendRecord[] {
+    return this.#calls.map((call, i) => ({
+      call,
+      return: this.#returns[i]!,
+      message: this.#messages[i]!,
+      msgid: this.#msgids[i]!,
+      duplicate: this.#duplicates[i]!
+    }))
+  }
+}
+
 export interface LatestRecord {
   readonly call: number
   readonly return: number
