@@ -28,7 +28,7 @@ export const requestErrors = {
     'unknown',
     false,
     'The caller or the process stopped before an answer came.',
-    'Repeat the request once the process is back.'
+    'If it is still wanted, repeat it: a message under the same id.'
   ),
   OVERLOADED: entry(
     5,

@@ -116,7 +116,7 @@ export class OperationHand {
   }
 
   async #handOver(groups: readonly string[]): Promise<string> {
-    const operator = new ReplicaOperator(this.#cluster.control)
+    const operator = new ReplicaOperator(this.#cluster.control, undefined, this.#over)
     const done: string[] = []
     for (const group of groups) {
       const set = group === 'arbiter' ? arbiterGroup : group

@@ -59,7 +59,10 @@ export class StepKills {
     onMove(slot, from)
     const watch = new MoveWatch(this.#options, way)
     const startMs = performance.now()
-    const order = new SlotOperator(cluster.control).carry([way], { wait: false, signal })
+    const order = new SlotOperator(cluster.control, undefined, signal).carry([way], {
+      wait: false,
+      signal
+    })
     let refusal: unknown
     order.catch((error: unknown) => {
       refusal = error

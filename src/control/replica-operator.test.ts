@@ -164,6 +164,16 @@ describe('operating replicas', () => {
     expect(await operator.transfer(arbiterGroup, 2)).toMatchObject({ set: 'arbiter' })
   })
 
+  it('waits for no leader any more once that is over', async () => {
+    const { cluster } = made()
+    cluster.leader = 0
+    const over = new AbortController()
+    const patient = new ReplicaOperator(cluster, 3_600_000, over.signal)
+    const refused = refusalOf(patient.transfer('s1', undefined))
+    over.abort()
+    expect(await refused).toMatch(/^NO_LEADER/)
+  })
+
   it('refuses at once what no waiting mends', async () => {
     const { cluster, operator } = made()
     for (const code of ['REPLICA_BEHIND', 'QUORUM_AT_RISK', 'REPLICA_DOWN', 'TIMEOUT'] as const) {

@@ -53,11 +53,16 @@ const passing: readonly ErrorCode[] = ['NOT_LEADER', 'NO_LEADER', 'UNREACHABLE',
 export class ReplicaOperator {
   readonly #cluster: OperatedCluster
   readonly #patienceMs: number
+  readonly #over: AbortSignal | undefined
 
-  /** @param patience how long to look for a leader, and for the end of another change. */
-  constructor(cluster: OperatedCluster, patience = patienceMs) {
+  /**
+   * @param patience how long to look for a leader, and for the end of another change.
+   * @param over raised: not any longer
+   */
+  constructor(cluster: OperatedCluster, patience = patienceMs, over?: AbortSignal) {
     this.#cluster = cluster
     this.#patienceMs = patience
+    this.#over = over
   }
 
   /** @param set or `arbiterGroup`. @param to undefined lets the leader choose. Throws what the leader refuses with. */
@@ -153,9 +158,8 @@ export class ReplicaOperator {
   #atLeader<T>(set: string, ask: (node: OperatedNode, view: GroupView) => Promise<T>): Promise<T> {
     const look = async () => see(await this.#cluster.sample(), set).view
     const group = set === arbiterGroup ? 'the arbiter group' : `set ${set}`
-    return atLeader({ look, group, passing, patienceMs: this.#patienceMs }, (leader, view) =>
-      ask(this.#cluster.node(leader), view)
-    )
+    const led = { look, group, passing, patienceMs: this.#patienceMs, over: this.#over }
+    return atLeader(led, (leader, view) => ask(this.#cluster.node(leader), view))
   }
 }
 
