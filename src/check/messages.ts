@@ -12,13 +12,6 @@ interface Sender {
   readonly numbers: Map<number, number>
 }
 
-/** What names a message within its session. */
-interface Identity {
-  readonly uid: string
-  readonly deviceId: string
-  readonly clientMsgId: number
-}
-
 /**
  * The messages of one session, numbered 0, 1, 2 … as they are first mentioned. They are kept in columns, one array a field with the
  * numbers as indices: as objects, the millions of a long run would take several times the memory.
@@ -106,7 +99,9 @@ export class SessionMessages {
 
   /** How a message is named in examples. */
   nameOf(number: number): string {
-    return messageName({ ...this.#senderOf[number]!, clientMsgId: this.#clientMsgIds[number]! })
+    const { uid, deviceId } = this.#senderOf[number]!
+    const sender = quote(deviceId === '' ? uid : `${uid}/${deviceId}`)
+    return `message ${this.#clientMsgIds[number]!} of ${sender}`
   }
 
   /** The name of the message with this msgid. */
@@ -223,8 +218,4 @@ export class Messages {
       return `line ${line}: ${what}, ${against}`
     })
   }
-}
-
-function messageName({ uid, deviceId, clientMsgId }: Identity): string {
-  return `message ${clientMsgId} of ${quote(deviceId === '' ? uid : `${uid}/${deviceId}`)}`
 }
