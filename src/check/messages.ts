@@ -1,14 +1,17 @@
 import { Findings, quote } from './findings.ts'
+import { PagedNumbers } from './paged-numbers.ts'
 import { RunSet } from './run-set.ts'
 import type { Receive, SendRequest } from './values.ts'
 
 /** Several devices of a sender used the clientMsgId, so it names no message by itself. */
 const ambiguous = -1
 
-/** Who sends, with what it has sent in one session: clientMsgId → number of the message. */
+/** Who sends, with what it has sent in one session. */
 interface Sender {
+  readonly index: number
   readonly uid: string
   readonly deviceId: string
+  /** clientMsgId → number of the message. */
   readonly numbers: Map<number, number>
 }
 
@@ -21,18 +24,20 @@ export class SessionMessages {
   readonly acked = new RunSet()
   /** uid → deviceId → sender */
   readonly #senders = new Map<string, Map<string, Sender>>()
-  readonly #senderOf: Sender[] = []
-  readonly #clientMsgIds: number[] = []
-  readonly #sends: number[] = []
+  readonly #senderByIndex: Sender[] = []
+  #count = 0
+  /** Index of the sender. */
+  readonly #senderOf = new PagedNumbers()
+  readonly #clientMsgIds = new PagedNumbers()
+  readonly #sends = new PagedNumbers()
   /** Sends that certainly failed. */
-  readonly #failures: number[] = []
-  /** 0 until known. */
-  readonly #msgids: number[] = []
-  /** Line of the first receive, 0 = never received. */
-  readonly #receivedAt: number[] = []
+  readonly #failures = new PagedNumbers()
+  readonly #msgids = new PagedNumbers()
+  /** Line of the first receive. */
+  readonly #receivedAt = new PagedNumbers()
   /** Nobody had sent these when they were first received. */
   readonly #receivedUnsent = new Set<number>()
-  readonly #byMsgid = new Map<number, number>()
+  readonly #byMsgid = new PagedNumbers()
 
   constructor(session: string) {
     this.session = session
@@ -43,13 +48,10 @@ export class SessionMessages {
     const sender = this.#sender(uid, deviceId)
     const known = sender.numbers.get(clientMsgId)
     if (known !== undefined) return known
-    const number = this.#senderOf.push(sender) - 1
+    const number = this.#count++
     sender.numbers.set(clientMsgId, number)
-    this.#clientMsgIds.push(clientMsgId)
-    this.#sends.push(0)
-    this.#failures.push(0)
-    this.#msgids.push(0)
-    this.#receivedAt.push(0)
+    this.#senderOf.set(number, sender.index)
+    this.#clientMsgIds.set(number, clientMsgId)
     return number
   }
 
@@ -68,17 +70,17 @@ export class SessionMessages {
   }
 
   sent(number: number): void {
-    this.#sends[number]!++
+    raise(this.#sends, number)
   }
 
   failed(number: number): void {
-    this.#failures[number]!++
+    raise(this.#failures, number)
   }
 
   received(number: number, line: number): void {
-    if (this.#receivedAt[number] !== 0) return
-    this.#receivedAt[number] = line
-    if (this.#sends[number] === 0) this.#receivedUnsent.add(number)
+    if (this.#receivedAt.get(number) !== undefined) return
+    this.#receivedAt.set(number, line)
+    if (this.#sends.get(number) === undefined) this.#receivedUnsent.add(number)
   }
 
   /** What was received, in the order of the numbers, and what speaks against it. */
@@ -87,11 +89,12 @@ export class SessionMessages {
     readonly line: number
     readonly why?: string
   }> {
-    for (const [number, line] of this.#receivedAt.entries()) {
-      if (line === 0) continue
+    for (let number = 0; number < this.#count; number++) {
+      const line = this.#receivedAt.get(number)
+      if (line === undefined) continue
       const unsent = this.#receivedUnsent.has(number)
       if (unsent) yield { number, line, why: 'it was not sent before' }
-      else if (this.#failures[number] === this.#sends[number]) {
+      else if (this.#failures.get(number) === this.#sends.get(number)) {
         yield { number, line, why: 'every send of it failed' }
       } else yield { number, line }
     }
@@ -99,9 +102,9 @@ export class SessionMessages {
 
   /** How a message is named in examples. */
   nameOf(number: number): string {
-    const { uid, deviceId } = this.#senderOf[number]!
+    const { uid, deviceId } = this.#senderByIndex[this.#senderOf.get(number)!]!
     const sender = quote(deviceId === '' ? uid : `${uid}/${deviceId}`)
-    return `message ${this.#clientMsgIds[number]!} of ${sender}`
+    return `message ${this.#clientMsgIds.get(number)!} of ${sender}`
   }
 
   /** The name of the message with this msgid. */
@@ -115,8 +118,8 @@ export class SessionMessages {
     const holder = this.#byMsgid.get(msgid)
     if (holder === undefined) this.#byMsgid.set(msgid, number)
     else if (holder !== number) return `but that msgid was given to ${this.nameOf(holder)}`
-    const before = this.#msgids[number]!
-    if (before === 0) this.#msgids[number] = msgid
+    const before = this.#msgids.get(number)
+    if (before === undefined) this.#msgids.set(number, msgid)
     else if (before !== msgid) return `which had msgid ${before}`
     return undefined
   }
@@ -129,7 +132,8 @@ export class SessionMessages {
     }
     let sender = devices.get(deviceId)
     if (sender === undefined) {
-      sender = { uid, deviceId, numbers: new Map() }
+      sender = { index: this.#senderByIndex.length, uid, deviceId, numbers: new Map() }
+      this.#senderByIndex.push(sender)
       devices.set(deviceId, sender)
     }
     return sender
@@ -218,4 +222,8 @@ export class Messages {
       return `line ${line}: ${what}, ${against}`
     })
   }
+}
+
+function raise(counts: PagedNumbers, index: number): void {
+  counts.set(index, (counts.get(index) ?? 0) + 1)
 }

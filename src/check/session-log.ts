@@ -1,4 +1,5 @@
 import type { Model, Operation } from './linearizability.ts'
+import { PagedNumbers } from './paged-numbers.ts'
 
 /** A send that did not certainly fail. */
 export interface SendRecord {
@@ -17,28 +18,30 @@ export interface SendRecord {
  * memory.
  */
 export class SendRecords {
-  readonly #calls: number[] = []
-  readonly #returns: number[] = []
-  readonly #messages: number[] = []
-  readonly #msgids: number[] = []
-  readonly #duplicates: boolean[] = []
+  #count = 0
+  readonly #calls = new PagedNumbers()
+  readonly #returns = new PagedNumbers()
+  readonly #messages = new PagedNumbers()
+  readonly #msgids = new PagedNumbers()
+  readonly #duplicates = new Set<number>()
 
   add(send: SendRecord): void {
-    this.#calls.push(send.call)
-    this.#returns.push(send.return)
-    this.#messages.push(send.message)
-    this.#msgids.push(send.msgid)
-    this.#duplicates.push(send.duplicate)
+    const index = this.#count++
+    this.#calls.set(index, send.call)
+    this.#returns.set(index, send.return)
+    this.#messages.set(index, send.message)
+    this.#msgids.set(index, send.msgid)
+    if (send.duplicate) this.#duplicates.add(index)
   }
 
   /** In the order in which they were added. */
   all(): SendRecord[] {
-    return this.#calls.map((call, i) => ({
-      call,
-      return: this.#returns[i]!,
-      message: this.#messages[i]!,
-      msgid: this.#msgids[i]!,
-      duplicate: this.#duplicates[i]!
+    return Array.from({ length: this.#count }, (_, index) => ({
+      call: this.#calls.get(index)!,
+      return: this.#returns.get(index)!,
+      message: this.#messages.get(index)!,
+      msgid: this.#msgids.get(index)!,
+      duplicate: this.#duplicates.has(index)
     }))
   }
 }
