@@ -51,17 +51,28 @@ export class MessageLog {
 
   /** All of them as they came, made anew by each call. */
   samples(): MessageSample[] {
-    return Array.from({ length: this.#count }, (_, row) => {
-      const { path, number, dueMs, ackedMs, deliveredMs } = this.#pieceOf(row)
-      const at = row % rowsInPiece
-      return {
-        ...this.#paths[path[at]!]!,
-        number: number[at]!,
-        dueMs: dueMs[at]!,
-        ackedMs: ackedMs[at]!,
-        deliveredMs: deliveredMs[at]!
-      }
-    })
+    const samples: MessageSample[] = []
+    for (let row = 0; row < this.#count; row++) samples.push(this.#sampleOf(row))
+    return samples
+  }
+
+  /** Field by field: a spread takes five times the time and the memory. */
+  #sampleOf(row: number): MessageSample {
+    const piece = this.#pieceOf(row)
+    const at = row % rowsInPiece
+    const path = this.#paths[piece.path[at]!]!
+    return {
+      session: path.session,
+      sender: path.sender,
+      receiver: path.receiver,
+      senderSet: path.senderSet,
+      homeSet: path.homeSet,
+      receiverSet: path.receiverSet,
+      number: piece.number[at]!,
+      dueMs: piece.dueMs[at]!,
+      ackedMs: piece.ackedMs[at]!,
+      deliveredMs: piece.deliveredMs[at]!
+    }
   }
 
   #pieceOf(row: number): Piece {

@@ -45,7 +45,7 @@ const fullRate = 0.95
 const usualMs = 20_000
 
 export function percentiles(values: readonly number[]): Percentiles {
-  const sorted = [...values].sort((a, b) => a - b)
+  const sorted = Float64Array.from(values).sort()
   const at = (share: number): number =>
     sorted.length === 0
       ? 0

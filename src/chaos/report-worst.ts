@@ -26,12 +26,13 @@ export function worstMessages(facts: RunFacts): WorstMessage[] {
   const { samples, endMs } = facts
   const wholeMs = ({ dueMs, ackedMs, deliveredMs }: MessageSample): number =>
     (ackedMs > 0 && deliveredMs > 0 ? Math.max(ackedMs, deliveredMs) : endMs) - dueMs
-  const slowest = samples
-    .map(sample => ({ sample, tookMs: wholeMs(sample) }))
-    .sort((a, b) => b.tookMs - a.tookMs)
-  const chosen: typeof slowest = []
-  for (const one of slowest) {
+  // Numbers and indices alone: an object for each of millions would need more memory than all else here.
+  const tookMsOf = Float64Array.from(samples, wholeMs)
+  const slowest = Uint32Array.from(samples.keys()).sort((a, b) => tookMsOf[b]! - tookMsOf[a]!)
+  const chosen: { readonly sample: MessageSample; readonly tookMs: number }[] = []
+  for (const index of slowest) {
     if (chosen.length === worstMax) break
+    const one = { sample: samples[index]!, tookMs: tookMsOf[index]! }
     const { dueMs, homeSet, receiverSet } = one.sample
     const alike = chosen.some(({ sample, tookMs }) => {
       const same = sample.homeSet === homeSet && sample.receiverSet === receiverSet

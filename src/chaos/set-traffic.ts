@@ -15,9 +15,8 @@ export class SetTraffic {
     const byDue = (a: MessageSample, b: MessageSample): number => a.dueMs - b.dueMs
     this.#sent = samples.filter(({ homeSet }) => homeSet === set).sort(byDue)
     this.#received = samples.filter(({ receiverSet }) => receiverSet === set).sort(byDue)
-    this.#acks = this.#sent
-      .flatMap(({ ackedMs }) => (ackedMs > 0 ? [ackedMs] : []))
-      .sort((a, b) => a - b)
+    const acks = this.#sent.map(({ ackedMs }) => ackedMs).filter(ackedMs => ackedMs > 0)
+    this.#acks = acks.sort((a, b) => a - b)
   }
 
   /** When the first message that was due after `atMs` was acknowledged; null: not until `endMs`. */
