@@ -28,6 +28,7 @@ import {
   withJson,
   withTarget
 } from '../options.ts'
+import { makeReportFolder } from '../report-folder.ts'
 import { StopSignals } from '../stop-signals.ts'
 import { note, print, printJson, tableLines } from '../terminal.ts'
 
@@ -179,6 +180,7 @@ async function runScenario(nameOrFile: string, options: RunOptions): Promise<voi
     throw new RingsetError('USAGE', text)
   }
   const attach = attachOptions(options)
+  if (report !== undefined) makeReportFolder(report)
   note(`${scenario.name}, seed ${seed}: ${scenario.proves}`)
   const done = await stoppable(signal =>
     runChaos({
@@ -224,6 +226,7 @@ async function suite(options: SuiteCommandOptions): Promise<void> {
   if (twice !== undefined) {
     throw new RingsetError('USAGE', `two of the scenarios are called ${twice.name}`)
   }
+  if (report !== undefined) makeReportFolder(report)
   const count = scenarios.length * runs
   const done = await stoppable(signal =>
     runSuite({

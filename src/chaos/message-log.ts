@@ -56,7 +56,7 @@ export class MessageLog {
     return samples
   }
 
-  /** Field by field: a spread takes five times the time and the memory. */
+  /** Field by field: a spread of the path takes four times the memory, and with millions some thirty times the time. */
   #sampleOf(row: number): MessageSample {
     const piece = this.#pieceOf(row)
     const at = row % rowsInPiece

@@ -16,8 +16,7 @@ interface Sender {
 }
 
 /**
- * The messages of one session, numbered 0, 1, 2 … as they are first mentioned. They are kept in columns, one array a field with the
- * numbers as indices: as objects, the millions of a long run would take several times the memory.
+ * The messages of one session, numbered 0, 1, 2 … as they are first mentioned. They are kept in columns, by their numbers: as objects, the millions of a long run would take several times the memory.
  */
 export class SessionMessages {
   readonly session: string
