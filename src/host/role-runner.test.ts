@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { noMetrics, silentLog } from '../base/ports.ts'
 import type { Role } from '../protocol/role.ts'
 import { RoleRunner } from './role-runner.ts'
@@ -58,4 +58,41 @@ it('after a stall a role hears what had come before it is told that time has pas
   runner.stop()
   client.destroy()
   server.close()
+})
+
+it('flushes a role once more after a delay, but not after the end', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'setImmediate'] })
+  try {
+    let flushes = 0
+    const role: Role = {
+      start() {},
+      tick() {},
+      onPacket() {},
+      onPeer() {},
+      onTable() {},
+      flush: () => flushes++,
+      stopping: () => true
+    }
+    const runner = new RoleRunner({
+      tickMs,
+      log: silentLog,
+      metrics: noMetrics,
+      links: { deliverLocal: () => false, flush: () => {} },
+      onLate: () => {},
+      onFatal: () => {}
+    })
+    runner.add('router/s/1', role)
+    runner.wakeIn('router/s/1', 6)
+    runner.wakeIn('router/s/2', 6)
+    await vi.advanceTimersByTimeAsync(5)
+    expect(flushes).toBe(0)
+    await vi.advanceTimersByTimeAsync(2)
+    expect(flushes).toBe(1)
+    runner.wakeIn('router/s/1', 6)
+    runner.stop()
+    await vi.advanceTimersByTimeAsync(20)
+    expect(flushes).toBe(1)
+  } finally {
+    vi.useRealTimers()
+  }
 })

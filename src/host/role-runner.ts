@@ -70,6 +70,14 @@ export class RoleRunner {
     setImmediate(this.#endTurn)
   }
 
+  /** As `RoleEnv.flushIn`. */
+  wakeIn(endpoint: EndpointId, delayMs: number): void {
+    setTimeout(() => {
+      const role = this.#roles.get(endpoint)
+      if (role !== undefined) this.wake(role)
+    }, delayMs).unref()
+  }
+
   packet(to: EndpointId, from: EndpointId, packet: Packet): void {
     const role = this.#roles.get(to)
     if (role === undefined || this.#stopped) return

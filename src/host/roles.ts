@@ -283,7 +283,7 @@ class RoleBuilder implements NodeRoles {
   }
 
   #env(self: EndpointId, metrics: Metrics = this.#parts.metrics): RoleEnv {
-    const { bootId, clock, keeper, log, network } = this.#parts
+    const { bootId, clock, keeper, log, network, runner } = this.#parts
     return {
       self,
       bootId,
@@ -293,7 +293,8 @@ class RoleBuilder implements NodeRoles {
       nowMs: clock.nowMs,
       wallMs: clock.wallMs,
       send: (to, packet) => network.send(self, to, packet),
-      table: () => keeper.view()
+      table: () => keeper.view(),
+      flushIn: delayMs => runner.wakeIn(self, delayMs)
     }
   }
 

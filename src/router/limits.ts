@@ -5,6 +5,8 @@ export interface RouterLimits {
   /** One log entry holds at most so many commands and, past so many bytes, takes no more. */
   readonly entryCommands: number
   readonly entryBytes: number
+  /** Under load an entry waits until the last one is this old, in milliseconds, while that brings in more commands. */
+  readonly gatherMs: number
   /** Commands and their bytes that wait for their outcome; above it requests get OVERLOADED. */
   readonly pendingCommands: number
   readonly pendingBytes: number
@@ -23,6 +25,7 @@ export const defaultRouterLimits: RouterLimits = {
   bodyBytes: 64 * 1024,
   entryCommands: 1_024,
   entryBytes: 512 * 1024,
+  gatherMs: 8,
   pendingCommands: 16_384,
   pendingBytes: 32 * 1024 * 1024,
   pendingReads: 8_192,

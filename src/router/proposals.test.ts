@@ -44,7 +44,7 @@ function bench(
   }
   const headers = () => logged.map(data => readEntryHeader(new ByteReader(data)))
   return {
-    ...{ proposals, logged, results, propose, headers },
+    ...{ env, proposals, logged, results, propose, headers },
     knowNoTable: () => {
       view = emptyTableView
     },
@@ -72,6 +72,35 @@ describe('the commands of a turn', () => {
     propose(4)
     proposals.flush()
     expect(logged.map(data => data.at(-1))).toEqual([1, 4])
+  })
+
+  it('wait for more where that has paid, and ask to be looked at again', () => {
+    const { env, proposals, logged, propose } = bench([], 99)
+    const flushAt = (ms: number): void => {
+      env.now = ms
+      proposals.flush()
+    }
+    for (const ms of [1_000, 1_001]) {
+      propose(1)
+      flushAt(ms)
+    }
+    expect(logged).toHaveLength(2)
+    propose(1)
+    flushAt(1_300)
+    propose(1)
+    flushAt(1_302)
+    expect(logged).toHaveLength(3)
+    expect(env.flushesIn).toEqual([6])
+    propose(1)
+    flushAt(1_306)
+    expect(logged).toHaveLength(3)
+    flushAt(1_308)
+    expect(logged).toHaveLength(4)
+    expect(env.flushesIn).toEqual([6])
+    propose(1)
+    flushAt(1_309)
+    expect(logged).toHaveLength(4)
+    expect(env.flushesIn).toEqual([6, 7])
   })
 
   it('name slots and tenants of the table by which they were written', () => {

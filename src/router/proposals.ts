@@ -7,6 +7,7 @@ import type { Refusal } from '../raft/raft-api.ts'
 import type { ProposeOutcome, ReplicaApi } from '../raft/replica-api.ts'
 import type { SlotRange } from '../table/table.ts'
 import { beginEntry, commandError, finishEntry } from './commands.ts'
+import { Gathering } from './gathering.ts'
 import type { RouterLimits } from './limits.ts'
 
 /** The result of a command this router proposed for itself. */
@@ -33,19 +34,23 @@ interface ProposalsOptions {
 }
 
 /**
- * Gathers the commands of a turn into one log entry (more only when a bound is reached). `open` → write the command → `request` or `own`, which closes it.
+ * Gathers the commands of a turn into one log entry (more only when a bound is reached), and of several turns where that pays. `open` → write the command →
+ * `request` or `own`, which closes it.
  */
 export class Proposals {
   readonly #options: ProposalsOptions
   readonly #writer = new ByteWriter(64 * 1024)
+  readonly #gathering: Gathering
   #open: OpenEntry | undefined
   #full: { data: Buffer; entry: OpenEntry }[] = []
   #pendingCommands = 0
   #pendingBytes = 0
   #lastBatch = 0
+  #wakesAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ProposalsOptions) {
     this.#options = options
+    this.#gathering = new Gathering(options.limits.gatherMs)
   }
 
   /** Commands whose outcome is not known yet. */
@@ -94,15 +99,18 @@ export class Proposals {
     this.#add('', undefined, done)
   }
 
-  /** While the disk is at work on the last entry, the next one grows: under load its size follows the pace of the disk. */
+  /**
+   * While the disk is at work on the last entry, the next one grows: under load its size follows the pace of the disk. It waits longer while that brings in
+   * more.
+   */
   flush(): void {
-    const { replica } = this.#options
-    if (this.#full.length === 0 && replica.appending()) return
+    const { env, replica } = this.#options
+    if (this.#full.length === 0 && (replica.appending() || this.#gathers())) return
     if (this.#open !== undefined) this.#close(this.#open)
     if (this.#full.length === 0) return
     const full = this.#full
     this.#full = []
-    const { env } = this.#options
+    this.#gathering.proposed(env.nowMs(), full.at(-1)!.entry.askers.length)
     let refusal: Refusal | undefined
     for (const { data, entry } of full) {
       // What follows may build upon what was refused: nothing of a turn is logged without all that was written before it.
@@ -115,6 +123,19 @@ export class Proposals {
       refusal = replica.propose(data, outcome => this.#outcome(entry, outcome))
       if (refusal !== undefined) this.#fail(entry, refusalCode(refusal))
     }
+  }
+
+  #gathers(): boolean {
+    if (this.#open === undefined) return false
+    const { env } = this.#options
+    const nowMs = env.nowMs()
+    const waitMs = this.#gathering.waitMs(nowMs, this.#open.askers.length)
+    if (waitMs === 0) return false
+    if (nowMs >= this.#wakesAtMs) {
+      this.#wakesAtMs = nowMs + waitMs
+      env.flushIn(waitMs)
+    }
+    return true
   }
 
   #add(asker: EndpointId, request: Packet | undefined, done: Done | undefined): void {

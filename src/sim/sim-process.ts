@@ -271,7 +271,8 @@ export class SimProcess {
       nowMs,
       wallMs,
       send: (to, sent) => this.#send(self, to, sent),
-      table: () => this.keeper.view()
+      table: () => this.keeper.view(),
+      flushIn: delayMs => this.after(delayMs, () => this.wake(self))
     }
   }
 

@@ -24,6 +24,8 @@ export class FakeRoleEnv implements RoleEnv {
   readonly events: { event: string; facts: LogFacts }[] = []
   readonly counts = new Map<string, number>()
   now = 1_000
+  /** What was asked of `flushIn`. */
+  readonly flushesIn: number[] = []
   /** Sends to these endpoints are dropped. */
   readonly unreachable = new Set<EndpointId>()
   view: () => TableView = () => emptyTableView
@@ -50,6 +52,10 @@ export class FakeRoleEnv implements RoleEnv {
 
   table(): TableView {
     return this.view()
+  }
+
+  flushIn(delayMs: number): void {
+    this.flushesIn.push(delayMs)
   }
 
   /** Takes what was sent since the last call. */

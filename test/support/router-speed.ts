@@ -98,7 +98,8 @@ function measureRole(): void {
         answers++
         return true
       },
-      table: () => table
+      table: () => table,
+      flushIn: () => {}
     },
     {
       setId: 's1',

@@ -71,7 +71,8 @@ export class RouterWorld {
       arbiters: [],
       announceMs: 1_000,
       transferLeaseMs,
-      ...(limits && { limits }),
+      // Its clock moves only when told to.
+      limits: { gatherMs: 0, ...limits },
       diskLow: () => this.#options.diskLow?.(setId, replicaId) ?? false,
       replica: (machine, _send, onLeadership) => {
         replica = this.groups.get(setId)!.join(replicaId, machine, onLeadership, disk)
