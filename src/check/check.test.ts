@@ -41,6 +41,19 @@ function inbox(device: string): number[] {
   )
 }
 
+/** a/d sends a message to b. */
+function sendOf(clientMsgId: number) {
+  const value = { uid: 'a', deviceId: 'd', clientMsgId }
+  return { process: 'a/d', type: 'invoke', f: 'send', key: 'p2p/a/b', value } as const
+}
+
+/** b/d gets a message of a/d. */
+function receiveOf(clientMsgId: number, msgid: number) {
+  const from = { sender: 'a', senderDevice: 'd', clientMsgId }
+  const value = { uid: 'b', device: 'd', session: 'p2p/a/b', msgid, ...from }
+  return { process: 'b/d', type: 'ok', f: 'receive', value } as const
+}
+
 /**
  * Two receives of one inbox, next to each other, of messages that were both sent before the first
  * came.
@@ -103,6 +116,13 @@ describe('judge', () => {
     expect(undecided(judge(good, options))).toEqual(['session-log', 'presence', 'sequences'])
     expect(judge(good, options).verdict).toBe('unknown')
     expect(undecided(judge(good, { stepsTotal: 5 }))).toContain('sequences')
+  })
+
+  it('refuses an operation without a key', () => {
+    const { key: _, ...unkeyed } = sendOf(2)
+    expect(() => judge(at(sendOf(1), { ...unkeyed, process: 'a/e' }))).toThrow(
+      expect.objectContaining({ code: 'HISTORY_INVALID', facts: { line: 2 } })
+    )
   })
 
   it('bounds its examples', () => {
@@ -176,6 +196,34 @@ describe('exactly the judge concerned turns red', () => {
     expect(red(judge(lines))).toEqual(['reassigned'])
   })
 
+  it('reassigned: the msgid of one message came with another', () => {
+    const [first, second] = [sendOf(1), sendOf(2)]
+    const acked = { ...first, type: 'ok', value: { msgid: 1, duplicate: false } } as const
+    const judgement = judge(at(first, acked, second, receiveOf(1, 1)), { without: ['loss'] })
+    expect(red(judgement)).toEqual([])
+    const other = judge(at(first, acked, second, receiveOf(2, 1)), { without: ['loss'] })
+    expect(red(other)).toEqual(['reassigned'])
+    expect(other.checks.find(check => check.name === 'reassigned')!.examples[0]).toContain(
+      'message 2 of "a/d", but that msgid was given to message 1 of "a/d"'
+    )
+  })
+
+  it('reassigned: not where two devices of the sender may be meant', () => {
+    const tablet = { uid: 'a', deviceId: 'e', clientMsgId: 1 }
+    const other = { ...sendOf(1), process: 'a/e', value: tablet }
+    const ok = (send: typeof other, msgid: number) =>
+      ({ ...send, type: 'ok', value: { msgid, duplicate: false } }) as const
+    const { senderDevice: _, ...unnamed } = receiveOf(1, 1).value
+    const judgement = judge(
+      at(sendOf(1), ok(sendOf(1), 1), other, ok(other, 2), {
+        ...receiveOf(1, 1),
+        value: unnamed
+      }),
+      { without: ['loss'] }
+    )
+    expect(red(judgement)).toEqual([])
+  })
+
   it('phantoms: a message that nobody sent, or whose sends all failed', () => {
     const receive = { uid: 'b', device: 'd', session: 'p2p/a/b', msgid: 1, clientMsgId: 1 }
     const sender = { sender: 'a', senderDevice: 'd' }
@@ -192,6 +240,8 @@ describe('exactly the judge concerned turns red', () => {
     expect(red(judge(at(invoked, came, failed)))).toEqual(['phantoms'])
     expect(red(judge(at(invoked, failed, invoked, came)))).toEqual([])
     expect(undecided(judge(at(came)))).toContain('phantoms')
+    const twice = judge(at(came, { ...came, process: 'b2' }, invoked))
+    expect(twice.checks.find(check => check.name === 'phantoms')!.examples[0]).toMatch(/^line 1:/)
   })
 
   it('session-log: a read of latest that is stale, or ahead of every send', () => {
@@ -211,6 +261,13 @@ describe('exactly the judge concerned turns red', () => {
       value: { msgid: 1_000_000, duplicate: true }
     }))
     expect(red(judge(again))).toEqual(['loss', 'reassigned', 'session-log'])
+  })
+
+  it('session-log: a message that was appended again', () => {
+    const ok = (duplicate: boolean) =>
+      ({ ...sendOf(1), type: 'ok', value: { msgid: 1, duplicate } }) as const
+    expect(red(judge(at(sendOf(1), ok(false), sendOf(1), ok(true))))).toEqual([])
+    expect(red(judge(at(sendOf(1), ok(false), sendOf(1), ok(false))))).toEqual(['session-log'])
   })
 
   it('presence: a lookup that misses a route', () => {

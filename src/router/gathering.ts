@@ -48,7 +48,7 @@ export class Gathering {
     return leftMs > slackMs ? leftMs : 0
   }
 
-  /** An entry of so many commands goes to the log. */
+  /** So many commands go to the log, mostly as one entry. */
   proposed(nowMs: number, commands: number): void {
     this.#proposedAtMs = nowMs
     const wait = this.#wait

@@ -110,7 +110,8 @@ export class Proposals {
     if (this.#full.length === 0) return
     const full = this.#full
     this.#full = []
-    this.#gathering.proposed(env.nowMs(), full.at(-1)!.entry.askers.length)
+    const commands = full.reduce((sum, { entry }) => sum + entry.askers.length, 0)
+    this.#gathering.proposed(env.nowMs(), commands)
     let refusal: Refusal | undefined
     for (const { data, entry } of full) {
       // What follows may build upon what was refused: nothing of a turn is logged without all that was written before it.
