@@ -12,26 +12,21 @@ function standStill(forMs: number): void {
   while (performance.now() < untilMs);
 }
 
-it('after a stall a role hears what had come before it is told that time has passed', async () => {
-  const events: string[] = []
-  let stalled = false
-  let ticked: () => void = () => {}
-  const ticks = new Promise<void>(resolve => {
-    ticked = resolve
-  })
-  const role: Role = {
+/** A role that does only what a test has it do. */
+function roleThat(does: Partial<Role>): Role {
+  return {
     start() {},
-    tick() {
-      if (!stalled) return
-      events.push('tick')
-      ticked()
-    },
+    tick() {},
     onPacket() {},
-    onPeer: () => events.push('heard'),
+    onPeer() {},
     onTable() {},
     flush() {},
-    stopping: () => true
+    stopping: () => true,
+    ...does
   }
+}
+
+function runnerOf(role: Role): RoleRunner {
   const runner = new RoleRunner({
     tickMs,
     log: silentLog,
@@ -43,6 +38,26 @@ it('after a stall a role hears what had come before it is told that time has pas
     }
   })
   runner.add('router/s/1', role)
+  return runner
+}
+
+it('after a stall a role hears what had come before it is told that time has passed', async () => {
+  const events: string[] = []
+  let stalled = false
+  let ticked: () => void = () => {}
+  const ticks = new Promise<void>(resolve => {
+    ticked = resolve
+  })
+  const runner = runnerOf(
+    roleThat({
+      tick() {
+        if (!stalled) return
+        events.push('tick')
+        ticked()
+      },
+      onPeer: () => events.push('heard')
+    })
+  )
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
@@ -60,39 +75,35 @@ it('after a stall a role hears what had come before it is told that time has pas
   server.close()
 })
 
-it('flushes a role once more after a delay, but not after the end', async () => {
+it('flushes a role once more after a delay, never before it is over, and not after the end', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'setImmediate'] })
+  let nowMs = 100.7
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => nowMs)
+  const pass = async (ms: number): Promise<void> => {
+    nowMs += ms
+    await vi.advanceTimersByTimeAsync(ms)
+  }
   try {
     let flushes = 0
-    const role: Role = {
-      start() {},
-      tick() {},
-      onPacket() {},
-      onPeer() {},
-      onTable() {},
-      flush: () => flushes++,
-      stopping: () => true
-    }
-    const runner = new RoleRunner({
-      tickMs,
-      log: silentLog,
-      metrics: noMetrics,
-      links: { deliverLocal: () => false, flush: () => {} },
-      onLate: () => {},
-      onFatal: () => {}
-    })
-    runner.add('router/s/1', role)
+    const runner = runnerOf(roleThat({ flush: () => flushes++ }))
     runner.wakeIn('router/s/1', 6)
     runner.wakeIn('router/s/2', 6)
-    await vi.advanceTimersByTimeAsync(5)
+    await pass(5)
     expect(flushes).toBe(0)
-    await vi.advanceTimersByTimeAsync(2)
+    // The timer is early.
+    nowMs -= 3
+    await pass(1)
+    await pass(1)
+    expect(flushes).toBe(0)
+    await pass(3)
+    await pass(1)
     expect(flushes).toBe(1)
     runner.wakeIn('router/s/1', 6)
     runner.stop()
-    await vi.advanceTimersByTimeAsync(20)
+    await pass(20)
     expect(flushes).toBe(1)
   } finally {
+    clock.mockRestore()
     vi.useRealTimers()
   }
 })

@@ -72,10 +72,15 @@ export class RoleRunner {
 
   /** As `RoleEnv.flushIn`. */
   wakeIn(endpoint: EndpointId, delayMs: number): void {
-    setTimeout(() => {
+    const dueMs = performance.now() + delayMs
+    const wake = (): void => {
+      // Timers count whole milliseconds and may be more than one too early.
+      const leftMs = dueMs - performance.now()
       const role = this.#roles.get(endpoint)
-      if (role !== undefined) this.wake(role)
-    }, delayMs).unref()
+      if (leftMs > 0) setTimeout(wake, leftMs).unref()
+      else if (role !== undefined) this.wake(role)
+    }
+    setTimeout(wake, delayMs).unref()
   }
 
   packet(to: EndpointId, from: EndpointId, packet: Packet): void {

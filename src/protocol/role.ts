@@ -21,7 +21,7 @@ export interface RoleEnv extends Clock {
   send(to: EndpointId, packet: Packet): boolean
   /** The process's newest routing table; `epoch` 0 while none is known. */
   table(): TableView
-  /** Has the role flushed once more in `delayMs`, which may be less than a tick, even if nothing happens until then. */
+  /** Has the role flushed once more when `delayMs`, which may be less than a tick, are over, even if nothing happens until then. */
   flushIn(delayMs: number): void
 }
 

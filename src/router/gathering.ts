@@ -6,7 +6,7 @@ const lateCommands = 0.5
 const lateShare = 0.1
 /** Weight of the newest wait. */
 const smoothing = 1 / 8
-/** Timers fire that much early; less is not worth another one. */
+/** With so little left of a wait it is over. */
 const slackMs = 0.5
 
 interface Wait {
@@ -64,7 +64,6 @@ export class Gathering {
     const untilMs = this.#proposedAtMs + this.#gatherMs
     if (untilMs - nowMs <= slackMs) return undefined
     if (!this.#pays) {
-      if (this.#triedAtMs === Number.NEGATIVE_INFINITY) this.#triedAtMs = nowMs
       if (nowMs - this.#triedAtMs < trialEveryMs) return undefined
       this.#triedAtMs = nowMs
     }
