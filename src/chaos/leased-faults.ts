@@ -3,7 +3,8 @@ import { type Disturbance, type Disturbances, orderOf } from './disturbances.ts'
 
 /** Does disturbances and takes them back. */
 export interface DisturbingHand {
-  do(disturbances: Disturbances): Promise<void>
+  /** Resolves with whether anybody whom they concern is known to do them. */
+  do(disturbances: Disturbances): Promise<boolean>
   undo(disturbances: Disturbances): Promise<void>
   /** Everything is healed, and nothing more is done. */
   end(): Promise<void>
@@ -18,7 +19,7 @@ export class LeasedFaults implements DisturbingHand {
   readonly #active = new Set<Disturbances>()
   readonly #renewal: NodeJS.Timeout
   /** Node id → the last order to it, until it is answered. */
-  readonly #orders = new Map<string, Promise<void>>()
+  readonly #orders = new Map<string, Promise<boolean>>()
 
   constructor(cluster: { node(id: string): Pick<ControlClient, 'setFaults'> }) {
     this.#node = id => cluster.node(id)
@@ -27,10 +28,10 @@ export class LeasedFaults implements DisturbingHand {
     }, renewMs)
   }
 
-  /** Resolves when every node that can be reached does so. */
-  async do(disturbances: Disturbances): Promise<void> {
+  /** Resolves when every node that can be reached does so; the others hear of it later. */
+  async do(disturbances: Disturbances): Promise<boolean> {
     this.#active.add(disturbances)
-    await this.#push([...disturbances.keys()])
+    return this.#push([...disturbances.keys()])
   }
 
   /** Heals at once; a node that cannot be told does so by itself when its lease ends. */
@@ -49,19 +50,25 @@ export class LeasedFaults implements DisturbingHand {
     return [...new Set([...this.#active].flatMap(one => [...one.keys()]))]
   }
 
-  async #push(nodes: readonly string[]): Promise<void> {
-    await Promise.all(nodes.map(id => this.#tell(id)))
+  /** @returns whether one of them has answered. */
+  async #push(nodes: readonly string[]): Promise<boolean> {
+    const told = await Promise.all(nodes.map(id => this.#tell(id)))
+    return told.includes(true)
   }
 
   /** One after the other, so that an older order never comes after a newer one. */
-  #tell(id: string): Promise<void> {
-    const order = (this.#orders.get(id) ?? Promise.resolve()).then(async () => {
+  #tell(id: string): Promise<boolean> {
+    const order = (this.#orders.get(id) ?? Promise.resolve(true)).then(async () => {
       const here: Disturbance[] = [...this.#active].flatMap(one => one.get(id) ?? [])
       // A node that is down or paused hears of it by the next renewal, or heals by itself.
-      await this.#node(id)
+      const told = await this.#node(id)
         .setFaults(orderOf(here, leaseMs))
-        .catch(() => {})
+        .then(
+          () => true,
+          () => false
+        )
       if (this.#orders.get(id) === order) this.#orders.delete(id)
+      return told
     })
     this.#orders.set(id, order)
     return order

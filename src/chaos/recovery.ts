@@ -6,6 +6,8 @@ import { SetTraffic } from './set-traffic.ts'
 /** A fault that happened. */
 export interface FaultRecord {
   readonly action: FaultAction
+  /** Which of the scenario's lines it is of, counted from 0. */
+  readonly line: number
   readonly target: string
   readonly nodes: readonly string[]
   /** Whose users it may touch. */
@@ -13,6 +15,8 @@ export interface FaultRecord {
   /** Groups whose leader was among the nodes. */
   readonly ledGroups: readonly string[]
   readonly atMs: number
+  /** Known to be in force, which takes a while where others have to be told; 0 = never. */
+  inForceMs: number
   /** Begun to be undone; 0 = not yet. */
   undoneMs: number
 }
@@ -23,7 +27,7 @@ export interface Recovery {
   readonly set: string
   /** Another leader is seen by somebody, of a group whose leader was hit. */
   readonly electedMs: number | null
-  /** A message of the set that was due after the fault is acknowledged. */
+  /** A message of the set that was due once the fault was in force is acknowledged. */
   readonly firstAckMs: number | null
   /** One whose receiver lives in the set is delivered. */
   readonly firstDeliveryMs: number | null
@@ -62,7 +66,9 @@ export function recoveries(
 ): Recovery[] {
   const sets = new Set(faults.flatMap(fault => fault.sets))
   const traffics = new Map([...sets].map(set => [set, new SetTraffic(set, samples)]))
-  return faults.flatMap(({ atMs, sets: own, ledGroups }, fault) => {
+  return faults.flatMap(({ atMs, inForceMs, sets: own, ledGroups }, fault) => {
+    // What was acknowledged before it was in force says nothing of it.
+    const fromMs = Math.max(atMs, inForceMs)
     const since = (seenMs: number | null | undefined): number | null => {
       return seenMs === undefined || seenMs === null ? null : seenMs - atMs
     }
@@ -72,13 +78,13 @@ export function recoveries(
         const inside = one.atMs > atMs && one.atMs <= endMs
         return inside && one.group === set && ledGroups.includes(set)
       })
-      const firstAckMs = traffic.firstAck(atMs, endMs)
+      const firstAckMs = traffic.firstAck(fromMs, endMs)
       return {
         fault,
         set,
         electedMs: since(change?.atMs),
         firstAckMs: since(firstAckMs),
-        firstDeliveryMs: since(traffic.firstDelivery(atMs, endMs)),
+        firstDeliveryMs: since(traffic.firstDelivery(fromMs, endMs)),
         // What was acknowledged before that was under way when the fault came.
         fullRateMs: firstAckMs === null ? null : since(fullRateAt(traffic, atMs, firstAckMs, endMs))
       }

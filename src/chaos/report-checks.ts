@@ -2,7 +2,7 @@ import type { Judgement } from '../check/check.ts'
 import type { EpochChange, LeaderChange, NodeSights } from './cluster-watch.ts'
 import type { FailStop } from './fault-hand.ts'
 import type { MessageSample } from './message-sample.ts'
-import type { WrongOnline } from './presence-watch.ts'
+import type { WrongOnline } from './presence-log.ts'
 import {
   type AroundFaults,
   type FaultRecord,
@@ -23,6 +23,8 @@ export interface RunFacts {
   readonly seed: number
   readonly startMs: number
   readonly endMs: number
+  /** When everything was mended; the load went on for a while. */
+  readonly healedMs: number
   readonly samples: readonly MessageSample[]
   readonly errors: ReadonlyMap<string, number>
   readonly faults: readonly FaultRecord[]
@@ -37,7 +39,7 @@ export interface RunFacts {
   readonly sights: readonly NodeSights[]
   /** For how long each slot that moved was served by nobody; undefined: the logs are out of reach. */
   readonly sealedMs?: readonly number[] | undefined
-  /** Devices that never got everything. */
+  /** In words: devices and replicas that never got everything, slots that never arrived. */
   readonly missing: readonly string[]
   readonly judgement: Judgement
 }
@@ -59,7 +61,7 @@ export function judgeChecks({ checks }: Judgement): ReportCheck[] {
 
 /** What the history alone does not say. */
 export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCheck[] {
-  const checks = [settled(facts), happened(facts)]
+  const checks = [settled(facts), serving(facts), happened(facts)]
   const { expect } = facts.scenario
   const { errors, firstAckMs, firstAckMedianMs, wrongOnlineMs, usersBackMs, untouchedTimes } =
     expect
@@ -69,8 +71,10 @@ export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCh
   if (expect.slotsMoved !== undefined) checks.push(moved(facts, expect.slotsMoved))
   if (expect.sealedMs !== undefined) checks.push(sealed(facts, expect.sealedMs))
   if (errors !== undefined) checks.push(erred(facts, errors))
-  if (firstAckMs !== undefined) checks.push(acknowledged(found, 'p99', firstAckMs))
-  if (firstAckMedianMs !== undefined) checks.push(acknowledged(found, 'p50', firstAckMedianMs))
+  if (firstAckMs !== undefined) checks.push(acknowledged(facts, found, 'p99', firstAckMs))
+  if (firstAckMedianMs !== undefined) {
+    checks.push(acknowledged(facts, found, 'p50', firstAckMedianMs))
+  }
   if (wrongOnlineMs !== undefined) checks.push(wronglyOnline(facts, wrongOnlineMs))
   if (usersBackMs !== undefined) checks.push(cameBack(facts, usersBackMs))
   const { faults, samples } = facts
@@ -88,14 +92,41 @@ export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCh
 function settled({ missing }: RunFacts): ReportCheck {
   const ok = missing.length === 0
   const detail = ok
-    ? 'every device got everything after the last fault'
+    ? 'every device and replica got everything after the last fault'
     : `${missing.length} things are still missing a minute after the last fault`
   return { name: 'settled', ok, detail, examples: missing.slice(0, examplesMax) }
 }
 
+/** A set that answers nobody any more has lost nothing that it had acknowledged. */
+function serving({ samples, healedMs }: RunFacts): ReportCheck {
+  const due = samples.filter(({ dueMs }) => dueMs >= healedMs)
+  const unanswered = due.filter(({ ackedMs }) => ackedMs === 0)
+  const sets = [...new Set(unanswered.map(({ homeSet }) => homeSet))].sort()
+  return {
+    name: 'serving',
+    ok: due.length === 0 ? 'unknown' : unanswered.length === 0,
+    detail: `${due.length - unanswered.length} of ${due.length} messages were acknowledged that were due when everything was mended`,
+    examples: sets.slice(0, examplesMax).map(set => {
+      const own = due.filter(({ homeSet }) => homeSet === set)
+      const open = unanswered.filter(({ homeSet }) => homeSet === set)
+      return `${set}: ${open.length} of ${own.length} not`
+    })
+  }
+}
+
+/** A line of the scenario of which nothing came, or nobody knows whether, proves nothing. */
 function happened({ faults, scenario }: RunFacts): ReportCheck {
-  const ok = faults.length > 0 || scenario.faults.length === 0
-  return { name: 'faults', ok, detail: `${faults.length} faults happened`, examples: [] }
+  const seen = new Set(faults.filter(({ inForceMs }) => inForceMs > 0).map(({ line }) => line))
+  const idle = scenario.faults.flatMap((fault, line) => (seen.has(line) ? [] : [{ fault, line }]))
+  const none = seen.size === 0 && idle.length > 0
+  return {
+    name: 'faults',
+    ok: none ? false : idle.length === 0 || 'unknown',
+    detail: `${faults.length} faults happened`,
+    examples: idle.slice(0, examplesMax).map(({ fault, line }) => {
+      return `line ${line + 1}, ${[fault.do, fault.target ?? fault.from].join(' ').trim()}: never`
+    })
+  }
 }
 
 function operated({ outcomes, scenario }: RunFacts): ReportCheck {
@@ -153,14 +184,26 @@ function stopped({ failStops }: RunFacts): ReportCheck {
   }
 }
 
-function acknowledged(found: readonly Recovery[], at: 'p50' | 'p99', mostMs: number): ReportCheck {
+function acknowledged(
+  { samples, faults }: RunFacts,
+  found: readonly Recovery[],
+  at: 'p50' | 'p99',
+  mostMs: number
+): ReportCheck {
   const times = found.flatMap(one => (one.firstAckMs === null ? [] : [one.firstAckMs]))
   const { [`${at}Ms` as const]: ms, count } = percentiles(times)
+  // Where nobody wrote any more, nothing was to be acknowledged.
+  const never = found.filter(({ fault, set, firstAckMs }) => {
+    const { atMs } = faults[fault]!
+    return firstAckMs === null && samples.some(one => one.homeSet === set && one.dueMs > atMs)
+  })
   return {
     name: at === 'p99' ? 'first-ack' : 'first-ack-median',
-    ok: count === 0 ? 'unknown' : ms <= mostMs,
+    ok: never.length > 0 ? false : count === 0 ? 'unknown' : ms <= mostMs,
     detail: `${at} ${Math.round(ms)} ms over ${count} faults and sets, at most ${mostMs} ms wanted`,
-    examples: []
+    examples: never.slice(0, examplesMax).map(({ fault, set }) => {
+      return `${set}: never again after ${faults[fault]!.action} ${faults[fault]!.nodes.join(', ')}`
+    })
   }
 }
 

@@ -72,7 +72,17 @@ describe('recovery', () => {
   )
 })
 
+/** Messages of the set that are due from then on get no answer. */
+function mute(set: string, fromMs: number) {
+  return traffic(6_000, 6_200, 12_000).map(one => {
+    return one.homeSet === set && one.dueMs >= fromMs ? { ...one, ackedMs: 0 } : one
+  })
+}
+
 describe('a report', () => {
+  const { scenario } = facts()
+  const twoLines = { ...scenario, faults: [...scenario.faults, ...scenario.faults] }
+
   it('passes only when every check does', () => {
     const report = buildReport(facts())
     expect(report.checks.filter(({ ok }) => ok !== true)).toEqual([])
@@ -86,12 +96,24 @@ describe('a report', () => {
   it.each([
     ['settled', { missing: ['b/d holds 0 of 1'] }],
     ['faults', { faults: [] }],
+    ['serving', { healedMs: 6_100, samples: mute('s2', 11_900) }],
+    ['first-ack', { healedMs: 11_985, samples: mute('s1', 6_000) }],
     ['errors', { errors: new Map([['TIMEOUT', 3]]) }],
     ['first-ack', { samples: traffic(6_000, 6_600, 12_000) }]
   ] as const)('fails by %s', (name, change) => {
     const report = buildReport(facts(change))
     expect(report.verdict).toBe('fail')
     expect(report.checks.filter(({ ok }) => ok === false).map(check => check.name)).toEqual([name])
+  })
+
+  it.each([
+    ['serving', { healedMs: 12_000 }],
+    ['faults', { scenario: twoLines }],
+    ['faults', { scenario: twoLines, faults: [kill, { ...kill, line: 1, inForceMs: 0 }] }]
+  ] as const)('cannot decide %s', (name, change) => {
+    const report = buildReport(facts(change))
+    expect(report.verdict).toBe('unknown')
+    expect(report.checks.filter(({ ok }) => ok !== true).map(check => check.name)).toEqual([name])
   })
 
   const done = { action: 'moveSlots', text: '8 of 8 slots moved', ok: true }

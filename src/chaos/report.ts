@@ -1,5 +1,5 @@
 import type { Judgement } from '../check/check.ts'
-import type { WrongOnline } from './presence-watch.ts'
+import type { WrongOnline } from './presence-log.ts'
 import {
   type FaultRecord,
   type Percentiles,

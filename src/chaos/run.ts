@@ -4,13 +4,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
 import { Prng } from '../base/prng.ts'
 import type { ClusterConfig } from '../config/schema.ts'
+import { clusterStatus } from '../control/cluster-status.ts'
 import { compileTable } from '../table/compile-table.ts'
 import type { Arena } from './arena.ts'
 import { type AttachOptions, withRunningCluster } from './attach.ts'
 import { ClusterWatch } from './cluster-watch.ts'
 import { HistoryRecorder } from './history-recorder.ts'
+import { commitsOf, unlevel } from './level-replicas.ts'
 import type { RollWork } from './operations.ts'
 import { withOwnCluster } from './own-cluster.ts'
+import { PresenceLog } from './presence-log.ts'
 import { PresenceWatch } from './presence-watch.ts'
 import { RecentRate } from './recent-rate.ts'
 import { buildReport, type ChaosReport } from './report.ts'
@@ -57,6 +60,8 @@ export interface ChaosProgress {
 /** Load alone, to compare with, before the first fault may fall. */
 const quietSeconds = 3
 const settleMs = 60_000
+/** Load on the cluster that is whole again, to see that it serves everybody. */
+const mendedMs = 2_000
 const progressMs = 500
 
 /**
@@ -91,10 +96,14 @@ class ChaosRun {
   readonly #watch: ClusterWatch
   readonly #strokes: Strokes
   #presence: PresenceWatch | undefined
+  readonly #whereabouts = new PresenceLog()
   readonly #ackRate = new RecentRate()
   #workload: Workload | undefined
   #phase: ChaosProgress['phase'] = 'connecting'
   #loadEndMs = 0
+  #healedMs = 0
+  #tableAsked = false
+  #tableEpoch = 0
 
   constructor(options: ChaosOptions, arena: Arena) {
     const { scenario, seed, roll, signal } = options
@@ -124,7 +133,8 @@ class ChaosRun {
     this.#mustGoOn()
     this.#phase = 'settling'
     this.#progress()
-    const missing = [...(await workload.settle(settleMs)), ...(await this.#unmoved())]
+    const missing = await workload.settle(settleMs)
+    missing.push(...(await this.#unmoved()), ...(await this.#unlevel()))
     this.#mustGoOn()
     await this.#watch.end()
     await this.#presence?.end()
@@ -176,7 +186,9 @@ class ChaosRun {
     await workload.connect(() => this.#mustGoOn())
     if (!signal.aborted && secret !== undefined) {
       const users = workload.usersBySet()
-      this.#presence = new PresenceWatch(routersOf(config), secret, users, `${prefix}watch`)
+      const name = `${prefix}watch`
+      const routers = routersOf(config)
+      this.#presence = new PresenceWatch(routers, secret, users, name, this.#whereabouts)
       await this.#presence.start()
     }
     return workload
@@ -189,7 +201,10 @@ class ChaosRun {
     this.#loadEndMs = startMs + (quietSeconds + seconds) * 1_000
     workload.start()
     this.#strokes.start(quietSeconds)
-    const ticker = setInterval(() => this.#progress(), progressMs)
+    const ticker = setInterval(() => {
+      this.#progress()
+      void this.#followTable(workload)
+    }, progressMs)
     try {
       const over = new AbortController()
       if (scenario.untilDone) void this.#strokes.over().then(() => over.abort())
@@ -197,23 +212,51 @@ class ChaosRun {
       this.#phase = 'healing'
       this.#progress()
       await this.#strokes.end()
+      this.#healedMs = performance.now()
+      await this.#wait(mendedMs)
     } finally {
       clearInterval(ticker)
     }
-    this.#mustGoOn()
     return startMs
   }
 
+  /** Slots move: which set a message belongs to is as the newest table says that anybody was seen to have. */
+  async #followTable(workload: Workload): Promise<void> {
+    if (this.#tableAsked || this.#watch.epoch <= this.#tableEpoch) return
+    this.#tableAsked = true
+    try {
+      const view = compileTable(await this.#arena.cluster.control.any(node => node.table()))
+      this.#tableEpoch = view.epoch
+      workload.adopt(view)
+    } catch {
+      // Whoever cannot be asked now can be in a moment.
+    } finally {
+      this.#tableAsked = false
+    }
+  }
+
   /** Waits for the moves of slots that are still under way; returns those that do not end. */
-  async #unmoved(): Promise<string[]> {
+  #unmoved(): Promise<string[]> {
+    return this.#remaining(async () => {
+      const { moves } = await this.#arena.cluster.control.any(node => node.table())
+      return moves.map(({ slot, to }) => `slot ${slot} is still on its way to ${to}`)
+    })
+  }
+
+  /** Waits for replicas that distrust their disk or are behind; returns those of which that stays so. */
+  async #unlevel(): Promise<string[]> {
+    const { control } = this.#arena.cluster
+    const wanted = commitsOf(clusterStatus(await control.sample()))
+    return this.#remaining(async () => unlevel(clusterStatus(await control.sample()), wanted))
+  }
+
+  /** Asks until nothing is left, but not for longer than a minute; returns what is. */
+  async #remaining(find: () => Promise<string[]>): Promise<string[]> {
     const untilMs = performance.now() + settleMs
     for (;;) {
-      const { moves } = await this.#arena.cluster.control.any(node => node.table())
-      if (moves.length === 0) return []
+      const left = await find()
       this.#mustGoOn()
-      if (performance.now() > untilMs) {
-        return moves.map(({ slot, to }) => `slot ${slot} is still on its way to ${to}`)
-      }
+      if (left.length === 0 || performance.now() > untilMs) return left
       await pause(progressMs)
     }
   }
@@ -239,8 +282,9 @@ class ChaosRun {
   }
 
   /** @param over raised: no longer. */
-  async #wait(ms: number, over: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([this.#options.signal, over])
+  async #wait(ms: number, over?: AbortSignal): Promise<void> {
+    const { signal: stopped } = this.#options
+    const signal = over === undefined ? stopped : AbortSignal.any([stopped, over])
     await pause(ms, undefined, { signal }).catch(() => {})
     this.#mustGoOn()
   }
@@ -269,14 +313,15 @@ class ChaosRun {
       seed,
       startMs,
       endMs,
+      healedMs: this.#healedMs,
       samples: workload.samples(),
       errors: workload.errors,
       faults,
       outcomes,
       failStops,
-      wrongOnline: this.#presence?.after(faults, node => gatewaysOn(node, config)) ?? [],
+      wrongOnline: this.#whereabouts.after(faults, node => gatewaysOn(node, config), endMs),
       usersBack: usersBack(faults, workload.outages, node => gatewaysOn(node, config), endMs),
-      gatewaysOf: (uid, atMs) => this.#presence?.gatewaysOf(uid, atMs) ?? '',
+      gatewaysOf: (uid, atMs) => this.#whereabouts.gatewaysOf(uid, atMs),
       leaderChanges: this.#watch.leaderChanges,
       epochChanges: this.#watch.epochChanges,
       sights: this.#watch.sights,

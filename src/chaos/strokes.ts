@@ -231,7 +231,9 @@ export class Strokes {
   ): Promise<void> {
     this.#disturbed.add(what)
     this.#options.onEvent(what)
-    await hand.do(disturbances)
+    record.inForceMs = 0
+    const inForce = await hand.do(disturbances)
+    if (inForce) record.inForceMs = performance.now()
     await this.#hold(fault, record)
     this.#disturbed.delete(what)
     if (this.#abandoned) return
@@ -305,14 +307,17 @@ export class Strokes {
   #record(fault: ScenarioFault, nodes: readonly string[], touched: readonly string[]): FaultRecord {
     const { leaders } = this.#options
     const { target, from, to } = fault
+    const atMs = performance.now()
     const led = [...leaders].filter(([, node]) => nodes.includes(node)).map(([group]) => group)
     const record: FaultRecord = {
       action: fault.do,
+      line: this.#options.scenario.faults.indexOf(fault),
       target: target ?? (from === undefined ? '' : `${from} – ${to ?? 'all others'}`),
       nodes,
       sets: setsOn(touched, this.#cluster.config),
       ledGroups: keepLeaders.includes(fault.do) ? [] : led,
-      atMs: performance.now(),
+      atMs,
+      inForceMs: atMs,
       undoneMs: 0
     }
     this.faults.push(record)

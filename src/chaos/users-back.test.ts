@@ -4,7 +4,7 @@ import { ConnectionLog, usersBack } from './users-back.ts'
 
 const fault = (change: Partial<FaultRecord>): FaultRecord => {
   const place = { target: 'transfer of s1', nodes: ['n1'], sets: ['s1'], ledGroups: [] }
-  return { action: 'kill', ...place, atMs: 100, undoneMs: 500, ...change }
+  return { action: 'kill', line: 0, ...place, atMs: 100, inForceMs: 100, undoneMs: 500, ...change }
 }
 const gatewaysOf = (node: string): string[] => (node === 'n1' ? ['t1'] : [])
 
@@ -42,6 +42,29 @@ describe('devices that lose their gateway', () => {
     expect(backAfter(fault({}))).toEqual([{ fault: 0, transfer: 't1', ms: [8_900] }])
   })
 
+  it('are not counted when they go by themselves before they are back', () => {
+    at(1, 'a/d1', 't1')
+    at(110, 'a/d1')
+    nowMs = 130
+    log.left('a/d1')
+    expect(backAfter(fault({}))).toEqual([])
+  })
+
+  it('count also when they notice after the fault is over, if they had it before', () => {
+    at(1, 'a/d1', 't1')
+    at(1, 'b/d1', 't1')
+    at(600, 'a/d1')
+    at(700, 'a/d1', 't2')
+    expect(backAfter(fault({}))).toEqual([{ fault: 0, transfer: 't1', ms: [600] }])
+    // Whom the next fault hits belongs to that.
+    at(1_100, 'b/d1')
+    at(1_150, 'b/d1', 't2')
+    const next = fault({ atMs: 1_000, undoneMs: 1_400 })
+    expect(backAfter(fault({}), next).map(({ ms }) => ms)).toEqual([[600], [150]])
+    const elsewhere = fault({ atMs: 1_000, nodes: ['n2'] })
+    expect(backAfter(fault({}), elsewhere).map(({ ms }) => ms)).toEqual([[600, 1_050]])
+  })
+
   it('are not those that go by themselves, had another gateway, or lost it at another time', () => {
     at(1, 'a/d1', 't1')
     log.left('a/d1')
@@ -51,7 +74,9 @@ describe('devices that lose their gateway', () => {
     at(1, 'c/d1', 't1')
     at(99, 'c/d1')
     at(1, 'd/d1', 't1')
-    at(501, 'd/d1')
+    at(501, 'e/d1', 't1')
+    at(600, 'e/d1')
+    at(5_501, 'd/d1')
     expect(backAfter(fault({}))).toEqual([])
   })
 

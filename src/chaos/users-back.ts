@@ -5,6 +5,8 @@ import { isNodeAction, isOperation } from './scenario.ts'
 export interface Outage {
   /** The gateway that it had before. */
   readonly transfer: string
+  /** Since when it had that. */
+  readonly sinceMs: number
   readonly lostMs: number
   /** Connected again, to whichever; 0 = not yet. */
   backMs: number
@@ -19,12 +21,19 @@ export interface UsersBack {
   readonly ms: readonly number[]
 }
 
+/** So long after a fault is over devices may notice that it has cost them their gateway. */
+const noticeMs = 5_000
+
 /** Follows whether devices are connected, and to what. */
 export class ConnectionLog {
-  readonly outages: Outage[] = []
+  readonly #outages = new Set<Outage>()
   /** Device → the gateway that it has. */
-  readonly #gateways = new Map<string, string>()
+  readonly #gateways = new Map<string, Pick<Outage, 'transfer' | 'sinceMs'>>()
   readonly #open = new Map<string, Outage>()
+
+  get outages(): readonly Outage[] {
+    return [...this.#outages]
+  }
 
   /** @param transfer undefined: to one that nobody knows. */
   connected(device: string, transfer: string | undefined): void {
@@ -32,21 +41,23 @@ export class ConnectionLog {
     if (outage !== undefined) outage.backMs = performance.now()
     this.#open.delete(device)
     if (transfer === undefined) this.#gateways.delete(device)
-    else this.#gateways.set(device, transfer)
+    else this.#gateways.set(device, { transfer, sinceMs: performance.now() })
   }
 
   lost(device: string): void {
-    const transfer = this.#gateways.get(device)
-    if (transfer === undefined) return
+    const gateway = this.#gateways.get(device)
+    if (gateway === undefined) return
     this.#gateways.delete(device)
-    const outage = { transfer, lostMs: performance.now(), backMs: 0 }
+    const outage = { ...gateway, lostMs: performance.now(), backMs: 0 }
     this.#open.set(device, outage)
-    this.outages.push(outage)
+    this.#outages.add(outage)
   }
 
-  /** It goes away by itself. */
+  /** It goes away by itself: when it would have been back nobody can tell. */
   left(device: string): void {
     this.#gateways.delete(device)
+    const outage = this.#open.get(device)
+    if (outage !== undefined) this.#outages.delete(outage)
     this.#open.delete(device)
   }
 }
@@ -58,12 +69,16 @@ export function usersBack(
   gatewaysOf: (node: string) => readonly string[],
   endMs: number
 ): UsersBack[] {
-  return faults.flatMap(({ action, nodes, atMs, undoneMs }, fault) => {
-    if (isOperation(action) || isNodeAction(action)) return []
-    return nodes.flatMap(gatewaysOf).flatMap(transfer => {
-      const own = outages.filter(one => {
-        const meanwhile = one.lostMs >= atMs && one.lostMs <= (undoneMs || endMs)
-        return meanwhile && one.transfer === transfer
+  const takes = faults.map(({ action, nodes }) => {
+    return isOperation(action) || isNodeAction(action) ? [] : nodes.flatMap(gatewaysOf)
+  })
+  return faults.flatMap(({ atMs, undoneMs }, fault) => {
+    const overMs = undoneMs || endMs
+    return takes[fault]!.flatMap(transfer => {
+      const later = faults.filter((one, i) => takes[i]!.includes(transfer) && one.atMs > overMs)
+      const untilMs = Math.min(overMs + noticeMs, ...later.map(one => one.atMs))
+      const own = outages.filter(({ transfer: lost, sinceMs, lostMs }) => {
+        return lost === transfer && sinceMs <= overMs && lostMs >= atMs && lostMs <= untilMs
       })
       const ms = own.map(({ backMs }) => (backMs || endMs) - atMs)
       return ms.length === 0 ? [] : [{ fault, transfer, ms }]

@@ -11,6 +11,7 @@ export interface WorkloadOptions {
   readonly token?: (uid: string) => string | (() => Promise<string>)
   /** The names of users, backends and sequences begin so. */
   readonly prefix?: string
+  /** To begin with; see `Workload.adopt`. */
   readonly table: TableView
   readonly history: HistoryRecorder
   readonly seed: number

@@ -9,6 +9,7 @@ import {
   p2pSession
 } from '../client/client.ts'
 import { parseSession } from '../protocol/session.ts'
+import type { TableView } from '../table/table-view.ts'
 import { MessageLog } from './message-log.ts'
 import type { MessageSample } from './message-sample.ts'
 import { RecordedOperations } from './recorded-operations.ts'
@@ -59,11 +60,13 @@ export class Workload {
   readonly #operations: RecordedOperations
   readonly #underWay = new Set<Promise<void>>()
   readonly #stop = new AbortController()
+  #table: TableView
   #count = 0
   #closed = false
 
   constructor(options: WorkloadOptions) {
     this.#options = options
+    this.#table = options.table
     this.#operations = new RecordedOperations(options.history)
     this.#random = new Prng(options.seed, 'workload')
     const prefix = options.prefix ?? ''
@@ -170,8 +173,13 @@ export class Workload {
   }
 
   setOf(key: string): string {
-    const { table } = this.#options
+    const table = this.#table
     return table.owner(table.slotOf(key))?.setId ?? ''
+  }
+
+  /** Messages that are due from now on go the ways that this table says. */
+  adopt(table: TableView): void {
+    if (table.epoch > this.#table.epoch) this.#table = table
   }
 
   // Users

@@ -172,13 +172,14 @@ describe('exactly the judge concerned turns red', () => {
   it('contiguity: a gap where nothing acknowledged is lost', () => {
     const member = { session: 'p2p/a/b', uid: 'b', device: 'd' }
     const receive = { ...member, sender: 'a', senderDevice: 'd', clientMsgId: 1 }
+    const send = (deviceId: string) => {
+      const value = { uid: 'a', deviceId, clientMsgId: 1 }
+      return { ...seen('send', value, `a/${deviceId}`), type: 'invoke', key: 'p2p/a/b' } as const
+    }
     const lines = at(
-      {
-        ...seen('send', { uid: 'a', deviceId: 'd', clientMsgId: 1 }),
-        type: 'invoke',
-        key: 'p2p/a/b'
-      },
+      send('d'),
       seen('member', member),
+      send('e'),
       seen('receive', { ...receive, msgid: 2 }, 'b/d')
     )
     expect(red(judge(lines))).toEqual([])

@@ -125,7 +125,8 @@ class Court {
       contiguity: () => this.#inboxes.contiguity(),
       reassigned: () => this.#messages.reassigned(),
       phantoms: () => this.#messages.phantoms(),
-      'session-log': () => this.#state.sessionsCheck(),
+      'session-log': () =>
+        this.#state.sessionsCheck(key => this.#messages.session(key).receivedAs()),
       presence: () => this.#state.presenceCheck(),
       sequences: () => this.#state.sequencesCheck(),
       ownership: () => this.#authority.ownership(),

@@ -1,6 +1,7 @@
 import { Findings, quote } from './findings.ts'
 import { PagedNumbers } from './paged-numbers.ts'
 import { RunSet } from './run-set.ts'
+import type { Receipt } from './session-log.ts'
 import type { Receive, SendRequest } from './values.ts'
 
 /** Several devices of a sender used the clientMsgId, so it names no message by itself. */
@@ -80,6 +81,17 @@ export class SessionMessages {
     if (this.#receivedAt.get(number) !== undefined) return
     this.#receivedAt.set(number, line)
     if (this.#sends.get(number) === undefined) this.#receivedUnsent.add(number)
+  }
+
+  /** Message → its msgid and the line of its first receive, of those that were received, unless with another's msgid. */
+  receivedAs(): Map<number, Receipt> {
+    const receipts = new Map<number, Receipt>()
+    for (let number = 0; number < this.#count; number++) {
+      const line = this.#receivedAt.get(number)
+      const msgid = this.#msgids.get(number)
+      if (line !== undefined && msgid !== undefined) receipts.set(number, { msgid, line })
+    }
+    return receipts
   }
 
   /** What was received, in the order of the numbers, and what speaks against it. */

@@ -11,8 +11,14 @@ const never = Number.POSITIVE_INFINITY
 const budget = 1_000_000
 const runs = 5_000
 
-function sessionLog(sends: readonly SendRecord[], reads: readonly LatestRecord[] = []) {
-  const prepared = prepareSessionLog(sends, reads)
+/** @param received [message, msgid, line] each. */
+function sessionLog(
+  sends: readonly SendRecord[],
+  reads: readonly LatestRecord[] = [],
+  received: readonly (readonly [number, number, number])[] = []
+) {
+  const receipts = new Map(received.map(([message, msgid, line]) => [message, { msgid, line }]))
+  const prepared = prepareSessionLog(sends, reads, () => receipts)
   if ('refused' in prepared) return 'violation'
   return linearize(prepared.operations, prepared.model, budget).result
 }
@@ -77,6 +83,35 @@ describe('a session as a log', () => {
     expect(sessionLog([send(1, never, 0, 0), send(3, 4, 0, 1, true)], [latest(5, 6, 2)])).toBe(
       'violation'
     )
+  })
+
+  it('refuses a read below what somebody has received, whatever became of its send', () => {
+    const unknown = send(1, never, 0, 0)
+    expect(sessionLog([unknown], [latest(6, 7, 0)], [[0, 1, 5]])).toBe('violation')
+    expect(sessionLog([unknown], [latest(6, 7, 1)], [[0, 1, 5]])).toBe('linearizable')
+    expect(sessionLog([unknown], [latest(4, 7, 0)], [[0, 1, 5]])).toBe('linearizable')
+    const late = send(1, 9, 0, 1)
+    expect(sessionLog([late], [latest(6, 7, 0)], [[0, 1, 5]])).toBe('violation')
+    expect(sessionLog([late], [latest(3, 4, 0)], [[0, 1, 5]])).toBe('linearizable')
+  })
+
+  it('holds a send of unknown outcome to the msgid that was received, and to when', () => {
+    const unknown = send(5, never, 1, 0)
+    // It cannot have come before what was acknowledged first.
+    expect(sessionLog([send(1, 2, 0, 2), unknown], [], [[1, 1, 7]])).toBe('violation')
+    expect(sessionLog([send(1, 2, 0, 1), unknown], [], [[1, 2, 7]])).toBe('linearizable')
+    // Nor after what was sent once it was received.
+    expect(sessionLog([unknown, send(8, 9, 0, 1)], [], [[1, 2, 7]])).toBe('violation')
+    expect(sessionLog([unknown, send(6, 9, 0, 1)], [], [[1, 2, 7]])).toBe('linearizable')
+    // Nobody else takes its place.
+    const other = send(3, never, 2, 0)
+    expect(sessionLog([other, unknown], [latest(8, 9, 1)], [[1, 1, 7]])).toBe('linearizable')
+    expect(sessionLog([other, unknown], [latest(8, 9, 2)], [[1, 2, 7]])).toBe('linearizable')
+    expect(sessionLog([other, unknown], [latest(8, 9, 1)], [[1, 2, 7]])).toBe('violation')
+  })
+
+  it('leaves to other judges what was received before it was sent', () => {
+    expect(sessionLog([send(5, never, 0, 0)], [], [[0, 1, 3]])).toBe('linearizable')
   })
 
   it('refuses msgids against real time', () => {

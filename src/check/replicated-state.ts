@@ -5,6 +5,7 @@ import { prepareSequence } from './sequence.ts'
 import {
   type LatestRecord,
   prepareSessionLog,
+  type Receipt,
   type SendRecord,
   SendRecords
 } from './session-log.ts'
@@ -55,13 +56,16 @@ export class ReplicatedState {
     push(this.#sequences, name, operation)
   }
 
-  sessionsCheck(): Check<'session-log'> {
+  /** @param receiptsOf what of a session was received: message → how. */
+  sessionsCheck(
+    receiptsOf: (session: string) => ReadonlyMap<number, Receipt>
+  ): Check<'session-log'> {
     const findings = new Findings()
     for (const [session, records] of this.#sessions) {
       const { reads } = records
       const sends = records.sends.all()
       findings.judged += sends.length + reads.length
-      const prepared = prepareSessionLog(sends, reads)
+      const prepared = prepareSessionLog(sends, reads, () => receiptsOf(session))
       if ('refused' in prepared) findings.bad(() => `${quote(session)}: ${prepared.refused}`)
       else this.#search(findings, session, prepared.operations, prepared.model)
     }

@@ -52,10 +52,17 @@ export interface LatestRecord {
   readonly msgid: number
 }
 
+/** What became of a message as its receivers saw it. */
+export interface Receipt {
+  readonly msgid: number
+  /** Line of the first receive. */
+  readonly line: number
+}
+
 type LogInput =
   | { readonly kind: 'append'; readonly msgid: number; readonly fresh: boolean }
   | { readonly kind: 'append-unseen' }
-  | { readonly kind: 'latest'; readonly msgid: number }
+  | { readonly kind: 'latest' | 'seen'; readonly msgid: number }
 
 /** A problem for `linearize`, or what is wrong without any search. */
 export type Prepared<State, Input> =
@@ -67,16 +74,23 @@ export type Prepared<State, Input> =
  * send of it answers that msgid; `latest` answers the last one. `duplicate: false` says that this
  * very send appended it; `true` may be either, for a send may repeat itself inside.
  *
+ * What somebody has received is in the log by then. Where `latest` is read, that is an operation of
+ * its own, which answers at that line that the latest msgid is at least this one.
+ *
  * Sends of unknown outcome are what makes such histories hard, so they are reduced first, without
- * changing the answer. A message that some send got a msgid for can only be appended as that msgid.
- * Of the others nobody ever learns the msgid, so they are interchangeable, and it is enough to use
- * them in the order of their first call. The state is then just the latest msgid.
+ * changing the answer. A message of which some send or some receiver got the msgid can only be
+ * appended as that. Of the others nobody ever learns the msgid, so they are interchangeable, and it
+ * is enough to use them in the order of their first call. The state is then just the latest msgid.
+ *
+ * @param received message → how it was received; called only where it matters.
  */
 export function prepareSessionLog(
   sends: readonly SendRecord[],
-  reads: readonly LatestRecord[]
+  reads: readonly LatestRecord[],
+  received: () => ReadonlyMap<number, Receipt> = () => new Map()
 ): Prepared<number, LogInput> {
   const byMsgid = new Map<number, SendRecord>()
+  const taken = new Set<number>()
   const byMessage = new Map<number, SendRecord>()
   for (const send of sends) {
     if (send.msgid === 0) continue
@@ -90,6 +104,7 @@ export function prepareSessionLog(
     }
     byMessage.set(send.message, send)
     byMsgid.set(send.msgid, send)
+    taken.add(send.msgid)
   }
   const operations: Operation<LogInput>[] = []
   for (const { call, return: end, msgid } of reads) {
@@ -106,28 +121,43 @@ export function prepareSessionLog(
     }
   }
   const unknown = [...firstUnknown.values()].sort((a, b) => a.call - b.call)
-  for (const { call, message } of unknown) {
-    const msgid = byMessage.get(message)?.msgid
-    operations.push(
-      msgid === undefined
-        ? { call, return: Number.POSITIVE_INFINITY, input: { kind: 'append-unseen' }, chain: 0 }
-        : {
-            call,
-            return: Number.POSITIVE_INFINITY,
-            input: { kind: 'append', msgid, fresh: false }
-          }
-    )
+  const receipts = unknown.length > 0 || reads.length > 0 ? received() : new Map()
+  for (const { msgid } of receipts.values()) taken.add(msgid)
+  for (const { call, message } of unknown) operations.push(unknownSend(call, message))
+  if (reads.length > 0) {
+    // Between two lines, where nothing else is.
+    for (const { msgid, line } of receipts.values()) {
+      operations.push({ call: line - 0.5, return: line - 0.25, input: { kind: 'seen', msgid } })
+    }
   }
-  return { operations, model: sessionLog(byMsgid) }
+  return { operations, model: sessionLog(taken) }
+
+  function unknownSend(call: number, message: number): Operation<LogInput> {
+    const end = Number.POSITIVE_INFINITY
+    const answered = byMessage.get(message)?.msgid
+    if (answered !== undefined) {
+      return { call, return: end, input: { kind: 'append', msgid: answered, fresh: false } }
+    }
+    const receipt = receipts.get(message)
+    if (receipt === undefined) {
+      return { call, return: end, input: { kind: 'append-unseen' }, chain: 0 }
+    }
+    const { msgid, line } = receipt
+    // Nothing else can have appended it; what is received before it is sent other judges see.
+    const by = line > call ? line : end
+    return { call, return: by, input: { kind: 'append', msgid, fresh: false } }
+  }
 }
 
-function sessionLog(taken: ReadonlyMap<number, unknown>): Model<number, LogInput> {
+function sessionLog(taken: ReadonlySet<number>): Model<number, LogInput> {
   return {
     initial: 0,
     step(latest, input) {
       switch (input.kind) {
         case 'latest':
           return latest === input.msgid ? latest : undefined
+        case 'seen':
+          return latest >= input.msgid ? latest : undefined
         case 'append':
           if (latest >= input.msgid) return input.fresh ? undefined : latest
           return latest + 1 === input.msgid ? input.msgid : undefined
@@ -139,6 +169,7 @@ function sessionLog(taken: ReadonlyMap<number, unknown>): Model<number, LogInput
     staysIdle: () => true,
     show(input) {
       if (input.kind === 'latest') return `latest → ${input.msgid}`
+      if (input.kind === 'seen') return `received ${input.msgid}`
       if (input.kind === 'append')
         return `send → ${input.msgid}${input.fresh ? '' : ' (duplicate)'}`
       return 'send → unknown'

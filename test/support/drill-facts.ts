@@ -31,11 +31,13 @@ export function traffic(outFrom: number, outTo: number, untilMs: number): Messag
 
 export const kill: FaultRecord = {
   action: 'kill',
+  line: 0,
   target: 'leader of s1',
   nodes: ['s1-a'],
   sets: ['s1'],
   ledGroups: ['s1'],
   atMs: 6_000,
+  inForceMs: 6_000,
   undoneMs: 7_000
 }
 
@@ -66,6 +68,7 @@ export function facts(change: Partial<RunFacts> = {}): RunFacts {
     seed: 1,
     startMs,
     endMs: 12_000,
+    healedMs: 10_000,
     samples: traffic(6_000, 6_200, 12_000),
     errors: new Map([['TIMEOUT', 2]]),
     faults: [kill],
