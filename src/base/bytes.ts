@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { RingsetError } from './errors.ts'
 
 /** Texts up to this many characters are written by a loop; their length takes one byte. */
@@ -217,14 +218,23 @@ export class ByteReader {
     return this.raw(length)
   }
 
-  /** varint length and UTF-8. @param limitBytes longer is BAD_PACKET. */
+  /**
+   * varint length and UTF-8. A text that would take other bytes when it is written again, as one that is no UTF-8, is refused: it
+   * could outgrow its limit on the way, and then be read by nobody.
+   * @param limitBytes longer is BAD_PACKET.
+   */
   string(limitBytes: number): string {
     const length = this.varint()
     if (length > limitBytes) {
       throw new RingsetError('BAD_PACKET', 'a string is over its limit', { length, limitBytes })
     }
     const at = this.#take(length)
-    return this.#buffer.toString('utf8', at, at + length)
+    const text = this.#buffer.toString('utf8', at, at + length)
+    // What cannot be decoded shows as this character, which may be meant, too.
+    if (text.includes('\ufffd') && !isUtf8(this.#buffer.subarray(at, at + length))) {
+      throw new RingsetError('BAD_PACKET', 'a text is not UTF-8')
+    }
+    return text
   }
 
   /** Refuses left-over bytes. */

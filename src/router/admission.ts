@@ -19,6 +19,11 @@ export interface RouterParts {
   diskLow(): boolean
 }
 
+/** A later table than this process's has been acted upon here: by its own it would route to where somebody lived once. */
+export function isBehind({ env, machine, rows }: RouterParts): boolean {
+  return env.table().epoch < machine.ownership.routeEpoch(rows)
+}
+
 /** Decides what a request for a slot gets before it is proposed: the status matrix of docs/routing-table.md. Executed commands are checked again at apply. */
 export class Admission {
   readonly #parts: RouterParts
@@ -39,7 +44,7 @@ export class Admission {
     const own = ownership.slotEpoch(rows, slot)
     switch (ownership.state(rows, slot)) {
       case 'owned':
-        if (asked === own) return this.#behind() ? 'ROUTER_BEHIND' : undefined
+        if (asked === own) return isBehind(this.#parts) ? 'ROUTER_BEHIND' : undefined
         return asked < own ? 'STALE_SLOT' : 'ROUTER_BEHIND'
       case 'sealed':
         return 'SLOT_SEALED'
@@ -48,12 +53,6 @@ export class Admission {
       default:
         return this.#notOurs(asked, slot)
     }
-  }
-
-  /** A later table than this process's has been acted upon: by its own it would route to where somebody lived once. */
-  #behind(): boolean {
-    const { env, machine, rows } = this.#parts
-    return env.table().epoch < machine.ownership.routeEpoch(rows)
   }
 
   /** Why nothing that takes much room may be written now. */

@@ -2,7 +2,7 @@ import type { ErrorCode } from '../base/error-codes.ts'
 import { RingsetError } from '../base/errors.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import { type Packet, type PacketHeader, packet } from '../protocol/packet.ts'
-import type { Admission, RouterParts } from './admission.ts'
+import { type Admission, isBehind, type RouterParts } from './admission.ts'
 import { type ImportItem, isCommandError, writeImport } from './commands.ts'
 import type { Proposals } from './proposals.ts'
 import { headerOf, type Replies } from './replies.ts'
@@ -67,7 +67,7 @@ export class ChannelReceiver {
       return
     }
     // An older table here could miss that a member lives in this set now, and leave the session out of that user's index.
-    if (request.epoch > env.table().epoch) {
+    if (request.epoch > env.table().epoch || isBehind(this.#parts)) {
       this.#replies.error(from, request, 'ROUTER_BEHIND')
       env.send(from, packet('TABLE_PULL', {}))
       return

@@ -2,7 +2,7 @@ import { type ErrorCode, errorCodeOf } from '../base/error-codes.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
 import type { PayloadOf } from '../protocol/kinds.ts'
 import { type Packet, packet } from '../protocol/packet.ts'
-import type { RouterParts } from './admission.ts'
+import { isBehind, type RouterParts } from './admission.ts'
 import {
   commandError,
   isCommandError,
@@ -96,6 +96,7 @@ export class ChannelSender {
   }
 
   flush(): void {
+    if (isBehind(this.#parts)) return
     for (const { channel } of this.#outlets.values()) this.#pump(channel)
   }
 

@@ -247,6 +247,33 @@ describe('channels between sets', () => {
     )
   })
 
+  it('takes and sends nothing by an older table than its log was routed by', () => {
+    const world = new RouterWorld(twoSetTable(5), ['s1', 's2'])
+    for (const setId of ['s1', 's2']) {
+      const [a, b] = pairHomedIn(setId)
+      const pull = { uid: a, session: p2pSession(a, b), from: 1, limit: 1 }
+      const header = { ...world.sessionHeader(a, b), epoch: 5 }
+      // A question from another set has the epoch logged by which it was routed.
+      const asked = world.ask(`router/${setId}/1`, 'HISTORY_READ', pull, header, 'router/s3/1')
+      expect(codeOf(asked)).toBe('ROUTER_BEHIND')
+    }
+    for (const { endpoint } of nodesOf(world, 's2')) world.cut.add(endpoint)
+    world.append(leader, ann, bob, 1)
+    world.cut.clear()
+    const carried = (): number =>
+      world.carried.filter(({ packet }) => packet.kind === 'CHANNEL').length
+    const before = carried()
+    // Both begin anew with the table that they have on disk.
+    world.adopt(twoSetTable(3))
+    world.pass(5_000)
+    expect(carried()).toBe(before)
+    const given = world.ask('router/s2/1', 'CHANNEL', batch(1), { epoch: 3 }, 'router/s1/9')
+    expect(codeOf(given)).toBe('ROUTER_BEHIND')
+    world.adopt(twoSetTable(5))
+    world.pass(5_000)
+    expect(copyOf(world, bob, p2pSession(ann, bob))).toEqual([1])
+  })
+
   it('answers repeats of a batch under way once that batch is applied, and refuses them when it is lost', () => {
     const world = new RouterWorld(table, ['s2'])
     const group = world.groups.get('s2')!
