@@ -5,9 +5,9 @@ import type { RaftMessage } from './types.ts'
  * The way out of quarantine. A damaged replica may have lost entries that it once acknowledged, so
  * until it holds everything that was committed when it came back it must not vote. What was
  * committed it learns by a linearizable read through the leader: a commit index in some append is
- * not enough, for that append may have been sent before the damage. Its term and vote are intact
- * (they live apart from the log), so its answers to heartbeats stay true and are counted as ever;
- * not so if it is amnesiac, see `readForPeer`.
+ * not enough, for that append may have been sent before the damage. Where its term and vote are intact
+ * (they live apart from the log), its answers to heartbeats stay true and are counted as ever; not
+ * so if it is amnesiac, see `readForPeer`.
  */
 export function askForCommit(state: RaftState): void {
   const { quarantine } = state

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { RingsetError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
 import { groupOfHardStateKey, hardStateRange, identityKey } from './keys.ts'
@@ -7,7 +6,9 @@ import {
   correct,
   type FoundGroup,
   findGroup,
+  type Loss,
   type RecoverOptions,
+  randomId,
   readSealed
 } from './recover-group.ts'
 import { decodeIdentity, type Identity } from './state-codec.ts'
@@ -29,12 +30,7 @@ export interface Recovered {
   readonly groups: readonly FoundGroup[]
 }
 
-/** Something is lost that concerns every group. */
-interface Loss {
-  readonly reason: string
-  /** What is left is not the state of any moment (a batch is missing in the middle), so rows cannot be trusted. */
-  readonly rowsLost: boolean
-}
+const wholeLoss = { rowsLost: true, promisesLost: true }
 
 /** Reads everything, compares the database with itself and with the meta file, and corrects what does not agree. */
 export async function recoverDatabase(options: RecoverDatabaseOptions): Promise<Recovered> {
@@ -52,12 +48,13 @@ export async function recoverDatabase(options: RecoverDatabaseOptions): Promise<
   const loss = findLoss(metaFound, stored.value, supers, groups) ?? digestMismatch(supers, groups)
   let quarantined = false
   for (const group of groups) {
-    const reason = loss?.reason ?? group.damage
-    const vote = meta?.groups.get(group.state.name)
-    correct(group, vote, reason, group.rowsLost || (loss?.rowsLost ?? false))
-    if (reason === undefined) continue
+    const { state, damage, rowsLost } = group
+    const own = damage === undefined ? undefined : { reason: damage, rowsLost, promisesLost: false }
+    const lost = loss === undefined ? own : { ...loss, rowsLost: rowsLost || loss.rowsLost }
+    correct(group, meta?.groups.get(state.name), lost)
+    if (lost === undefined) continue
     quarantined = true
-    log.error('storage_quarantined', { group: group.state.name, reason })
+    log.error('storage_quarantined', { group: state.name, reason: lost.reason })
   }
   if (loss !== undefined && groups.length === 0) {
     log.warn('storage_started_afresh', { reason: loss.reason })
@@ -96,22 +93,24 @@ function findLoss(
 ): Loss | undefined {
   const { newest, gap } = supers
   const anything = stored !== undefined || newest !== undefined || groups.some(it => it.stored)
-  if (gap !== undefined) return { reason: gap, rowsLost: true }
+  if (gap !== undefined) return { reason: gap, ...wholeLoss }
   if (anything && (stored === undefined || newest === undefined)) {
-    return { reason: 'the records of the database about itself are missing', rowsLost: true }
+    return { reason: 'the records of the database about itself are missing', ...wholeLoss }
   }
   if (metaFound === 'absent' || metaFound === 'damaged') {
     if (!anything) return undefined
-    return { reason: `the meta file is ${metaFound}; the log may be short`, rowsLost: false }
+    const reason = `the meta file is ${metaFound}; the log may be short`
+    return { reason, rowsLost: false, promisesLost: true }
   }
   const { watermark, identity } = metaFound.state
   const sequence = newest?.sequence ?? 0
   if (sequence < watermark) {
     const reason = `the database ends at batch ${sequence}, but ${watermark} was durable`
-    return { reason, rowsLost: false }
+    return { reason, rowsLost: false, promisesLost: false }
   }
   if (stored !== undefined && stored.incarnation !== identity.incarnation) {
-    return { reason: 'database and meta file are of different incarnations', rowsLost: false }
+    const reason = 'database and meta file are of different incarnations'
+    return { reason, rowsLost: false, promisesLost: true }
   }
   return undefined
 }
@@ -124,7 +123,7 @@ function digestMismatch(supers: FoundSupers, groups: readonly FoundGroup[]): Los
   let digest = 0
   for (const group of groups) if (group.stored) digest ^= group.digest
   if (digest >>> 0 === supers.newest.digest) return undefined
-  return { reason: 'the groups do not add up to what the newest batch says', rowsLost: true }
+  return { reason: 'the groups do not add up to what the newest batch says', ...wholeLoss }
 }
 
 function votesOf(meta: MetaState | undefined, groups: readonly FoundGroup[]): MetaState['groups'] {
@@ -140,8 +139,4 @@ function votesOf(meta: MetaState | undefined, groups: readonly FoundGroup[]): Me
 async function storedGroups(level: Level): Promise<string[]> {
   const keys = await level.keys({ ...hardStateRange, fillCache: false }).all()
   return keys.map(groupOfHardStateKey)
-}
-
-function randomId(): number {
-  return randomBytes(6).readUIntBE(0, 6) || 1
 }

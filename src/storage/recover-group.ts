@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { assert, RingsetError } from '../base/errors.ts'
 import type { HardState } from '../raft/types.ts'
 import { GroupDigest } from './group-digest.ts'
@@ -31,6 +32,15 @@ export interface FoundGroup {
   readonly rowsLost: boolean
   /** What is stored must be replaced; set by `correct`. */
   corrected: boolean
+}
+
+/** Why a replica may not take part, and what is certain no more. */
+export interface Loss {
+  readonly reason: string
+  /** What is left is not the state of any moment (a batch is missing in the middle), so rows cannot be trusted. */
+  readonly rowsLost: boolean
+  /** Term and vote may be older than what the replica has answered: part of the folder is missing, or of another time. */
+  readonly promisesLost: boolean
 }
 
 export interface RecoverOptions {
@@ -137,19 +147,22 @@ export function freshGroup(
 /**
  * Makes the state one that a replica can start from. With `rowsLost` it starts from empty rows, without a commit index (which
  * of the log's entries are committed cannot be told then), and without a log unless the log reaches back to the first entry;
- * a leader heals it. `quarantine` is why it may not vote.
+ * with `promisesLost` it is nobody's member any more, as one that has lost everything. A leader heals it.
  */
 export function correct(
   found: FoundGroup,
   meta: MetaGroup | undefined,
-  quarantine: string | undefined,
-  rowsLost: boolean
+  loss: Loss | undefined
 ): void {
   const { state } = found
   if (meta !== undefined) state.hardState = newerVote(state.hardState, meta)
-  if (quarantine !== undefined) state.quarantine = quarantine
+  if (loss !== undefined) state.quarantine = loss.reason
+  if (loss?.promisesLost) {
+    const peers = state.standing?.peers ?? []
+    state.standing = { incarnation: randomId(), member: false, peers }
+  }
   let commit = 0
-  if (rowsLost) {
+  if (loss?.rowsLost) {
     state.applied = 0
     state.generation = state.nextGeneration++
     state.install = undefined
@@ -162,7 +175,11 @@ export function correct(
   }
   state.hardState = { ...state.hardState, commit }
   const changed = new GroupDigest(state.name).of(state) !== found.digest
-  found.corrected = changed || quarantine !== undefined
+  found.corrected = changed || loss !== undefined
+}
+
+export function randomId(): number {
+  return randomBytes(6).readUIntBE(0, 6) || 1
 }
 
 /** The meta file is written before the database, so that it may be ahead; after its loss the database is. */

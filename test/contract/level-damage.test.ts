@@ -86,8 +86,33 @@ describe('a lost or old directory', () => {
     for (const lose of losses) {
       const directory = folder.copy(original)
       lose(join(directory, 'meta'))
+      expect(await memberships(directory)).toEqual(workloadGroups.map(() => false))
       expect(await judge(directory, end)).toBe('quarantined')
     }
+  })
+
+  it('is nobody any more where nothing tells what it has promised, but keeps its standing where the meta file does', async () => {
+    const standing = { incarnation: 7, member: true, peers: [] }
+    const known = folder.copy(original)
+    const database = await openAt(known)
+    for (const name of workloadGroups) {
+      const store = await database.group(name)
+      await runAsync<void>(done => store.write({ standing, sync: true }, done))
+    }
+    await database.close()
+    const old = folder.copy(known)
+    // Batches go on, and the database of before comes back beside the meta file of now.
+    const later = await openAt(known)
+    await work(later, 5)
+    await later.close()
+    rmSync(join(known, 'level'), { recursive: true })
+    cpSync(join(old, 'level'), join(known, 'level'), { recursive: true })
+    expect(await memberships(known)).toEqual(workloadGroups.map(() => true))
+    rmSync(join(old, 'meta'))
+    expect(await memberships(old)).toEqual(workloadGroups.map(() => false))
+    expect(await memberships(old), 'also at the next start').toEqual(
+      workloadGroups.map(() => false)
+    )
   })
 
   it('needs only one good slot of the meta file', async () => {
@@ -158,6 +183,19 @@ describe('a lost or old directory', () => {
     }
   }, 60_000)
 })
+
+/** Of each group, all of them quarantined: whether it still counts as a member. */
+async function memberships(directory: string): Promise<(boolean | undefined)[]> {
+  const database = await openAt(directory)
+  const found: (boolean | undefined)[] = []
+  for (const name of workloadGroups) {
+    const { quarantine, standing } = (await database.group(name)).recovered
+    expect(quarantine).toBeDefined()
+    found.push(standing?.member)
+  }
+  await database.close()
+  return found
+}
 
 function manifestIn(level: string): string {
   return join(level, readdirSync(level).find(name => name.startsWith('MANIFEST'))!)
