@@ -60,6 +60,7 @@ function hasUnappliedChange(state: RaftState): boolean {
 function startRound(state: RaftState, type: 'preVote' | 'vote', force: boolean): void {
   state.clearRole()
   state.leader = 0
+  if (type === 'vote') state.elections++
   state.restartLostRoundTimer()
   let term = state.term + 1
   if (type === 'preVote') {
@@ -110,6 +111,8 @@ function askForVote(
 export function countOwnVote(state: RaftState, acknowledged: number): void {
   if (state.ownVoteSequence === 0 || acknowledged < state.ownVoteSequence) return
   state.ownVoteSequence = 0
+  // Only now the others are asked, and have their time to answer.
+  state.elapsed = 0
   state.votes.set(state.id, true)
   decide(state)
 }
@@ -128,6 +131,7 @@ function becomeLeader(state: RaftState): void {
   state.role = 'leader'
   state.leader = state.id
   state.clearRole()
+  state.elections = 0
   state.elapsed = 0
   state.heartbeatElapsed = 0
   const { lastIndex } = state.log

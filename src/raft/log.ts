@@ -188,6 +188,11 @@ export class RaftLog {
     return this.#unstable.length > 0 || this.#truncateFrom > 0
   }
 
+  /** Does the next `take` replace entries that the store has? */
+  get replaces(): boolean {
+    return this.#truncateFrom > 0
+  }
+
   /**
    * Hands the tail over; from here on the store's reads see it. Every call is one write with its
    * own sequence number.

@@ -1,5 +1,6 @@
+import { flushAnswer } from './following.ts'
 import type { Ready } from './raft-api.ts'
-import { broadcastHeartbeat, confirmReads, flushAnswer, pump } from './replication.ts'
+import { broadcastHeartbeat, confirmReads, pump } from './replication.ts'
 import type { RaftState } from './state.ts'
 import type { HardState, ReplicaId, Role } from './types.ts'
 

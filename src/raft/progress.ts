@@ -73,7 +73,7 @@ export class Progress {
   state: ProgressState = 'probe'
   /** Probe only: an append is out and unanswered. */
   probeSent = false
-  /** Verify the pipeline with an empty append even though all entries are sent. */
+  /** Verify with an empty append what was sent, the pipeline or a probe, even though there is nothing more to send. */
   verify = false
   /** Heard in this term, and within the time of check-quorum. */
   active = false

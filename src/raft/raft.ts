@@ -11,6 +11,7 @@ import {
   ignoresCandidate,
   resumeCampaign
 } from './election.ts'
+import { handleAppend, handleHeartbeat } from './following.ts'
 import type { MembershipTarget } from './membership.ts'
 import { leaveJoint, membershipApplied, proposeMembership } from './membership.ts'
 import { Outlet } from './outlet.ts'
@@ -28,9 +29,7 @@ import {
   appendOwn,
   broadcastHeartbeat,
   countOwnDisk,
-  handleAppend,
   handleAppendAnswer,
-  handleHeartbeat,
   handleHeartbeatAnswer,
   quorumHeard,
   readForPeer,
@@ -68,7 +67,8 @@ export class Raft implements RaftCore {
     state.elapsed++
     if (state.quarantine !== undefined) state.quarantine.ticks++
     if (state.role === 'leader') this.#tickLeader(state, heartbeatDue)
-    else if (state.elapsed >= state.timeoutTicks) campaign(state)
+    // A round whose own vote is still on its way to the disk has asked nobody yet.
+    else if (state.elapsed >= state.timeoutTicks && state.ownVoteSequence === 0) campaign(state)
   }
 
   #tickLeader(state: RaftState, heartbeatDue: boolean | undefined): void {
@@ -292,6 +292,7 @@ export class Raft implements RaftCore {
     assert(state.role !== 'leader', 'a leader does not install snapshots')
     state.log.restore(meta.index, meta.term)
     state.answerTo = 0
+    state.gatedAnswer = undefined
     membershipApplied(state, meta.membership)
     if (state.leader !== 0) {
       // Committed, hence equal to the leader's log: an ack like any other.

@@ -74,6 +74,42 @@ describe('a snapshot under way', () => {
     expectLevel(group)
   })
 
+  it('heals under a load that grows the log faster than the trailing entries last, and lets go of the log then', () => {
+    const { group, laggard } = groupWithLaggard()
+    const leader = group.leader()
+    const kept = (): number =>
+      leader.replica!.status().applied - leader.disk.group('g').firstIndex() + 1
+    const snapshotIds = new Set<number>()
+    let nextMs = 0
+    group.lose = message => {
+      if (!isChunk(message)) return false
+      if (group.nowMs < nextMs) return true
+      nextMs = group.nowMs + 300
+      snapshotIds.add(message.snapshotId)
+      return false
+    }
+    group.start(laggard)
+    const { replica } = group.node(laggard)
+    let keptMax = 0
+    const level = (): boolean => {
+      group.propose(leader.id, `${group.nowMs}`, () => {})
+      keptMax = Math.max(keptMax, kept())
+      return replica!.status().applied + 3 >= leader.replica!.status().applied
+    }
+    group.passUntil(level)
+    expect(snapshotIds.size).toBe(1)
+    expect(keptMax).toBeGreaterThan(100)
+    // So busy that what it lacked is soon beyond the trailing entries again.
+    for (let i = 0; i < 300; i++) {
+      level()
+      group.pass(10)
+    }
+    expect(level()).toBe(true)
+    expect(kept()).toBeLessThan(100)
+    expect(snapshotIds.size).toBe(1)
+    expectLevel(group)
+  })
+
   it('carries index, term, membership and every row, which outlive a restart at once', () => {
     const { group, laggard } = groupWithLaggard()
     let meta: Chunk['meta'] | undefined

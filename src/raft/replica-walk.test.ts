@@ -227,7 +227,7 @@ describe('replicas on a random walk', () => {
 
   it('need no more than two in the end, whichever is gone for ever', () => {
     let acked = 0
-    for (let seed = 101; seed <= 115; seed++) {
+    for (let seed = 101; seed <= 118; seed++) {
       const walk = new Walk(seed)
       try {
         walk.run(1_500, 1 + (seed % 3))

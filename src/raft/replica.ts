@@ -109,6 +109,7 @@ class Replica implements ReplicaApi {
       ...ports,
       chunkBytes: options.snapshotChunkBytes ?? defaultChunkBytes,
       term: () => this.#term,
+      match: peer => this.#raft.status().progress.find(({ id }) => id === peer)?.match ?? 0,
       onEnd: (peer, ok, index) => this.#raft.reportSnapshot(peer, ok, index)
     })
     this.#receiver = new SnapshotReceiver({
@@ -381,7 +382,7 @@ class Replica implements ReplicaApi {
       return
     }
     this.#membership = undefined
-    const compactTo = this.#trimmer.compactTo(write.applied)
+    const compactTo = this.#trimmer.compactTo(write.applied, this.#sender.logNeededFrom())
     this.#store.write(
       {
         ...write,

@@ -4,21 +4,11 @@ import type { Progress } from './progress.ts'
 import { jointValue } from './quorum.ts'
 import type { RaftState } from './state.ts'
 import { continueTransfer } from './transfer.ts'
-import {
-  type Entry,
-  type EntryKind,
-  entryKinds,
-  type RaftMessage,
-  type ReplicaId
-} from './types.ts'
-
-type MessageOf<Type extends RaftMessage['type']> = Extract<RaftMessage, { type: Type }>
+import { type EntryKind, entryKinds, type MessageOf, type ReplicaId } from './types.ts'
 
 const countedMatch = (member: Progress): number => (member.quarantined ? 0 : member.match)
 const roundOf = (member: Progress): number => member.round
 const noData = Buffer.alloc(0)
-
-// Leader
 
 /** Adds one entry to the leader's own log; it goes out with the next `pump`. */
 export function appendOwn(state: RaftState, kind: EntryKind, data: Buffer): number {
@@ -42,7 +32,8 @@ export function pump(state: RaftState): void {
 function pumpTo(state: RaftState, member: Progress): void {
   if (member.state === 'snapshot') return
   if (member.state === 'probe') {
-    if (!member.probeSent && sendAppend(state, member)) member.probeSent = true
+    if (member.probeSent && member.verify) sendAppend(state, member, false)
+    else if (!member.probeSent && sendAppend(state, member)) member.probeSent = true
     return
   }
   const { log } = state
@@ -56,10 +47,11 @@ function pumpTo(state: RaftState, member: Progress): void {
 }
 
 /**
+ * @param full with as many entries as one message and the window may take, else empty.
  * @returns false when nothing was sent: the follower needs a snapshot, or is not there to take
  * one.
  */
-function sendAppend(state: RaftState, member: Progress): boolean {
+function sendAppend(state: RaftState, member: Progress, full = true): boolean {
   const { log, config } = state
   const prevIndex = member.next - 1
   const prevTerm = log.term(prevIndex)
@@ -68,7 +60,7 @@ function sendAppend(state: RaftState, member: Progress): boolean {
     return false
   }
   const window = member.state === 'replicate' && member.inflight.full()
-  const entries = window ? [] : log.entries(member.next, config.maxMessageBytes)
+  const entries = window || !full ? [] : log.entries(member.next, config.maxMessageBytes)
   member.verify = false
   member.sentCommit = Math.max(member.sentCommit, Math.min(log.commit, prevIndex + entries.length))
   if (entries.length > 0 && member.state === 'replicate') {
@@ -255,13 +247,15 @@ export function handleHeartbeatAnswer(
   if (member === undefined) return
   hear(state, member, answer.quarantined)
   member.willing = !answer.reluctant
-  member.probeSent = false
-  if (member.state === 'replicate') {
+  if (
+    member.state !== 'snapshot' &&
+    (member.match < state.log.lastIndex || member.state === 'probe')
+  ) {
     // Either an append or its answer was lost, or it is under way: an empty one behind it tells. Entries in its place would pile up
     // on a slow link, which heartbeats overtake.
-    if (member.match < state.log.lastIndex) member.verify = true
+    member.verify = true
+    state.pumpDue = true
   }
-  if (member.match < state.log.lastIndex || member.state === 'probe') state.pumpDue = true
   if (answer.round > member.round) {
     assert(answer.round <= state.reads.round, 'an answer to a round that was never opened', {
       from: answer.from,
@@ -296,98 +290,4 @@ export function reportSnapshot(
     // The next heartbeat answer tries again: at once would spin on a link that just failed.
     member.probeSent = true
   }
-}
-
-// Follower
-
-export function handleAppend(state: RaftState, message: MessageOf<'append'>): void {
-  const { log } = state
-  if (message.prevIndex < log.commit) {
-    acceptedTo(state, message.from, log.commit)
-    return
-  }
-  if (log.term(message.prevIndex) !== message.prevTerm) {
-    rejectAppend(state, message)
-    return
-  }
-  const { entries } = message
-  if (entries.length > 0) log.merge(checked(message))
-  const lastNew = message.prevIndex + entries.length
-  log.commitTo(Math.min(message.commit, lastNew))
-  acceptedTo(state, message.from, lastNew)
-}
-
-function checked(message: MessageOf<'append'>): readonly Entry[] {
-  const first = message.entries[0]!
-  const last = message.entries[message.entries.length - 1]!
-  assert(
-    first.index === message.prevIndex + 1 &&
-      last.index === message.prevIndex + message.entries.length &&
-      last.term <= message.term,
-    'an append does not follow its previous entry',
-    { prevIndex: message.prevIndex, first: first.index, last: last.index }
-  )
-  return message.entries
-}
-
-/** Remembers the answer: appends of one turn are answered once, with the last index. */
-function acceptedTo(state: RaftState, to: ReplicaId, index: number): void {
-  state.answerIndex = state.answerTo === to ? Math.max(state.answerIndex, index) : index
-  state.answerTo = to
-}
-
-/** Puts the remembered answer where it belongs: it is an ack, so it waits for the disk. */
-export function flushAnswer(state: RaftState): void {
-  if (state.answerTo === 0) return
-  const answer: RaftMessage = {
-    type: 'appendAnswer',
-    from: state.id,
-    to: state.answerTo,
-    term: state.term,
-    rejected: false,
-    index: state.answerIndex,
-    hintIndex: 0,
-    hintTerm: 0,
-    quarantined: state.quarantine !== undefined
-  }
-  state.answerTo = 0
-  if (answer.index <= state.log.stableIndex) state.send(answer)
-  else state.sendDurable(answer)
-}
-
-function rejectAppend(state: RaftState, message: MessageOf<'append'>): void {
-  const { log } = state
-  const hintIndex = log.lastIndexAtTerm(
-    Math.min(message.prevIndex, log.lastIndex),
-    message.prevTerm
-  )
-  state.send({
-    type: 'appendAnswer',
-    from: state.id,
-    to: message.from,
-    term: state.term,
-    rejected: true,
-    index: message.prevIndex,
-    hintIndex,
-    hintTerm: log.term(hintIndex) ?? 0,
-    quarantined: state.quarantine !== undefined
-  })
-}
-
-export function handleHeartbeat(state: RaftState, message: MessageOf<'heartbeat'>): void {
-  const { log } = state
-  // A damaged log may have lost what this leader once saw acknowledged.
-  const commit =
-    state.quarantine === undefined ? message.commit : Math.min(message.commit, log.lastIndex)
-  log.commitTo(commit)
-  state.send({
-    type: 'heartbeatAnswer',
-    from: state.id,
-    to: message.from,
-    term: state.term,
-    // What it promised to another leader it may have forgotten: it vouches for none.
-    round: state.quarantine?.amnesiac === true ? 0 : message.round,
-    quarantined: state.quarantine !== undefined,
-    reluctant: state.reluctant
-  })
 }

@@ -1,5 +1,6 @@
 import { crc32 } from '../base/crc32.ts'
 import type { Log } from '../base/ports.ts'
+import { CatchUps } from './catch-up.ts'
 import type { GroupStore, SnapshotSource } from './store.ts'
 import type { RaftMessage, ReplicaId } from './types.ts'
 
@@ -9,6 +10,8 @@ interface SenderPorts {
   readonly log: Log
   readonly chunkBytes: number
   term(): number
+  /** The index up to which a follower is known to hold the log. */
+  match(peer: ReplicaId): number
   send(message: RaftMessage): void
   wake(): void
   onEnd(peer: ReplicaId, ok: boolean, index: number): void
@@ -41,10 +44,19 @@ interface Stream {
 export class SnapshotSender {
   readonly #ports: SenderPorts
   readonly #streams = new Map<ReplicaId, Stream>()
+  readonly #catchUps: CatchUps
   #lastId = 0
 
   constructor(ports: SenderPorts) {
     this.#ports = ports
+    this.#catchUps = new CatchUps(ports.match)
+  }
+
+  /** The log is needed from this index on by those that get a snapshot or have installed one of late; Infinity when nobody does. */
+  logNeededFrom(): number {
+    let lowest = this.#catchUps.neededFrom()
+    for (const { source } of this.#streams.values()) lowest = Math.min(lowest, source.meta.index)
+    return lowest
   }
 
   start(peer: ReplicaId): void {
@@ -65,6 +77,7 @@ export class SnapshotSender {
       ticksSinceAnswer: 0
     }
     this.#streams.set(peer, stream)
+    this.#catchUps.end(peer)
     this.#ports.log.info('snapshot_send_started', { peer, index: source.meta.index })
     this.#next(peer, stream)
   }
@@ -119,6 +132,7 @@ export class SnapshotSender {
   }
 
   tick(): void {
+    this.#catchUps.tick()
     for (const [peer, stream] of this.#streams) {
       stream.ticksSinceSend += 1
       stream.ticksSinceAnswer += 1
@@ -132,11 +146,13 @@ export class SnapshotSender {
   stopAll(): void {
     for (const [, stream] of this.#streams) stream.source.close()
     this.#streams.clear()
+    this.#catchUps.clear()
   }
 
   #end(peer: ReplicaId, stream: Stream, ok: boolean, index: number): void {
     stream.source.close()
     this.#streams.delete(peer)
+    if (ok) this.#catchUps.begin(peer, stream.source.meta.index, this.#ports.store.lastIndex())
     this.#ports.log.info('snapshot_send_ended', { peer, ok, index, chunks: stream.chunk + 1 })
     this.#ports.onEnd(peer, ok, index)
     this.#ports.wake()

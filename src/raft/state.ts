@@ -4,7 +4,7 @@ import { RaftLog } from './log.ts'
 import { Progress } from './progress.ts'
 import type { LogReader, RaftConfig } from './raft-api.ts'
 import { type ConfirmedRead, Reads } from './reads.ts'
-import type { HardState, Membership, RaftMessage, ReplicaId, Role } from './types.ts'
+import type { HardState, Membership, MessageOf, RaftMessage, ReplicaId, Role } from './types.ts'
 
 /** What a replica knows of itself when it starts. */
 export interface RaftInitial {
@@ -70,6 +70,8 @@ export class RaftState {
   heartbeatElapsed = 0
   /** Votes of the round under way. */
   votes = new Map<ReplicaId, boolean>()
+  /** Terms in which this replica has asked for votes since a leader was last heard. */
+  elections = 0
   /** The write that makes this candidate's own vote durable; 0 = none awaited. */
   ownVoteSequence = 0
   /** A timeoutNow came while a committed membership was not applied yet. */
@@ -94,6 +96,8 @@ export class RaftState {
   /** An accepted append not answered yet: one answer covers all of a turn. 0 = none. */
   answerTo: ReplicaId = 0
   answerIndex = 0
+  /** The newest answer that waits for the disk, or has: until then it need not be given again. */
+  gatedAnswer: MessageOf<'appendAnswer'> | undefined
   confirmed: ConfirmedRead[] = []
   dropped: number[] = []
   snapshotsWanted: ReplicaId[] = []
@@ -136,6 +140,7 @@ export class RaftState {
     assert(term > this.#term, 'a term must grow', { term, from: this.#term })
     this.#term = term
     this.#vote = 0
+    this.gatedAnswer = undefined
   }
 
   voteFor(candidate: ReplicaId): void {
@@ -163,12 +168,15 @@ export class RaftState {
   }
 
   /**
-   * After a round without a winner: a short random wait, for the long one has been waited already.
+   * For a round without a winner: a short random wait, for the long one has been waited already. It doubles with every election up to
+   * that, or votes that take long on their way to the disks would always come too late.
    */
   restartLostRoundTimer(): void {
-    const { recampaignTicks } = this.config
+    const { recampaignTicks, electionTicks } = this.config
+    const doubledTicks = recampaignTicks * 2 ** Math.max(this.elections - 1, 0)
+    const waitTicks = Math.max(recampaignTicks, Math.min(doubledTicks, electionTicks))
     this.elapsed = 0
-    this.timeoutTicks = recampaignTicks + this.random.below(2 * recampaignTicks + 1)
+    this.timeoutTicks = waitTicks + this.random.below(2 * waitTicks + 1)
   }
 
   /** Voter of either half. */
@@ -201,6 +209,7 @@ export class RaftState {
     this.role = 'follower'
     this.leader = leader
     this.clearRole()
+    if (leader !== 0) this.elections = 0
     if (leader !== 0 || led) this.restartElectionTimer()
     else if (lost) this.restartLostRoundTimer()
   }

@@ -50,6 +50,23 @@ describe('LogTrimmer', () => {
     expect(trimmer.compactTo(20)).toBeUndefined()
   })
 
+  it('keeps what is needed beyond both limits, up to sixteen times the bytes', () => {
+    const trimmer = new LogTrimmer({ trailingEntries: 8, trailingBytes: 1_000 })
+    let kept = 0
+    let first = 1
+    for (let index = 1; index <= 400; index++) {
+      trimmer.grown([entry(index, 100)])
+      first = trimmer.compactTo(index, 50) ?? first
+      kept = Math.max(kept, index - first + 1)
+      if (index <= 200) expect(first).toBeLessThanOrEqual(50)
+      if (index > 60) expect(first).toBeGreaterThanOrEqual(49)
+    }
+    expect(kept).toBeGreaterThanOrEqual(160)
+    expect(kept).toBeLessThan(175)
+    expect(first).toBeGreaterThan(400 - 175)
+    expect(trimmer.compactTo(400)).toBe(392)
+  })
+
   it('begins anew after a snapshot was installed', () => {
     const trimmer = new LogTrimmer({ trailingEntries: 8, trailingBytes: 1 << 20 })
     for (let index = 1; index <= 50; index++) trimmer.grown([entry(index, 90)])

@@ -6,6 +6,12 @@ export interface TrimLimits {
   readonly trailingBytes: number
 }
 
+/**
+ * Up to this many times the trailing bytes are kept for followers that get a snapshot: with 64 MiB a GiB, which a busy group fills in
+ * minutes, long enough for a state of some GiB to cross. Beyond it a stream that hardly moves would fill the disk.
+ */
+const neededFactor = 16
+
 /** Decides how far the log may be compacted. Pure bookkeeping: a mark per `markBytes` of log, so that sizes need no scan. */
 export class LogTrimmer {
   readonly #limits: TrimLimits
@@ -38,14 +44,23 @@ export class LogTrimmer {
     this.#compacted = index
   }
 
-  /** The index below which entries may go now, or undefined when it is not worth a write yet. */
-  compactTo(applied: number): number | undefined {
-    let to = applied - this.#limits.trailingEntries
+  /**
+   * The index below which entries may go now, or undefined when it is not worth a write yet.
+   * @param neededFrom lowest index that somebody is waiting for, however far behind; Infinity = nobody.
+   */
+  compactTo(applied: number, neededFrom = Number.POSITIVE_INFINITY): number | undefined {
+    const { trailingEntries, trailingBytes } = this.#limits
+    let to = applied - trailingEntries
+    let ceiling = 0
     for (const mark of this.#marks) {
-      if (this.#totalBytes - mark.totalBytes <= this.#limits.trailingBytes) break
-      to = Math.max(to, Math.min(mark.index, applied))
+      const keptBytes = this.#totalBytes - mark.totalBytes
+      if (keptBytes <= trailingBytes) break
+      const index = Math.min(mark.index, applied)
+      to = Math.max(to, index)
+      if (keptBytes > neededFactor * trailingBytes) ceiling = index
     }
-    const step = Math.max(1, Math.floor(this.#limits.trailingEntries / 8))
+    to = Math.max(Math.min(to, neededFrom), ceiling)
+    const step = Math.max(1, Math.floor(trailingEntries / 8))
     const overBytes = this.#marks.length > 24
     if (to <= this.#compacted || (to - this.#compacted < step && !overBytes)) return undefined
     this.#compacted = to

@@ -168,4 +168,7 @@ export interface Addressed {
   term: number
 }
 
+/** The messages of one kind. */
+export type MessageOf<Type extends RaftMessage['type']> = Extract<RaftMessage, { type: Type }>
+
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader'

@@ -43,11 +43,14 @@ export class Sweeper {
     this.#running = undefined
   }
 
-  async #sweep(range: KeyRange): Promise<void> {
+  /** No slice begins before the first key that the one before has left: LevelDB would walk over every key deleted so far. */
+  async #sweep({ gte, lt }: KeyRange): Promise<void> {
+    let from = gte
     while (!this.#stopped) {
-      const left = await this.#level.keys({ ...range, limit: 1, fillCache: false }).all()
-      if (left.length === 0) return
-      await this.#level.clear({ ...range, limit: sliceKeys })
+      const [first] = await this.#level.keys({ gte: from, lt, limit: 1, fillCache: false }).all()
+      if (first === undefined) return
+      from = first
+      await this.#level.clear({ gte: from, lt, limit: sliceKeys })
     }
   }
 }
