@@ -1,8 +1,8 @@
-import { isUtf8 } from 'node:buffer'
 import { RingsetError } from './errors.ts'
 
 /** Texts up to this many characters are written by a loop; their length takes one byte. */
 const shortText = 48
+const strict = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * Growing big-endian writer. `finish()` hands out a view of the inner buffer; a writer is used once, or `reset()` after the
@@ -231,14 +231,20 @@ export class ByteReader {
     const at = this.#take(length)
     const text = this.#buffer.toString('utf8', at, at + length)
     // What cannot be decoded shows as this character, which may be meant, too.
-    if (text.includes('\ufffd') && !isUtf8(this.#buffer.subarray(at, at + length))) {
-      throw new RingsetError('BAD_PACKET', 'a text is not UTF-8')
-    }
+    if (text.includes('\ufffd')) mustBeUtf8(this.#buffer.subarray(at, at + length))
     return text
   }
 
   /** Refuses left-over bytes. */
   end(): void {
     if (this.#at !== this.#end) throw new RingsetError('BAD_PACKET', 'bytes left over')
+  }
+}
+
+function mustBeUtf8(bytes: Uint8Array): void {
+  try {
+    strict.decode(bytes)
+  } catch {
+    throw new RingsetError('BAD_PACKET', 'a text is not UTF-8')
   }
 }

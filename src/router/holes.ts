@@ -70,6 +70,16 @@ export class Holes {
     this.#table.touch(row)
   }
 
+  /** The sessions that live in `slot` are at home here now: what is missing of them nobody has. */
+  closeHome(rows: RowReader, slot: number): void {
+    const row = this.#row(rows)
+    for (const [session, hole] of row.holes) {
+      if (hole.slot !== slot) continue
+      row.holes.delete(session)
+      this.#table.touch(row)
+    }
+  }
+
   flush(rows: Rows): void {
     this.#table.flush(rows)
   }

@@ -99,4 +99,15 @@ describe('the commands of a turn', () => {
     expect(headers().map(({ slotCount }) => slotCount)).toEqual([0, 64])
     expect(headers()[1]!.tenants).toEqual(tenants)
   })
+
+  it('are never logged under another leadership than that under which they were written', () => {
+    const { proposals, logged, results, propose } = bench([], 2)
+    for (const epoch of [1, 2, 3]) propose(epoch)
+    proposals.onLeadership()
+    expect(results).toEqual(Array(3).fill({ error: 'NO_LEADER' }))
+    expect(proposals.pending).toBe(0)
+    propose(4)
+    proposals.flush()
+    expect(logged.map(data => data.at(-1))).toEqual([4])
+  })
 })

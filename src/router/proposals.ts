@@ -126,6 +126,17 @@ export class Proposals {
     }
   }
 
+  /**
+   * What was written under one leadership is never logged under another: it may build upon what only that one knew. Nobody has seen any of it
+   * yet, so whoever waits for it may safely try again.
+   */
+  onLeadership(): void {
+    if (this.#open !== undefined) this.#close(this.#open)
+    const unlogged = this.#full
+    this.#full = []
+    for (const { entry } of unlogged) this.#fail(entry, 'NO_LEADER')
+  }
+
   #gathers(): boolean {
     if (this.#open === undefined) return false
     const { env } = this.#options

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../base/error-codes.ts'
 import { assert, RingsetError } from '../base/errors.ts'
 import type { EndpointId } from '../protocol/endpoint.ts'
-import type { Message, Page } from '../protocol/kinds.ts'
+import type { Message, Page, PayloadOf } from '../protocol/kinds.ts'
 import { type Packet, packet } from '../protocol/packet.ts'
 import { checkUid } from '../protocol/session.ts'
 import type { Admission, RouterParts } from './admission.ts'
@@ -20,12 +20,27 @@ interface PendingRead {
   readonly request: ReadPacket
 }
 
+interface DueRead extends PendingRead {
+  /** The term in which it was confirmed that this replica leads; 0: it was not. */
+  readonly term: number
+  /** Of a SYNC that was begun: what is left of it. */
+  sync: Generator<void, PayloadOf<'SYNC_OK'>> | undefined
+}
+
+interface Lacked {
+  readonly pages: readonly Page[]
+  readonly bytes: number
+  readonly whole: boolean
+}
+
 /** What a message costs in an answer beside its body. */
 const messageOverheadBytes = 160
+/** In one turn reads are answered for so long, so that whoever asks for much does not hold up everybody. */
+const sliceMs = 4
 
 /**
  * Linearizable reads: those of one turn share one ReadIndex round, and are answered from the rows once it is confirmed. Admission is
- * checked on receipt and again before the answer, since a slot may have left in between.
+ * checked on receipt and again whenever work on the answer goes on, since a slot may have left in between.
  */
 export class Reads {
   readonly #parts: RouterParts
@@ -35,6 +50,8 @@ export class Reads {
   readonly #limits: RouterLimits
   readonly #proposals: Proposals
   #batch: PendingRead[] = []
+  /** Confirmed or refused, and not answered yet, in turn. */
+  readonly #due = new Set<DueRead>()
   /** The route epoch that is on its way into the log. */
   #raising = 0
   #pending = 0
@@ -100,7 +117,13 @@ export class Reads {
     const batch = this.#batch
     this.#batch = []
     this.#parts.env.metrics.count('router_reads_total', batch.length)
-    const refusal = this.#parts.replica.read(confirmed => this.#answer(batch, confirmed))
+    const { replica } = this.#parts
+    const term = replica.term()
+    const refusal = replica.read(confirmed => {
+      for (const read of batch) {
+        this.#due.add({ ...read, term: confirmed ? term : 0, sync: undefined })
+      }
+    })
     if (refusal === undefined) return
     this.#pending -= batch.length
     for (const { from, request } of batch) {
@@ -108,14 +131,48 @@ export class Reads {
     }
   }
 
-  #answer(batch: readonly PendingRead[], confirmed: boolean): void {
-    this.#pending -= batch.length
-    for (const { from, request } of batch) {
-      const { code, slot } = this.#check(from, request)
-      if (code !== undefined) this.#refuse(from, request, code, slot)
-      else if (confirmed) this.#execute(from, request)
-      else this.#refuse(from, request, 'NO_LEADER', slot)
+  /** Answers what is due, for one slice of time; what is left comes in the next turn. */
+  answer(): void {
+    if (this.#due.size === 0) return
+    const { env } = this.#parts
+    const untilMs = env.nowMs() + sliceMs
+    for (const read of this.#due) {
+      this.#due.delete(read)
+      if (this.#goOn(read, untilMs)) this.#pending--
+      else this.#due.add(read)
+      if (env.nowMs() >= untilMs) break
     }
+    if (this.#due.size > 0) env.flushIn(0)
+  }
+
+  /**
+   * True once it is answered. The rows have only moved forward since it was confirmed, so it may be answered from them as long as this
+   * replica leads on.
+   */
+  #goOn(read: DueRead, untilMs: number): boolean {
+    const { from, request } = read
+    const { replica } = this.#parts
+    const { code, slot } = this.#check(from, request)
+    const refusal = code ?? (read.term === replica.term() ? undefined : 'NO_LEADER')
+    if (refusal !== undefined) {
+      this.#refuse(from, request, refusal, slot)
+      return true
+    }
+    if (request.kind === 'SYNC') return this.#syncOn(read, request, untilMs)
+    this.#execute(from, request)
+    return true
+  }
+
+  /** True once it is answered. A device may name any number of sessions, of which each has to be looked up. */
+  #syncOn(read: DueRead, request: Packet<'SYNC'>, untilMs: number): boolean {
+    read.sync ??= this.#sync(request)
+    do {
+      const { done, value } = read.sync.next()
+      if (!done) continue
+      this.#replies.ok(read.from, request, 'SYNC_OK', value)
+      return true
+    } while (this.#parts.env.nowMs() < untilMs)
+    return false
   }
 
   #refuse(from: EndpointId, request: ReadPacket, code: ErrorCode, slot: number): void {
@@ -183,7 +240,7 @@ export class Reads {
     return { code: this.#admission.refusal(request, slot), slot }
   }
 
-  #execute(from: EndpointId, request: ReadPacket): void {
+  #execute(from: EndpointId, request: Exclude<ReadPacket, Packet<'SYNC'>>): void {
     switch (request.kind) {
       case 'LOOKUP':
         this.#replies.ok(from, request, 'LOOKUP_OK', this.#lookup(request.payload.uids))
@@ -198,15 +255,12 @@ export class Reads {
         this.#replies.ok(from, request, 'HISTORY_READ_OK', page.page)
         return
       }
-      case 'SYNC':
-        this.#replies.ok(from, request, 'SYNC_OK', this.#sync(request))
-        return
       default:
         throw new RingsetError('UNKNOWN_KIND')
     }
   }
 
-  #lookup(uids: readonly string[]): Packet<'LOOKUP_OK'>['payload'] {
+  #lookup(uids: readonly string[]): PayloadOf<'LOOKUP_OK'> {
     const { machine, rows } = this.#parts
     const users = uids.map(uid => ({
       uid,
@@ -215,7 +269,7 @@ export class Reads {
     return { users }
   }
 
-  #latest(sessions: readonly string[]): Packet<'LATEST_OK'>['payload'] {
+  #latest(sessions: readonly string[]): PayloadOf<'LATEST_OK'> {
     const { machine, rows } = this.#parts
     const cursors = sessions.map(session => {
       const { slot } = this.#routes.route(session)
@@ -226,45 +280,57 @@ export class Reads {
 
   /**
    * What the device lacks. A reported cursor above the latest is ignored: cursors are never rolled back. Sessions the user is not in are ignored too, so
-   * that one bad cursor cannot keep a device from syncing.
+   * that one bad cursor cannot keep a device from syncing. It is made in steps, one per session; what comes in between two of them is
+   * pushed as ever.
    */
-  #sync(request: Packet<'SYNC'>): Packet<'SYNC_OK'>['payload'] {
-    const { machine, rows } = this.#parts
-    const { uid, full, cursors } = request.payload
-    const pages: Page[] = []
-    let roomBytes = this.#limits.pageBytes
-    const add = (session: string, after: number): boolean => {
-      const route = this.#member(session, uid)
-      if (route === undefined) return true
-      if (machine.sessions.get(rows, route.slot, session).latest <= after) return true
-      if (roomBytes <= 0) return false
-      const { page, bytes, whole } = this.#page(
-        route,
-        session,
-        after + 1,
-        this.#limits.pageMessages,
-        roomBytes
-      )
-      pages.push(page)
-      roomBytes -= bytes
-      return whole
-    }
+  *#sync({ payload }: Packet<'SYNC'>): Generator<void, PayloadOf<'SYNC_OK'>> {
+    const { uid, full, cursors } = payload
     const reported = new Map<string, number>()
     for (const { session, msgid } of cursors) {
       reported.set(session, Math.max(msgid, reported.get(session) ?? 0))
     }
+    const pages: Page[] = []
+    let roomBytes = this.#limits.pageBytes
     let whole = true
-    for (const [session, msgid] of reported) whole = add(session, msgid) && whole
-    if (full && whole) {
-      const slot = this.#slotOf(uid)
-      whole = machine.users.every(
-        rows,
-        slot,
-        uid,
-        session => reported.has(session) || add(session, 0)
-      )
+    for (const [session, after] of reported) {
+      const lacked = this.#lacked(uid, session, after, roomBytes)
+      pages.push(...lacked.pages)
+      roomBytes -= lacked.bytes
+      whole &&= lacked.whole
+      yield
     }
-    return { pages, more: !whole }
+    if (!full || !whole) return { pages, more: !whole }
+    for (const session of this.#unreported(uid, reported)) {
+      const lacked = this.#lacked(uid, session, 0, roomBytes)
+      pages.push(...lacked.pages)
+      roomBytes -= lacked.bytes
+      if (!lacked.whole) return { pages, more: true }
+      yield
+    }
+    return { pages, more: false }
+  }
+
+  #unreported(uid: string, reported: ReadonlyMap<string, number>): string[] {
+    const { machine, rows } = this.#parts
+    const sessions: string[] = []
+    machine.users.every(rows, this.#slotOf(uid), uid, session => {
+      if (!reported.has(session)) sessions.push(session)
+      return true
+    })
+    return sessions
+  }
+
+  /** What a user lacks of a session behind `after`: a page, at most. */
+  #lacked(uid: string, session: string, after: number, roomBytes: number): Lacked {
+    const { machine, rows } = this.#parts
+    const nothing = { pages: [], bytes: 0, whole: true }
+    const route = this.#member(session, uid)
+    if (route === undefined) return nothing
+    if (machine.sessions.get(rows, route.slot, session).latest <= after) return nothing
+    if (roomBytes <= 0) return { ...nothing, whole: false }
+    const { pageMessages } = this.#limits
+    const { page, bytes, whole } = this.#page(route, session, after + 1, pageMessages, roomBytes)
+    return { pages: [page], bytes, whole }
   }
 
   #member(session: string, uid: string): SessionRoute | undefined {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { codeOf } from '../../test/support/codes.ts'
-import { route } from '../../test/support/router-entries.ts'
+import { entryOf, route } from '../../test/support/router-entries.ts'
 import { oneSetTable } from '../../test/support/router-table.ts'
 import { RouterWorld } from '../../test/support/router-world.ts'
 import type { Packet } from '../protocol/packet.ts'
 import { p2pSession } from '../protocol/session.ts'
+import { writeSlotStep } from './move-commands.ts'
 
 const leader = 'router/s1/1'
 const follower = 'router/s1/2'
@@ -129,5 +130,85 @@ describe('reads', () => {
     world.settle()
     expect(asked.map(one => codeOf(world.answer(one)))).toEqual(Array(3).fill('NO_LEADER'))
     replica.read = read
+  })
+})
+
+/** A leader whose clock goes on by 1 ms whenever it is looked at: a slice of work is over after a few looks. */
+function busy() {
+  const world = new RouterWorld(oneSetTable(), ['s1'])
+  for (let i = 1; i <= 3; i++) world.append(leader, 'ann', 'bob', i)
+  const { env, router } = world.leader('s1')
+  env.take()
+  env.nowMs = () => ++env.now
+  const invented = Array.from({ length: 500 }, (_, i) => ({
+    session: p2pSession('ann', `nobody-${i}`),
+    msgid: 0
+  }))
+  const lookUp = () => world.post(leader, 'LOOKUP', { uids: ['bob'] }, world.routedBy('bob'))
+  const sync = () => {
+    const cursors = [...invented, { session: p2pSession('ann', 'bob'), msgid: 2 }]
+    const payload = { uid: 'ann', deviceId: 'd', full: true, cursors }
+    return world.post(leader, 'SYNC', payload, world.routedBy('ann'))
+  }
+  /** The answers of one more turn. */
+  const turn = (): Packet[] => {
+    router.flush()
+    return env.take().map(sent => sent.packet)
+  }
+  const turns = (count: number): Packet[] => Array.from({ length: count }, turn).flat()
+  return { world, env, lookUp, sync, turn, turns }
+}
+
+describe('reads that take long', () => {
+  it('are answered in order, some in each turn, and the next turn comes at once', () => {
+    const { env, lookUp, turn, turns } = busy()
+    const asked = Array.from({ length: 20 }, lookUp)
+    const first = turn()
+    expect(first.length).toBeGreaterThan(0)
+    expect(first.length).toBeLessThan(10)
+    expect(env.flushesIn).toEqual([0])
+    const answers = [...first, ...turns(20)]
+    expect(answers.map(({ sequence }) => sequence)).toEqual(asked)
+    expect(new Set(answers.map(({ kind }) => kind))).toEqual(new Set(['LOOKUP_OK']))
+    const wakes = env.flushesIn.length
+    turn()
+    expect(env.flushesIn).toHaveLength(wakes)
+  })
+
+  it('do not hold up those behind them, and miss nothing', () => {
+    const { lookUp, sync, turns } = busy()
+    const [long, short] = [sync(), lookUp()]
+    expect(turns(3).map(({ sequence }) => sequence)).toEqual([short])
+    const answers = turns(500)
+    expect(answers.map(({ sequence }) => sequence)).toEqual([long])
+    expect(answers[0]!.payload).toMatchObject({
+      pages: [{ session: p2pSession('ann', 'bob'), messages: [{ msgid: 3 }] }],
+      more: false
+    })
+  })
+
+  it.each([
+    ['another replica leads', 2, 'NOT_LEADER'],
+    ['nobody leads', 0, 'NO_LEADER'],
+    ['this replica leads in another term', 1, 'NO_LEADER']
+  ])('are refused once %s', (_, next, code) => {
+    const { world, lookUp, sync, turn, turns } = busy()
+    const asked = [sync(), ...Array.from({ length: 20 }, lookUp)]
+    const before = turn()
+    world.groups.get('s1')!.lead(next)
+    const after = turns(20).filter(({ kind }) => kind === 'ERROR')
+    expect(before.length + after.length).toBe(asked.length)
+    expect(new Set(after.map(codeOf))).toEqual(new Set([code]))
+  })
+
+  it('are refused once the slot goes', () => {
+    const { world, sync, turn, turns } = busy()
+    sync()
+    expect(turn()).toEqual([])
+    const group = world.groups.get('s1')!
+    const slot = world.routedBy('ann').slot!
+    const seal = entryOf(w => writeSlotStep(w, { step: 'seal', slot, move: 5, epoch: 0 }))
+    group.log.push({ term: group.term, data: seal })
+    expect(turns(2).map(codeOf)).toEqual(['SLOT_SEALED'])
   })
 })

@@ -124,6 +124,31 @@ describe('batching', () => {
     })
   })
 
+  it.each([
+    ['another replica leads', 2],
+    ['nobody leads', 0],
+    ['it leads in another term', 1]
+  ])('logs nothing that it wrote before %s, and says so', (_, next) => {
+    const world = new RouterWorld(oneSetTable(), ['s1'])
+    const { router, env, replica } = world.node('s1', 1)
+    const group = world.groups.get('s1')!
+    replica.diskBusy = true
+    const header = world.sessionHeader('ann', 'bob')
+    const written = world.post(leader, 'APPEND', appendPayload('ann', 'bob', 1), header)
+    router.flush()
+    expect(env.take()).toEqual([])
+    const before = group.log.length
+    group.lead(next)
+    router.flush()
+    const answers = env.take().filter(sent => sent.packet.sequence === written)
+    expect(answers.map(sent => codeOf(sent.packet))).toEqual(['NO_LEADER'])
+    world.lead('s1', 1)
+    replica.diskBusy = false
+    world.settle()
+    expect(group.log.slice(before)).toEqual([])
+    expect(world.append(leader, 'ann', 'bob', 2).payload).toMatchObject({ msgid: 1 })
+  })
+
   it('answers what the replica refuses as not done', () => {
     const world = new RouterWorld(oneSetTable(), ['s1'])
     const { replica } = world.leader('s1')

@@ -111,13 +111,7 @@ export class Router implements Role {
       sequences: this.#sequences
     })
     this.#sender = new ChannelSender(parts, this.#routes, this.#limits, proposals, nextSequence)
-    this.#receiver = new ChannelReceiver(
-      parts,
-      this.#admission,
-      this.#routes,
-      proposals,
-      this.#replies
-    )
+    this.#receiver = new ChannelReceiver(parts, admission, routes, proposals, replies)
     this.#puller = new HolePuller(parts, this.#routes, proposals, nextSequence)
     this.#slots = new SlotTaker(parts, proposals)
     const survives = (): boolean =>
@@ -213,6 +207,7 @@ export class Router implements Role {
       this.#replica.flush()
       this.#followLeadership()
     }
+    this.#reads.answer()
     this.#delivery.flush()
     if (this.#ledTerm !== 0) this.#sender.flush()
     this.#machine.trim()
@@ -361,6 +356,7 @@ export class Router implements Role {
     this.#ledTerm = ledTerm
     const leading = ledTerm !== 0
     this.#env.log.info('router_leadership', { leading, term: replica.term() })
+    this.#proposals.onLeadership()
     this.#leases.onLeadership(leading)
     this.#sequences.onLeadership()
     this.#sender.onLeadership(leading)

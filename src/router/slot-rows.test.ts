@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { MapRows } from '../../test/support/map-rows.ts'
-import { type CommandWriter, entryOf, homeSlot } from '../../test/support/router-entries.ts'
+import {
+  type CommandWriter,
+  entryOf,
+  homeSlot,
+  importItems
+} from '../../test/support/router-entries.ts'
 import { oneSetTable } from '../../test/support/router-table.ts'
 import type { Message } from '../protocol/kinds.ts'
 import { p2pSession } from '../protocol/session.ts'
@@ -65,7 +70,8 @@ function arriving() {
     return rows.looked.filter(key => key.startsWith(begin)).length
   }
   const latest = (): number => machine.sessions.get(rows, slot, session).latest
-  return { rows, appended, apply, lookedFor, latest }
+  const holes = (): string[] => [...machine.holes.all(rows).keys()]
+  return { rows, appended, apply, lookedFor, latest, holes }
 }
 
 describe('a session that comes with its slot', () => {
@@ -90,5 +96,17 @@ describe('a session that comes with its slot', () => {
   it('is never there without its newest message', () => {
     const { apply } = arriving()
     expect(() => apply(messages(1, 3), sessions(4))).toThrow('messages come before their session')
+  })
+
+  it('leaves no hole behind that only the lost set could have filled', () => {
+    const { apply, holes } = arriving()
+    const step = (step: 'imported' | 'take', epoch: number): CommandWriter => {
+      return writer => writeSlotStep(writer, { step, slot, move: 5, epoch })
+    }
+    apply(importItems(oneSetTable(), 's9', 1, [{ a: 'ann', b: 'bob', msgid: 4 }]))
+    apply(messages(1, 2), sessions(2), step('imported', 0))
+    expect(holes()).toEqual([session])
+    expect(apply(step('take', 6))).toEqual([{ done: true }])
+    expect(holes()).toEqual([])
   })
 })

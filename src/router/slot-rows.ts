@@ -60,7 +60,10 @@ export class SlotRows {
 
   step(reader: ByteReader, rows: Rows, slotCount: number): { done: boolean } {
     const { step, slot, move, epoch } = readSlotStep(reader)
-    return { done: this.#machine.ownership.step(rows, slotCount, slot, step, move, epoch) }
+    const done = this.#machine.ownership.step(rows, slotCount, slot, step, move, epoch)
+    // A set that was lost may have told of messages which it took with it.
+    if (done && step === 'take') this.#machine.holes.closeHome(rows, slot)
+    return { done }
   }
 
   /** Messages come before the session that they are of: until then nobody sees them. */

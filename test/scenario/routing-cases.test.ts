@@ -78,31 +78,37 @@ describe('a back end that starts with a table', () => {
   })
 
   it('newer than that of the set that it asks tells it of the slot that it has got', () => {
-    const verdict = play({ seed: 3, seconds: 6, world: { backends: 2 } }, world => {
-      const bots = world.sessions.filter(session => world.members(session).includes('bot'))
-      // Both sets hear the end of a move from back ends alone: the arbiters and the other set are silent to them from the seal on.
-      const routers = world.nodes.filter(({ nodeId }) => nodeId.startsWith('s'))
-      const silence = (cut: boolean): void => {
-        for (const to of routers) {
-          for (const from of world.nodes) {
-            if (from.nodeId[1] !== to.nodeId[1] || from.nodeId.startsWith('a')) {
-              world.network.setCut(from, to, cut)
+    const hears = (seed: number): SimVerdict =>
+      play({ seed, seconds: 6, world: { backends: 2 } }, world => {
+        const bots = world.sessions.filter(session => world.members(session).includes('bot'))
+        // Both sets hear the end of a move from back ends alone: the arbiters and the other set are silent to them from the seal on.
+        const routers = world.nodes.filter(({ nodeId }) => nodeId.startsWith('s'))
+        const silence = (cut: boolean): void => {
+          for (const to of routers) {
+            for (const from of world.nodes) {
+              if (from.nodeId[1] !== to.nodeId[1] || from.nodeId.startsWith('a')) {
+                world.network.setCut(from, to, cut)
+              }
             }
           }
         }
-      }
-      watchPackets(world, sent => {
-        if (sent.kind !== 'MOVE_REPORT' || sent.payload.outcome !== 'imported') return
-        silence(true)
-        world.kernel.schedule(700, () => silence(false))
+        watchPackets(world, sent => {
+          if (sent.kind !== 'MOVE_REPORT' || sent.payload.outcome !== 'imported') return
+          silence(true)
+          world.kernel.schedule(700, () => silence(false))
+        })
+        moveSessions(world, bots, 2_000)
+        moveSessions(world, bots, 4_000)
       })
-      moveSessions(world, bots, 2_000)
-      moveSessions(world, bots, 4_000)
-    })
-    mustPass(verdict)
-    expect(verdict.marks['slot moved']).toBeGreaterThan(0)
-    expect(verdict.marks['table adopted from a client']).toBeGreaterThan(0)
-    expect(verdict.marks['router behind its asker']).toBeGreaterThan(0)
+    const verdicts = [1, 2, 3, 4].map(hears)
+    verdicts.forEach(mustPass)
+    const wanted = ['slot moved', 'table adopted from a client', 'router behind its asker'] as const
+    for (const mark of wanted) {
+      expect(
+        verdicts.some(({ marks }) => (marks[mark] ?? 0) > 0),
+        mark
+      ).toBe(true)
+    }
   })
 })
 

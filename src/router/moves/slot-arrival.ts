@@ -124,7 +124,13 @@ export class SlotArrival {
     const { env, hints } = this.#ports.parts
     errand.asked = undefined
     if (answer.kind === 'SLOT_READ_OK') {
-      asked.onAnswer(answer.payload)
+      // One who led the old set when it still served the slot does not know all that it took until the seal.
+      if (!this.#sealed || answer.payload.sealed) {
+        asked.onAnswer(answer.payload)
+        return true
+      }
+      hints.failed(env.table(), from)
+      this.#restUntilMs = env.nowMs() + restMs
       return true
     }
     const { code, hint } = answer.payload

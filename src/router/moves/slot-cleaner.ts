@@ -3,6 +3,7 @@ import { writeDropRows } from '../move-commands.ts'
 import { slotPrefix } from '../row-keys.ts'
 import { sessionKey, sessionsOfPage, slotRowName } from '../slot-rows.ts'
 import { msgidsOf, timelineKey } from '../timelines.ts'
+import type { OutboxWatch } from './outbox-watch.ts'
 import type { ArrivalPorts } from './slot-arrival.ts'
 import { proposeStep } from './step-proposal.ts'
 
@@ -18,6 +19,7 @@ export class SlotCleaner {
   readonly slot: number
   readonly #epoch: number
   readonly #ports: ArrivalPorts
+  readonly #outboxes: OutboxWatch
   /** Home slots of what is to be deleted. */
   readonly #slots = new Set<number>()
   /** Keys that were found and are not deleted yet. */
@@ -27,32 +29,29 @@ export class SlotCleaner {
   #busy = false
   #restUntilMs = 0
 
-  constructor(slot: number, epoch: number, ports: ArrivalPorts) {
+  /** @param outboxes shared by all that clean up. */
+  constructor(slot: number, epoch: number, ports: ArrivalPorts, outboxes: OutboxWatch) {
     this.slot = slot
     this.#epoch = epoch
     this.#ports = ports
+    this.#outboxes = outboxes
     this.#after = `${slotPrefix(slot)}/`
     this.#slots.add(slot)
   }
 
   tick(): void {
-    const { env } = this.#ports.parts
-    if (this.#busy || env.nowMs() < this.#restUntilMs || !this.#drained()) return
-    if (this.#keys.length > 0) this.#drop()
+    const { parts, quiet } = this.#ports
+    const { env } = parts
+    const nowMs = env.nowMs()
+    if (this.#busy || nowMs < this.#restUntilMs) return
+    const drops = this.#keys.length > 0
+    if (drops && !quiet.begin(this, nowMs)) return
+    // An outbox names messages that it sends from the timelines.
+    if (!this.#outboxes.drained(this.#slots)) this.#restUntilMs = nowMs + restMs
+    else if (drops) this.#drop()
     else if (this.#ended) this.#forget()
     else this.#read()
-  }
-
-  /**
-   * An outbox names messages that it sends from the timelines. Of slots that are not at home here any more nothing enters one but what
-   * waits in another.
-   */
-  #drained(): boolean {
-    const { machine, rows, env } = this.#ports.parts
-    const waiting = machine.channels.waitingSlots(rows)
-    if (waiting !== undefined && ![...this.#slots].some(slot => waiting.has(slot))) return true
-    this.#restUntilMs = env.nowMs() + restMs
-    return false
+    if (!this.#busy) quiet.end(this, nowMs)
   }
 
   #read(): void {
@@ -89,7 +88,6 @@ export class SlotCleaner {
   #drop(): void {
     const { parts, proposals, quiet } = this.#ports
     const { env } = parts
-    if (!quiet.begin(this, env.nowMs())) return
     const writer = proposals.open()
     if (writer === undefined) return
     const keys = this.#keys.slice(0, keysPerEntry)

@@ -4,6 +4,7 @@ import { type Packet, packet } from '../../protocol/packet.ts'
 import type { TableView } from '../../table/table-view.ts'
 import type { HolePuller } from '../hole-puller.ts'
 import type { SlotStep } from '../ownership.ts'
+import { OutboxWatch } from './outbox-watch.ts'
 import { QuietWork } from './quiet-work.ts'
 import { SetFarewell } from './set-farewell.ts'
 import { type ArrivalPorts, SlotArrival } from './slot-arrival.ts'
@@ -36,6 +37,7 @@ export class SlotMover {
   readonly #arrivals = new Map<number, SlotArrival>()
   readonly #settlers = new Map<number, SlotSettler>()
   readonly #cleaners = new Map<number, SlotCleaner>()
+  readonly #outboxes: OutboxWatch
   #farewell: SetFarewell
   readonly #stepping = new Set<number>()
   readonly #reportedMs = new Map<number, number>()
@@ -63,6 +65,7 @@ export class SlotMover {
       }
     }
     this.source = new SlotSource(ports)
+    this.#outboxes = new OutboxWatch(ports.parts)
     this.#puller = puller
     this.#arbiters = arbiters
     this.#farewell = this.#newFarewell()
@@ -165,7 +168,8 @@ export class SlotMover {
         break
       case 'gone':
         if (!this.#cleaners.has(slot)) {
-          this.#cleaners.set(slot, new SlotCleaner(slot, own, this.#ports))
+          this.#outboxes.slotWent()
+          this.#cleaners.set(slot, new SlotCleaner(slot, own, this.#ports, this.#outboxes))
         }
         break
       default:
@@ -210,8 +214,10 @@ export class SlotMover {
     for (const slot of this.#sealing) {
       if (!['importing', 'imported'].includes(state(slot))) this.#sealing.delete(slot)
     }
-    for (const slot of this.#settlers.keys()) {
-      if (state(slot) !== 'owned') this.#settlers.delete(slot)
+    for (const [slot, settler] of this.#settlers) {
+      if (state(slot) === 'owned') continue
+      this.#settlers.delete(slot)
+      settler.stop()
     }
     for (const slot of this.#cleaners.keys()) {
       if (state(slot) !== 'gone') this.#cleaners.delete(slot)

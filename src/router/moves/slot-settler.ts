@@ -1,4 +1,4 @@
-import type { HolePuller } from '../hole-puller.ts'
+import type { HolePuller, RenewalAsker } from '../hole-puller.ts'
 import { slotPrefix } from '../row-keys.ts'
 import { sessionsOfPage } from '../slot-rows.ts'
 import type { ArrivalPorts } from './slot-arrival.ts'
@@ -11,7 +11,7 @@ const restMs = 100
  * After a slot has come, on the leader: asks the home of every copy that its users have for what is newer. Homes answer only once they
  * route by a table that names this set, so nothing that was sent to the old set alone is missed.
  */
-export class SlotSettler {
+export class SlotSettler implements RenewalAsker {
   readonly slot: number
   readonly #epoch: number
   readonly #ports: ArrivalPorts
@@ -19,6 +19,7 @@ export class SlotSettler {
   #after: string
   #open = 0
   #ended = false
+  #stopped = false
   #busy = false
   #restUntilMs = 0
 
@@ -37,12 +38,23 @@ export class SlotSettler {
     else this.#read()
   }
 
+  renewed(): void {
+    this.#open--
+  }
+
+  /** The slot goes on before it was settled: what was asked for is not wanted here any more. */
+  stop(): void {
+    this.#stopped = true
+    this.#puller.withdraw(this)
+  }
+
   #read(): void {
     this.#busy = true
     const before = `${slotPrefix(this.slot)}/user-page0`
     const range = { after: this.#after, before, maxBytes: pageBytes }
     this.#ports.parts.replica.readRows(range, ({ rows, more }) => {
       this.#busy = false
+      if (this.#stopped) return
       for (const [, value] of rows) {
         for (const session of sessionsOfPage(value)) this.#renew(session)
       }
@@ -54,9 +66,7 @@ export class SlotSettler {
   #renew(session: string): void {
     const { slot } = this.#ports.routes.route(session)
     this.#open++
-    this.#puller.renew(slot, session, () => {
-      this.#open--
-    })
+    this.#puller.renew(slot, session, this)
   }
 
   #settle(): void {
