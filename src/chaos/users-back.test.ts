@@ -74,7 +74,7 @@ describe('devices that lose their gateway', () => {
     at(1, 'c/d1', 't1')
     at(99, 'c/d1')
     at(1, 'd/d1', 't1')
-    at(501, 'e/d1', 't1')
+    at(300, 'e/d1', 't1')
     at(600, 'e/d1')
     at(5_501, 'd/d1')
     expect(backAfter(fault({}))).toEqual([])

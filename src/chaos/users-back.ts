@@ -78,7 +78,9 @@ export function usersBack(
       const later = faults.filter((one, i) => takes[i]!.includes(transfer) && one.atMs > overMs)
       const untilMs = Math.min(overMs + noticeMs, ...later.map(one => one.atMs))
       const own = outages.filter(({ transfer: lost, sinceMs, lostMs }) => {
-        return lost === transfer && sinceMs <= overMs && lostMs >= atMs && lostMs <= untilMs
+        // Whoever came meanwhile and loses it then does so by how the fault is undone.
+        const late = sinceMs <= atMs && lostMs <= untilMs
+        return lost === transfer && lostMs >= atMs && (lostMs <= overMs || late)
       })
       const ms = own.map(({ backMs }) => (backMs || endMs) - atMs)
       return ms.length === 0 ? [] : [{ fault, transfer, ms }]
