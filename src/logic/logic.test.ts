@@ -176,19 +176,6 @@ describe('reading', () => {
     expect(bench.take('READ_PAGE_OK')[0]!.packet.payload).toEqual(page)
     expect(bench.refusal(bench.ask('READ_PAGE', { ...range, uid: 'eve' }))).toBe('FORBIDDEN')
   })
-
-  it('drops the cursors of sessions that are not the user’s', () => {
-    const bench = new Bench()
-    const own = { session: p2pSession(bench.ann, bench.bob), msgid: 3 }
-    const cursors = [{ session: 'p2p/x/y', msgid: 1 }, own, { session: '\n', msgid: 1 }]
-    bench.ask('CATCH_UP', { uid: bench.ann, deviceId: 'd', full: true, cursors })
-    const [sync] = bench.take('SYNC')
-    expect(sync!.to).toMatch(/^router\/s1\//)
-    expect(sync!.packet.payload.cursors).toEqual([own])
-    const pages = { pages: [], more: false }
-    bench.logic.onPacket(sync!.to, answer(sync!.packet, 'SYNC_OK', pages))
-    expect(bench.take('CATCH_UP_OK')).toHaveLength(1)
-  })
 })
 
 describe('a logic', () => {
@@ -220,5 +207,17 @@ describe('a logic', () => {
     )
     expect(bench.take('ERROR')).toEqual([])
     expect(bench.env.counts.get('logic_stray_packets_total')).toBe(2)
+  })
+
+  it('hands the cursors of a device to the set that has its user, and the pages back', () => {
+    const bench = new Bench()
+    const cursors = [{ session: p2pSession(bench.ann, bench.bob), msgid: 3 }]
+    bench.ask('CATCH_UP', { uid: bench.ann, deviceId: 'd', full: true, cursors })
+    const [sync] = bench.take('SYNC')
+    expect(sync!.to).toMatch(/^router\/s1\//)
+    expect(sync!.packet.payload).toMatchObject({ full: true, cursors })
+    const pages = { pages: [], more: false }
+    bench.logic.onPacket(sync!.to, answer(sync!.packet, 'SYNC_OK', pages))
+    expect(bench.take('CATCH_UP_OK')).toHaveLength(1)
   })
 })

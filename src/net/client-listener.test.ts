@@ -212,6 +212,21 @@ describe('a hostile client', () => {
     ])
   })
 
+  it('is closed after an unknown kind or a malformed packet before CONNECT', async () => {
+    const under = await start()
+    for (const [at, value, code] of [
+      [5, 222, 'UNKNOWN_KIND'],
+      [41, 255, 'BAD_PACKET']
+    ] as const) {
+      const raw = dial(under)
+      const frame = frameOf(send(1, 7))
+      frame[at] = value
+      raw.write(...Array<Buffer>(20).fill(frame))
+      await raw.gone()
+      expect(raw.errors).toEqual([number(code)])
+    }
+  })
+
   it('finds no room when there are too many, or too many that have not connected', async () => {
     const under = await start({ limits: { connections: 3, greetings: 2 } })
     dial(under)

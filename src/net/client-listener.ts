@@ -220,6 +220,11 @@ export class ClientListener implements ClientLinks, ClientLinkHost {
   onLinkRefused(link: ClientLink, error: RingsetError): void {
     const { bootId, sequence, kind } = error.facts
     this.#options.metrics.count('client_packets_refused_total')
+    if (link.state === 'greeting') {
+      // A stranger who cannot say CONNECT costs more than it is worth.
+      this.#close(link, error.code, error.message.slice(0, 200))
+      return
+    }
     if (kind === 'ERROR') return
     const ids = { bootId, sequence } as { bootId: number; sequence: number }
     this.send(link.connId, errorPacket(error.code, error.message.slice(0, 200), ids))

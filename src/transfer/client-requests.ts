@@ -24,6 +24,8 @@ export class ClientRequests {
   readonly #caller: LogicCaller
   readonly #pushes: Pushes
   readonly #options: TransferOptions
+  /** Bytes of all messages that are not answered yet. */
+  #heldBytes = 0
 
   constructor(
     env: RoleEnv,
@@ -74,13 +76,21 @@ export class ClientRequests {
       this.refuse(connection, request, 'RATE_LIMITED', 200)
       return
     }
+    if (!this.#hasRoom(connection, body.length)) {
+      this.refuse(connection, request, 'OVERLOADED', 200)
+      return
+    }
     if (!this.#admit(connection, request)) return
+    connection.heldBytes += body.length
+    this.#heldBytes += body.length
     const { uid } = connection
     const { deviceId } = connection.route!
     const submit = { session, uid, deviceId, clientMsgId, type, body }
     this.#env.metrics.count('transfer_sends_total')
     this.#caller.request('SUBMIT', submit, times.submitDeadlineMs, result => {
       connection.inFlight--
+      connection.heldBytes -= body.length
+      this.#heldBytes -= body.length
       if (connection.phase !== 'open') return
       if (result instanceof RingsetError) {
         this.#fail(connection, request, result)
@@ -195,6 +205,15 @@ export class ClientRequests {
   #fail(connection: Connection, request: Packet, error: RingsetError): void {
     const retryAfterMs = Number(error.facts.retryAfterMs ?? 0)
     this.refuse(connection, request, error.code, retryAfterMs, error.message)
+  }
+
+  /** Messages wait here while their set cannot take them: a few clients with large ones must not take the memory of all. */
+  #hasRoom({ heldBytes }: Connection, bytes: number): boolean {
+    const { limits } = this.#options
+    return (
+      heldBytes + bytes <= limits.heldBytesPerConnection &&
+      this.#heldBytes + bytes <= limits.heldBytes
+    )
   }
 
   #admit(connection: Connection, request: Packet): boolean {

@@ -32,6 +32,8 @@ export class Connection implements WheelEntry {
   idleMs: number
   /** Requests not answered yet. */
   inFlight = 0
+  /** Of these, bytes of messages. */
+  heldBytes = 0
   pinging = false
   /** It was asked to leave and is closed then; 0 = it may stay. */
   leaveByMs = 0

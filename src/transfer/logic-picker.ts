@@ -1,3 +1,4 @@
+import { crc32OfString } from '../base/crc32.ts'
 import type { Clock } from '../base/ports.ts'
 import { type EndpointId, logicEndpoint } from '../protocol/endpoint.ts'
 import { GreyRules } from '../table/grey-rules.ts'
@@ -13,11 +14,9 @@ interface Candidate {
   readonly version: string
   down: boolean
   suspectUntilMs: number
-  /** Number of the last pick of it: of those that are alike the one goes first that was picked longest ago. */
-  picked: number
 }
 
-const unknownBefore = { down: false, suspectUntilMs: 0, picked: 0 }
+const unknownBefore = { down: false, suspectUntilMs: 0 }
 const noRules: readonly GreyRule[] = []
 
 /**
@@ -27,15 +26,14 @@ const noRules: readonly GreyRule[] = []
 const penalties = { remote: 1, avoid: 2, version: 4, suspect: 8, down: 16 } as const
 
 /**
- * Chooses a logic of the transfer's set: of the version that the table's rules want for the user; one in the same process first, then
- * the others in turn; suspects last.
+ * Chooses a logic of the transfer's set: of the version that the table's rules want for the user; one in the same process first, of the
+ * others always the same for a user, whose messages would else overtake each other on two ways; suspects last.
  */
 export class LogicPicker {
   readonly #env: Clock & { table(): TableView }
   readonly #setId: string
   readonly #nodeId: string
   #candidates: Candidate[] = []
-  #picks = 0
   #ruled = noRules
   #rules = new GreyRules(noRules)
 
@@ -60,8 +58,8 @@ export class LogicPicker {
       // One in this process is there whatever the arbiter has heard of it so far.
       if (state !== 'up' && !(local && state === 'down')) continue
       const endpoint = logicEndpoint(id)
-      const { down, suspectUntilMs, picked } = known.get(endpoint) ?? unknownBefore
-      this.#candidates.push({ endpoint, local, version, down, suspectUntilMs, picked })
+      const { down, suspectUntilMs } = known.get(endpoint) ?? unknownBefore
+      this.#candidates.push({ endpoint, local, version, down, suspectUntilMs })
     }
   }
 
@@ -94,17 +92,20 @@ export class LogicPicker {
     const match = rules.of(uid)
     let best: Candidate | undefined
     let bestRank = Number.POSITIVE_INFINITY
+    let bestWeight = 0
     for (const candidate of this.#candidates) {
       let rank = candidate.local ? 0 : penalties.remote
       if (candidate.endpoint === avoid) rank += penalties.avoid
       if (!rules.none && !rules.fits(candidate.version, match)) rank += penalties.version
       if (candidate.suspectUntilMs > now) rank += penalties.suspect
       if (candidate.down) rank += penalties.down
-      if (rank > bestRank || (rank === bestRank && candidate.picked >= best!.picked)) continue
+      if (rank > bestRank) continue
+      const weight = weightOf(uid, candidate.endpoint)
+      if (rank === bestRank && weight <= bestWeight) continue
       best = candidate
       bestRank = rank
+      bestWeight = weight
     }
-    if (best !== undefined) best.picked = ++this.#picks
     return best?.endpoint
   }
 
@@ -115,4 +116,12 @@ export class LogicPicker {
     const logic = this.#candidates.find(candidate => candidate.endpoint === endpoint)
     return logic !== undefined && !rules.fits(logic.version, rules.of(uid))
   }
+}
+
+/** Rendezvous hashing (Thaler and Ravishankar, 1998): the highest wins, so that only the users of a logic that goes or comes change theirs. */
+function weightOf(uid: string, endpoint: EndpointId): number {
+  const sum = crc32OfString(`${uid} ${endpoint}`)
+  // Sums of texts that differ in one place differ by the same bits for every user; these are mixed.
+  const mixed = Math.imul(sum ^ (sum >>> 16), 0x85ebca6b)
+  return Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35) >>> 0
 }

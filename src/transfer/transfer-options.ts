@@ -16,6 +16,10 @@ export interface TransferLimits {
   readonly bodyBytes: number
   /** Requests to logic in flight or waiting, all connections together. */
   readonly pending: number
+  /** Bytes of messages that are not answered yet, all connections together. */
+  readonly heldBytes: number
+  /** The same of one connection. */
+  readonly heldBytesPerConnection: number
   /** Payload bytes after which a PUSH is closed and another one begun. */
   readonly pushBytes: number
   /** Sessions of one connection whose pushes are watched for an acknowledgement. */
@@ -64,6 +68,8 @@ export const defaultTransferLimits: TransferLimits = {
   sendsPerSecond: 10_000,
   bodyBytes: 64 * 1024,
   pending: 100_000,
+  heldBytes: 256 * 1024 * 1024,
+  heldBytesPerConnection: 8 * 1024 * 1024,
   pushBytes: 256 * 1024,
   watchedSessions: 32
 }

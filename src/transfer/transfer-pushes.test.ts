@@ -157,4 +157,14 @@ describe('pushes', () => {
     bench.deliver([connId], [page('p2p/a/b', 2, 2)])
     expect(bench.take('CLOSE')).toHaveLength(1)
   })
+
+  it('do so also when it could not be taken back at all', () => {
+    const bench = new TransferBench()
+    const connId = bench.online()
+    bench.transfer.onClientClosed(connId)
+    bench.pass(90_000)
+    bench.take('CLOSE')
+    bench.deliver([connId], [page('p2p/a/b', 1, 1)])
+    expect(bench.take('CLOSE')).toHaveLength(1)
+  })
 })

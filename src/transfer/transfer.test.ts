@@ -245,6 +245,30 @@ describe('sending', () => {
     full.send(sender, 3)
     expect(full.take('SUBMIT')).toHaveLength(1)
   })
+
+  it.each([
+    ['one connection', { heldBytesPerConnection: 25 }, [3, 3]],
+    ['all connections', { heldBytes: 45 }, [2, 3]]
+  ] as const)('bounds the bytes of messages without an answer of %s', (_whose, limits, refused) => {
+    const bench = new TransferBench(limits)
+    const senders = ['phone', 'tablet'].map(device => bench.online(bench.uid, device))
+    const sendAll = (): number[] => {
+      for (const connId of senders) {
+        for (const sequence of [1, 2, 3]) bench.send(connId, sequence, Buffer.alloc(10))
+      }
+      const errors = senders.flatMap(connId => bench.links.take(connId, 'ERROR'))
+      expect(new Set(errors.map(({ payload }) => payload.code))).toEqual(
+        new Set([errorCodes.OVERLOADED.number])
+      )
+      return errors.map(({ sequence }) => sequence)
+    }
+    const first = sendAll()
+    expect(first).toEqual(refused)
+    for (const submit of bench.take('SUBMIT')) {
+      bench.reply(submit, 'SUBMIT_OK', { msgid: 1, duplicate: false, atMs: 1 })
+    }
+    expect(sendAll(), 'answers make room').toEqual(refused)
+  })
 })
 
 describe('leaving', () => {

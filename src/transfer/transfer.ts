@@ -384,8 +384,8 @@ export class Transfer implements TransferRole {
     this.#caller.request('CLOSE', close, this.#options.times.closeDeadlineMs, result => {
       if (result instanceof RingsetError) {
         this.#env.metrics.count('transfer_close_failures_total')
-        return
       }
+      // Also what could not be taken back: the next message for it tells, and is a chance to try again.
       if (route!.transferBootId === this.#instance.bootId) this.#connections.addRecent(connection)
     })
   }
