@@ -4,13 +4,16 @@ import { Heartbeat } from './heartbeat.ts'
 import type { Inbox } from './inbox.ts'
 
 const answerTimeoutMs = 10_000
+/** More than the 5 s after which a gateway gives up a read and says so. */
+const suspicionMs = 5_500
 const minPauseMs = 200
 const maxPauseMs = 10_000
 
 /**
  * When to send PING and with which cursors. One is under way at a time: after connecting, at every
- * heartbeat, at once when a message arrived before its turn, and again while the answer says that
- * there is more. Answers without progress slow it down.
+ * heartbeat, at once when a message arrived before its turn or a request meets silence, and again
+ * while the answer says that there is more. Answers without progress slow it down, until the
+ * listener has made room.
  */
 export class CatchUp {
   readonly #random: Random
@@ -25,9 +28,14 @@ export class CatchUp {
   #sequence = 0
   #sentAtMs = 0
   #heardAtMs = 0
+  /** When the first request went out after the other end was heard last; infinite = none. */
+  #askedAtMs = Number.POSITIVE_INFINITY
   #wholeInterval = false
   #progress = 0
   #progressAtPing = 0
+  #ranDryAtPing = 0
+  /** The last answer said that there is more. */
+  #more = false
 
   /** @param send returns the sequence of the PING, 0 when it was dropped. */
   constructor(
@@ -47,20 +55,31 @@ export class CatchUp {
     this.#heardAtMs = nowMs
     this.#ping(nowMs, true)
     this.#wholeInterval = false
+    this.#more = false
   }
 
   disconnected(): void {
     this.#sequence = 0
     this.#nextAtMs = Number.POSITIVE_INFINITY
+    this.#askedAtMs = Number.POSITIVE_INFINITY
   }
 
   heard(nowMs: number): void {
     this.#heardAtMs = nowMs
+    this.#askedAtMs = Number.POSITIVE_INFINITY
   }
 
-  /** Messages have arrived. */
-  pushed(nowMs: number): void {
-    this.#progress++
+  /** A request other than PING went out, so an answer should come. */
+  asked(nowMs: number): void {
+    this.#askedAtMs = Math.min(this.#askedAtMs, nowMs)
+  }
+
+  /**
+   * Messages have arrived.
+   * @param anythingNew false when all of them were here already or did not fit.
+   */
+  pushed(nowMs: number, anythingNew: boolean): void {
+    if (anythingNew) this.#progress++
     if (this.#inbox.hasGaps && this.#sequence === 0 && nowMs >= this.#gapAtMs) {
       this.#ping(nowMs, false)
     }
@@ -71,6 +90,7 @@ export class CatchUp {
     this.#sequence = 0
     if (this.#wholeInterval) this.#heartbeat.survived()
     this.#wholeInterval = false
+    this.#more = more
     const unfinished = more || this.#inbox.hasGaps
     if (!unfinished || this.#progress > this.#progressAtPing) this.#pauseMs = minPauseMs
     if (!unfinished) this.#nextAtMs = nowMs + this.#heartbeat.intervalMs
@@ -101,6 +121,13 @@ export class CatchUp {
       const full = this.#inbox.sessions <= hardLimits.listItems
       this.#wholeInterval = nowMs - this.#heardAtMs >= this.#heartbeat.intervalMs * 0.9
       this.#ping(nowMs, full)
+    } else if (this.#inbox.ranDry > this.#ranDryAtPing && (this.#more || this.#inbox.hasGaps)) {
+      this.#ping(nowMs, this.#more)
+    } else if (nowMs >= this.#askedAtMs + suspicionMs) {
+      // A machine that died tells nobody, and the next heartbeat may be minutes away.
+      this.#wholeInterval = false
+      this.#ping(nowMs, false)
+      this.#askedAtMs = Number.POSITIVE_INFINITY
     }
     return true
   }
@@ -114,6 +141,7 @@ export class CatchUp {
     const cursors = full ? this.#inbox.cursors(listItems) : this.#inbox.gapCursors(listItems)
     const { intervalMs } = this.#heartbeat
     this.#progressAtPing = this.#progress
+    this.#ranDryAtPing = this.#inbox.ranDry
     this.#sentAtMs = nowMs
     this.#nextAtMs = nowMs + intervalMs
     this.#sequence = this.#send({ intervalMs, full: everything, cursors })

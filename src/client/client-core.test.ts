@@ -122,6 +122,9 @@ describe('staying connected', () => {
     expect(bench.states.at(-1)).toEqual(['kicked', 'KICKED'])
     expect(bench.dialed).toHaveLength(1)
     expect(ends).toHaveLength(2)
+    // The message was under way: it may be done, and says why it was given up.
+    expect(ends[0]).toMatchObject({ code: 'CANCELLED', facts: { reason: 'KICKED' } })
+    expect(ends[1]).toMatchObject({ code: 'KICKED' })
   })
 
   it('says BYE', () => {
@@ -165,6 +168,56 @@ describe('heartbeats', () => {
     bench.pass(1_000)
     const [ping] = bench.take(bench.online(), 'PING')
     expect(ping!.payload.intervalMs).toBe(24_000)
+  })
+
+  const send = (bench: ClientBench): void => {
+    bench.outbox.add(new Outgoing('s', 0, Buffer.alloc(0), bench.now + 60_000, () => {}))
+    bench.core.pump()
+  }
+  const ask = (bench: ClientBench): void => {
+    bench.core.history({ session: 's', from: 1, limit: 1 }, 60_000, () => {})
+  }
+
+  it.each([
+    ['a message', send],
+    ['a history call', ask]
+  ])('do not wait for their turn when %s meets silence', (_, request) => {
+    const bench = new ClientBench()
+    const link = bench.online()
+    bench.pong(link, bench.take(link, 'PING')[0]!)
+    bench.pass(30_100)
+    bench.pong(link, bench.take(link, 'PING')[0]!)
+    // The next heartbeat would come after 45 s, and its answer could be missed 10 s later.
+    bench.pass(25_000)
+    request(bench)
+    bench.pass(5_400)
+    expect(bench.take(link, 'PING')).toEqual([])
+    bench.pass(200)
+    expect(bench.take(link, 'PING')).toHaveLength(1)
+    bench.pass(9_700)
+    expect(bench.take(link, 'PING')).toEqual([])
+    expect(link.closed).toBe(false)
+    bench.pass(700)
+    expect(link.closed).toBe(true)
+    expect(bench.dialed).toHaveLength(2)
+  })
+
+  it('keep to their turn while anything is heard, and come once per silence', () => {
+    const bench = new ClientBench()
+    const link = bench.online()
+    bench.pong(link, bench.take(link, 'PING')[0]!)
+    ask(bench)
+    bench.pass(4_000)
+    bench.push(link, page(1, 1))
+    bench.pass(4_000)
+    expect(bench.take(link, 'PING')).toEqual([])
+    ask(bench)
+    bench.pass(5_600)
+    const [ping] = bench.take(link, 'PING')
+    bench.pong(link, ping!)
+    bench.pass(20_000)
+    expect(bench.take(link, 'PING')).toEqual([])
+    expect(link.closed).toBe(false)
   })
 
   it('go on at once while there is more, and slowly without progress', () => {

@@ -150,7 +150,7 @@ export class ClientCore {
     const sequence = ++this.#sequence
     const request = packet('HISTORY', range, { bootId: this.#bootId, sequence })
     this.#calls.set(sequence, { request, deadlineAtMs: this.#env.nowMs() + deadlineMs, onDone })
-    if (this.#state === 'connected') this.#link?.send(request)
+    if (this.#state === 'connected') this.#ask(request)
   }
 
   tick(): void {
@@ -230,10 +230,14 @@ export class ClientCore {
         this.#outbox.acked(received.sequence, received.payload)
         this.pump()
         break
-      case 'PUSH':
-        for (const page of received.payload.pages) this.#inbox.accept(page)
-        this.#catchUp.pushed(now)
+      case 'PUSH': {
+        let anythingNew = false
+        for (const page of received.payload.pages) {
+          anythingNew = this.#inbox.accept(page) || anythingNew
+        }
+        this.#catchUp.pushed(now, anythingNew)
         break
+      }
       case 'PONG':
         this.#catchUp.pong(now, received.sequence, received.payload.more)
         break
@@ -286,7 +290,7 @@ export class ClientCore {
     this.#catchUp.connected(this.#env.nowMs(), welcome.heartbeatMinMs, welcome.heartbeatMaxMs)
     this.#outbox.reconnected()
     this.pump()
-    for (const { request } of this.#calls.values()) this.#link?.send(request)
+    for (const { request } of this.#calls.values()) this.#ask(request)
   }
 
   #redirected(addresses: readonly string[]): void {
@@ -335,7 +339,7 @@ export class ClientCore {
     this.#drop()
     this.#dueAtMs = Number.POSITIVE_INFINITY
     this.#enter(state, state === 'closed' ? undefined : error)
-    this.#outbox.cancelAll(error.code)
+    this.#outbox.cancelAll(error)
     const calls = [...this.#calls.values()]
     this.#calls.clear()
     for (const { onDone } of calls) onDone(error)
@@ -366,10 +370,17 @@ export class ClientCore {
     return this.#link?.send(request) ? sequence : 0
   }
 
+  /** Sends a request whose answer may not fail to come unnoticed. False when it was dropped. */
+  #ask(request: Packet): boolean {
+    const sent = this.#link?.send(request) ?? false
+    if (sent) this.#catchUp.asked(this.#env.nowMs())
+    return sent
+  }
+
   readonly #nextSequence = (): number => ++this.#sequence
 
   readonly #sendOne = ({ clientMsgId, session, type, body, sequence }: Outgoing): boolean => {
     const send = { clientMsgId, session, type, body }
-    return this.#link?.send(packet('SEND', send, { bootId: this.#bootId, sequence })) ?? false
+    return this.#ask(packet('SEND', send, { bootId: this.#bootId, sequence }))
   }
 }

@@ -54,6 +54,33 @@ describe('an inbox', () => {
     expect(inbox.hasGaps).toBe(false)
   })
 
+  it('tells whether anything was new, and kept', () => {
+    const listener = new Listener()
+    listener.outcome = () => 'pending'
+    const inbox = new Inbox(listener.deliver, [], { aheadPerSession: 3, ahead: 3 })
+    expect(inbox.accept(page('s', 1, 2))).toBe(true)
+    expect(inbox.accept(page('s', 1, 2))).toBe(false)
+    expect(inbox.accept(page('s', 1, 3))).toBe(true)
+    expect(inbox.accept(page('s', 1, 9))).toBe(false)
+    inbox.settled('s', true)
+    expect(inbox.accept(page('s', 1, 1))).toBe(false)
+    expect(inbox.accept(page('t', 1, 0, 7))).toBe(true)
+  })
+
+  it('counts how often it ran dry of a session that has more', () => {
+    const listener = new Listener()
+    listener.outcome = () => 'pending'
+    const inbox = new Inbox(listener.deliver)
+    inbox.accept({ ...page('s', 1, 2), latest: 3 })
+    inbox.settled('s', true)
+    expect(inbox.ranDry).toBe(0)
+    inbox.settled('s', true)
+    expect(inbox.ranDry).toBe(1)
+    inbox.accept(page('s', 3, 3))
+    inbox.settled('s', true)
+    expect(inbox.ranDry).toBe(1)
+  })
+
   it('goes on from its cursors', () => {
     const listener = new Listener()
     const inbox = new Inbox(listener.deliver, [{ session: 's', msgid: 5 }])

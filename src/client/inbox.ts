@@ -24,6 +24,8 @@ class SessionState {
   cursor: number
   /** The highest msgid received. */
   seen: number
+  /** The highest msgid heard of. */
+  latest: number
   readonly ahead = new Map<number, Message>()
   /** The message that the listener has; undefined = none. */
   offered: number | undefined
@@ -33,6 +35,7 @@ class SessionState {
     this.session = session
     this.cursor = cursor
     this.seen = cursor
+    this.latest = cursor
   }
 }
 
@@ -50,6 +53,7 @@ export class Inbox {
   #unreported = new Set<SessionState>()
   #changed = new Set<SessionState>()
   #aheadCount = 0
+  #ranDry = 0
 
   constructor(
     deliver: Deliver,
@@ -72,6 +76,14 @@ export class Inbox {
     return this.#gaps.size > 0
   }
 
+  /**
+   * How often the listener came to the end of what is here of a session that has more: what did not
+   * fit before will fit now.
+   */
+  get ranDry(): number {
+    return this.#ranDry
+  }
+
   get hasFailed(): boolean {
     return this.#failed.size > 0
   }
@@ -80,18 +92,23 @@ export class Inbox {
     return this.#sessions.get(session)?.cursor ?? 0
   }
 
-  accept(page: Page): void {
+  /** False when nothing of it was new, or what was new did not fit. */
+  accept(page: Page): boolean {
     let state = this.#sessions.get(page.session)
     if (!state) {
       state = new SessionState(page.session, 0)
       this.#sessions.set(page.session, state)
     }
+    const before = state.cursor
+    state.latest = Math.max(state.latest, page.latest)
     // What is older than `first` is kept nowhere any more, so there is nothing to wait for.
     if (page.first > state.cursor + 1 && state.offered === undefined)
       this.#moveTo(state, page.first - 1)
-    for (const message of page.messages) this.#take(state, message)
+    let kept = false
+    for (const message of page.messages) kept = this.#take(state, message) || kept
     this.#drain(state)
     this.#unreported.add(state)
+    return kept || state.cursor > before
   }
 
   /** The end of a `pending` delivery. */
@@ -103,7 +120,7 @@ export class Inbox {
     if (dealtWith) {
       this.#aheadCount -= state.ahead.delete(offered) ? 1 : 0
       this.#moveTo(state, offered)
-      this.#drain(state)
+      this.#resume(state)
     } else {
       state.failed = true
       this.#failed.add(state)
@@ -115,7 +132,7 @@ export class Inbox {
     for (const state of [...this.#failed]) {
       state.failed = false
       this.#failed.delete(state)
-      this.#drain(state)
+      this.#resume(state)
     }
   }
 
@@ -163,23 +180,32 @@ export class Inbox {
     return cursors
   }
 
-  #take(state: SessionState, message: Message): void {
+  /** The listener can take more. */
+  #resume(state: SessionState): void {
+    this.#drain(state)
+    if (state.offered !== undefined || state.failed) return
+    if (Math.max(state.seen, state.latest) > state.cursor) this.#ranDry++
+  }
+
+  /** False when it is here already or did not fit. */
+  #take(state: SessionState, message: Message): boolean {
     const { msgid } = message
-    if (msgid <= state.cursor) return
+    if (msgid <= state.cursor) return false
     if (msgid > state.seen) state.seen = msgid
-    if (state.ahead.has(msgid)) return
+    if (state.ahead.has(msgid)) return false
     const next = isNext(message, state.cursor)
     if (next && state.offered === undefined && !state.failed) {
       this.#offer(state, message)
       if (state.ahead.size > 0) this.#drain(state)
-      return
+      return true
     }
     const { aheadPerSession, ahead } = this.#options
     // The next one is always kept: it is what everything else waits for.
     const full = state.ahead.size >= aheadPerSession || this.#aheadCount >= ahead
-    if (full && !next) return
+    if (full && !next) return false
     state.ahead.set(msgid, message)
     this.#aheadCount++
+    return true
   }
 
   #drain(state: SessionState): void {

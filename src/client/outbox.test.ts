@@ -11,6 +11,7 @@ class Bench {
   sequence = 0
   readonly sent: { clientMsgId: number; session: string; sequence: number; name: string }[] = []
   readonly ends: { name: string; msgid: number; code: string | undefined }[] = []
+  readonly errors: RingsetError[] = []
   readonly outbox: Outbox
 
   constructor(options: Partial<OutboxOptions> = {}, firstId = 1, ceiling = 1_000_000) {
@@ -21,6 +22,7 @@ class Bench {
     const item = new Outgoing(session, 0, Buffer.from(name), this.now + deadlineMs, result => {
       const failed = result instanceof RingsetError
       const code = failed ? result.code : undefined
+      if (failed) this.errors.push(result)
       this.ends.push({ name, msgid: failed ? 0 : result.msgid, code })
     })
     this.outbox.add(item)
@@ -170,9 +172,55 @@ describe('an outbox', () => {
     const bench = new Bench({ total: 1 })
     bench.add('a')
     bench.add('b')
-    bench.outbox.cancelAll('CANCELLED')
+    bench.outbox.cancelAll(new RingsetError('CANCELLED'))
     expect(bench.ends.map(({ code }) => code)).toEqual(['CANCELLED', 'CANCELLED'])
     expect(bench.outbox.queued + bench.outbox.unacked).toBe(0)
+  })
+
+  it.each(['KICKED', 'TOKEN_EXPIRED', 'BAD_TOKEN'] as const)(
+    'ended by %s, does not deny what may be done',
+    code => {
+      const bench = new Bench()
+      bench.add('sent')
+      bench.add('refused')
+      bench.refuse(1, 'OVERLOADED', 2_000)
+      bench.connected = false
+      bench.add('never sent')
+      const end = new RingsetError(code)
+      bench.outbox.cancelAll(end)
+      expect(bench.ends.map(one => [one.name, one.code])).toEqual([
+        ['sent', 'CANCELLED'],
+        ['refused', code],
+        ['never sent', code]
+      ])
+      expect(bench.errors[0]).toMatchObject({ outcome: 'unknown', facts: { reason: code } })
+      expect(bench.errors[0]!.cause).toBe(end)
+    }
+  )
+
+  it('does not take the refusal of a repetition for that of the first transmission', () => {
+    const bench = new Bench()
+    bench.add('repeated')
+    bench.pass(8_100)
+    bench.refuse(1, 'FORBIDDEN')
+    bench.add('lost')
+    bench.outbox.reconnected()
+    bench.pump()
+    bench.refuse(3, 'DUPLICATE_EXPIRED')
+    bench.add('answered')
+    bench.refuse(4, 'OVERLOADED')
+    bench.pass(200)
+    bench.refuse(5, 'FORBIDDEN')
+    bench.add('uncertain')
+    bench.refuse(6, 'PROPOSAL_DROPPED')
+    bench.pass(200)
+    bench.refuse(7, 'FORBIDDEN')
+    expect(bench.errors.map(({ code, facts }) => [code, facts.reason])).toEqual([
+      ['CANCELLED', 'FORBIDDEN'],
+      ['CANCELLED', 'DUPLICATE_EXPIRED'],
+      ['FORBIDDEN', undefined],
+      ['CANCELLED', 'FORBIDDEN']
+    ])
   })
 
   it('ends every message exactly once under any history', () => {

@@ -49,8 +49,12 @@ export class Outgoing implements WheelEntry {
    */
   phase: 'waiting' | 'due' | 'sent' | 'backoff' = 'waiting'
   failures = 0
-  /** It was sent at least once, so giving it up leaves its outcome unknown. */
-  maybeDone = false
+  everSent = false
+  /**
+   * How often it was sent without an answer that it was not done. While this is above 0 the message
+   * may stand in its session, so it must not end with a code that denies that.
+   */
+  inDoubt = 0
 
   constructor(
     session: string,
@@ -191,8 +195,11 @@ export class Outbox {
   ): boolean {
     const item = this.#bySequence.get(sequence)
     if (!item) return false
-    if (!errorCodes[code].retry) {
-      this.#finish(item, new RingsetError(code, text))
+    const { outcome, retry } = errorCodes[code]
+    // It answers one of the transmissions; what became of the others it does not tell.
+    if (outcome === 'not-done' && item.inDoubt > 0) item.inDoubt--
+    if (!retry) {
+      this.#giveUp(item, new RingsetError(code, text))
       return true
     }
     const backoffMs = Math.min(minBackoffMs * 2 ** Math.min(item.failures++, 10), maxBackoffMs)
@@ -212,7 +219,7 @@ export class Outbox {
   tick(nowMs: number): boolean {
     this.#wheel.advance(nowMs, item => {
       if (nowMs >= item.deadlineAtMs) {
-        const code = item.maybeDone ? 'TIMEOUT' : 'UNREACHABLE'
+        const code = item.everSent ? 'TIMEOUT' : 'UNREACHABLE'
         this.#finish(item, new RingsetError(code, 'not acknowledged before its deadline'))
       } else {
         item.phase = 'due'
@@ -225,12 +232,17 @@ export class Outbox {
   }
 
   /** Gives up everything. */
-  cancelAll(code: ErrorCode): void {
+  cancelAll(error: RingsetError): void {
     for (const lane of [...this.#lanes.values()]) {
       for (const item of [...lane.unacked, ...lane.waiting.slice(lane.head)]) {
-        this.#finish(item, new RingsetError(code))
+        this.#giveUp(item, error)
       }
     }
+  }
+
+  #giveUp(item: Outgoing, error: RingsetError): void {
+    const denies = error.outcome === 'not-done' && item.inDoubt > 0
+    this.#finish(item, denies ? doubtful(error) : error)
   }
 
   #open(lane: Lane): boolean {
@@ -243,7 +255,10 @@ export class Outbox {
   #transmit(item: Outgoing, nowMs: number, send: (item: Outgoing) => boolean): void {
     item.phase = 'sent'
     const sent = send(item)
-    if (sent) item.maybeDone = true
+    if (sent) {
+      item.everSent = true
+      item.inDoubt++
+    }
     const repeatAtMs = nowMs + (sent ? this.#options.repeatMs : minBackoffMs)
     this.#wheel.schedule(item, Math.min(repeatAtMs, item.deadlineAtMs))
   }
@@ -287,4 +302,10 @@ export class Outbox {
     this.#lanes.delete(session)
     this.#baseId = Math.max(this.#baseId, lane.nextId)
   }
+}
+
+/** Whoever takes a message that may be done for not done sends it again, and it stands twice. */
+function doubtful(error: RingsetError): RingsetError {
+  const text = `given up while it may be done: ${error.message}`
+  return new RingsetError('CANCELLED', text, { reason: error.code }, error)
 }
