@@ -87,6 +87,13 @@ describe('judge', () => {
     }
   })
 
+  it('takes a few steps an operation for one long session', { timeout: 60_000 }, () => {
+    const operations = 20_000
+    const lines = makeHistory({ seed: 1, operations, users: 2, sessions: 1 })
+    const without: JudgeName[] = ['presence']
+    expect(undecided(judge(lines, { without, stepsPerKey: 4 * operations }))).toEqual([])
+  })
+
   it('says the same of a history that went through a file', () => {
     const bytes = Buffer.from(good.map(formatLine).join(''))
     expect(judge(parseHistory([bytes]))).toEqual(judge(good))

@@ -65,7 +65,7 @@ export class ReplicatedState {
       const { reads } = records
       const sends = records.sends.all()
       findings.judged += sends.length + reads.length
-      const prepared = prepareSessionLog(sends, reads, () => receiptsOf(session))
+      const prepared = prepareSessionLog(sends, reads, receiptsOf(session))
       if ('refused' in prepared) findings.bad(() => `${quote(session)}: ${prepared.refused}`)
       else this.#search(findings, session, prepared.operations, prepared.model)
     }

@@ -79,17 +79,18 @@ function rejectAppend(state: RaftState, message: MessageOf<'append'>): void {
     Math.min(message.prevIndex, log.lastIndex),
     message.prevTerm
   )
-  state.send({
-    type: 'appendAnswer',
-    from: state.id,
-    to: message.from,
-    term: state.term,
-    rejected: true,
-    index: message.prevIndex,
-    hintIndex,
-    hintTerm: log.term(hintIndex) ?? 0,
-    quarantined: state.quarantine !== undefined
-  })
+  const hintTerm = log.term(hintIndex) ?? 0
+  sendRejection(state, message.from, { index: message.prevIndex, hintIndex, hintTerm })
+}
+
+export function sendRejection(
+  state: RaftState,
+  to: ReplicaId,
+  what: Pick<MessageOf<'appendAnswer'>, 'index' | 'hintIndex' | 'hintTerm'>
+): void {
+  const quarantined = state.quarantine !== undefined
+  const { id: from, term } = state
+  state.send({ type: 'appendAnswer', from, to, term, rejected: true, ...what, quarantined })
 }
 
 export function handleHeartbeat(state: RaftState, message: MessageOf<'heartbeat'>): void {

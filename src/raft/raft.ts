@@ -11,7 +11,7 @@ import {
   ignoresCandidate,
   resumeCampaign
 } from './election.ts'
-import { handleAppend, handleHeartbeat } from './following.ts'
+import { handleAppend, handleHeartbeat, sendRejection } from './following.ts'
 import type { MembershipTarget } from './membership.ts'
 import { leaveJoint, membershipApplied, proposeMembership } from './membership.ts'
 import { Outlet } from './outlet.ts'
@@ -126,17 +126,7 @@ export class Raft implements RaftCore {
    */
   #answerOldTerm(state: RaftState, message: RaftMessage): void {
     if (isFromLeader(message)) {
-      state.send({
-        type: 'appendAnswer',
-        from: state.id,
-        to: message.from,
-        term: state.term,
-        rejected: true,
-        index: 0,
-        hintIndex: 0,
-        hintTerm: 0,
-        quarantined: state.quarantine !== undefined
-      })
+      sendRejection(state, message.from, { index: 0, hintIndex: 0, hintTerm: 0 })
     } else if (message.type === 'preVote' || message.type === 'vote') {
       handleVoteRequest(state, message)
     }

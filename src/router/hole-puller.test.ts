@@ -7,6 +7,7 @@ import type { EndpointId } from '../protocol/endpoint.ts'
 import { type Packet, packet } from '../protocol/packet.ts'
 import { p2pSession } from '../protocol/session.ts'
 import type { RouterParts } from './admission.ts'
+import { commandKinds } from './commands.ts'
 import { HolePuller } from './hole-puller.ts'
 import type { Hole } from './holes.ts'
 import { LeaderHints } from './leader-hints.ts'
@@ -109,7 +110,8 @@ class Stage {
 /** Reads a fill of up to 127 messages. */
 function fillIn(writer: ByteWriter): { localMembers: number; messages: number } {
   const reader = new ByteReader(writer.copy())
-  reader.skip(3)
+  expect(reader.u8()).toBe(commandKinds.fill)
+  reader.u16()
   const localMembers = reader.varint()
   reader.string(999)
   return { localMembers, messages: reader.varint() }

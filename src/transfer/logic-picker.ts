@@ -92,19 +92,15 @@ export class LogicPicker {
     const match = rules.of(uid)
     let best: Candidate | undefined
     let bestRank = Number.POSITIVE_INFINITY
-    let bestWeight = 0
     for (const candidate of this.#candidates) {
       let rank = candidate.local ? 0 : penalties.remote
       if (candidate.endpoint === avoid) rank += penalties.avoid
       if (!rules.none && !rules.fits(candidate.version, match)) rank += penalties.version
       if (candidate.suspectUntilMs > now) rank += penalties.suspect
       if (candidate.down) rank += penalties.down
-      if (rank > bestRank) continue
-      const weight = weightOf(uid, candidate.endpoint)
-      if (rank === bestRank && weight <= bestWeight) continue
+      if (rank > bestRank || (rank === bestRank && !outweighs(uid, candidate, best!))) continue
       best = candidate
       bestRank = rank
-      bestWeight = weight
     }
     return best?.endpoint
   }
@@ -116,6 +112,10 @@ export class LogicPicker {
     const logic = this.#candidates.find(candidate => candidate.endpoint === endpoint)
     return logic !== undefined && !rules.fits(logic.version, rules.of(uid))
   }
+}
+
+function outweighs(uid: string, one: Candidate, other: Candidate): boolean {
+  return weightOf(uid, one.endpoint) > weightOf(uid, other.endpoint)
 }
 
 /** Rendezvous hashing (Thaler and Ravishankar, 1998): the highest wins, so that only the users of a logic that goes or comes change theirs. */
