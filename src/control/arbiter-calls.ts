@@ -9,8 +9,8 @@ import { atLeader } from './leader-calls.ts'
 /** The part of a cluster's control that changes of the routing table need. @typeParam N the calls that a node takes. */
 export interface TableCluster<N> {
   sample(): Promise<ClusterSample>
-  /** The table of the node that had the newest in the last sample, if it answers. Far cheaper than a sample. */
-  tableOfNewest(): Promise<RoutingTable | undefined>
+  /** The table of the node that had the newest in the last sample, if it answers. Far cheaper than a sample. @param epoch wait for a newer one, for `waitMs` at the most. */
+  tableOfNewest(epoch: number, waitMs: number): Promise<RoutingTable | undefined>
   /** Throws NODE_UNKNOWN. */
   node(id: string): N
 }
@@ -72,9 +72,12 @@ export class ArbiterCalls<N> {
     return (await this.look(epoch)).table
   }
 
-  /** As `table`, of one node only, and not waited for. @param epoch at least. */
-  async tableOfNewest(epoch: number): Promise<RoutingTable | undefined> {
-    const table = await this.#cluster.tableOfNewest()
+  /**
+   * As `table`, of one node only. @param epoch at least.
+   * @param known epoch of a table than which a newer one is waited for, for `waitMs` at the most.
+   */
+  async tableOfNewest(epoch: number, known = 0, waitMs = 0): Promise<RoutingTable | undefined> {
+    const table = await this.#cluster.tableOfNewest(known, waitMs)
     return table !== undefined && table.epoch >= epoch ? table : undefined
   }
 

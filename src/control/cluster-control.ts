@@ -98,10 +98,13 @@ export class ClusterControl {
     return { atMs: performance.now(), nodes, table: this.#table }
   }
 
-  /** The table of the node that had the newest when all were sampled last; undefined: there was none, or it does not answer. */
-  async tableOfNewest(): Promise<RoutingTable | undefined> {
+  /**
+   * The table of the node that had the newest when all were sampled last; undefined: there was none, or it does not answer.
+   * @param epoch wait for a newer one, but no longer than `waitMs`.
+   */
+  async tableOfNewest(epoch = 0, waitMs = 0): Promise<RoutingTable | undefined> {
     const client = this.#clients.get(this.#newest ?? '')
-    return client?.table().catch(() => undefined)
+    return client?.tableAfter(epoch, waitMs).catch(() => undefined)
   }
 
   /** The first answer that any node gives; the error of the last when none does. */

@@ -100,9 +100,12 @@ export class ControlClient {
 
   /** The routing table of the node; NO_TABLE while it has none. */
   async table(epoch?: number): Promise<RoutingTable> {
-    const { json } = await this.#call(this.#client.table, { epoch })
-    // Nodes of before do not name what they know nothing of.
-    return { tenants: [], ...(JSON.parse(json) as object) } as unknown as RoutingTable
+    return tableOf(await this.#call(this.#client.table, { epoch, waitMs: 0 }))
+  }
+
+  /** As soon as it is newer than that epoch, or the newest there is after `waitMs`; a node of before answers at once. */
+  async tableAfter(epoch: number, waitMs: number): Promise<RoutingTable> {
+    return tableOf(await this.#call(this.#client.table, { newerThan: epoch, waitMs }))
   }
 
   route(uid: string): Promise<RouteAnswer> {
@@ -217,4 +220,9 @@ export class ControlClient {
     const text = `no node answers at ${this.address}`
     return new RingsetError('UNREACHABLE', text, { peer: this.address })
   }
+}
+
+function tableOf({ json }: { readonly json: string }): RoutingTable {
+  // Nodes of before do not name what they know nothing of.
+  return { tenants: [], ...(JSON.parse(json) as object) } as unknown as RoutingTable
 }

@@ -32,6 +32,7 @@ const maxRequestBytes = 64 * 1024
 const maxConcurrentCalls = 100
 const maxTokenSeconds = 31_536_000
 const maxDrainMs = 86_400_000
+const maxWaitMs = 10_000
 /** In one call. */
 const maxSlots = 1_024
 const closeGraceMs = 1000
@@ -98,7 +99,13 @@ function handlers(options: ControlServerOptions, streams: SightStreams): NodeCon
         call.emit('error', refusal('Watch', error))
       }
     },
-    table: unary('Table', ({ epoch }) => source.table(epoch)),
+    table: unary('Table', async ({ epoch, newerThan, waitMs }) => {
+      if (waitMs > maxWaitMs) {
+        throw new RingsetError('USAGE', `a table is waited for at most ${maxWaitMs} ms`)
+      }
+      if (newerThan !== undefined) await source.newerTable(newerThan, waitMs)
+      return source.table(epoch)
+    }),
     route: unary('Route', ({ uid }) => source.route(uid)),
     issueToken: unary('IssueToken', ({ uid, ttlSeconds }) => {
       if (ttlSeconds < 1 || ttlSeconds > maxTokenSeconds) {

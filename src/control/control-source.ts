@@ -59,6 +59,8 @@ export interface ControlSource {
   sight(): NodeSight
   /** The table as JSON. @param epoch a former one, if given; UNSUPPORTED when it is not kept, NO_TABLE while none is known. */
   table(epoch: number | undefined): Promise<{ readonly epoch: number; readonly json: string }>
+  /** Resolves once the node has a table newer than that epoch, after `waitMs` at the latest. OVERLOADED when too many wait. */
+  newerTable(epoch: number, waitMs: number): Promise<void>
   route(uid: string): Promise<RouteAnswer>
   issueToken(uid: string, ttlSeconds: number): Promise<IssuedToken>
   /** Begins to stop and resolves at once; the process ends later. */

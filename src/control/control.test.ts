@@ -27,6 +27,9 @@ async function started(overrides: Partial<ControlSource> = {}): Promise<ControlS
     status: async () => StatusResponse.fromPartial({ nodeId: 'n1', epoch: 7, bootId: 2 ** 47 + 1 }),
     sight: () => WatchResponse.fromPartial({}),
     table: async epoch => ({ epoch: epoch ?? 9, json: JSON.stringify({ epoch: epoch ?? 9 }) }),
+    newerTable: async (...wait) => {
+      calls.push(['newer', ...wait])
+    },
     route: async uid => {
       throw new RingsetError('BAD_UID', `bad: ${uid}`)
     },
@@ -122,6 +125,22 @@ describe('control', () => {
       ['transfer', 's1', undefined],
       ['transfer', '', 2]
     ])
+  })
+
+  it('waits for a table', async () => {
+    const server = await started()
+    const node = client(server.port)
+    await node.table()
+    expect(server.calls).toEqual([])
+    expect((await node.tableAfter(8, 250)).epoch).toBe(9)
+    await node.tableAfter(0, 10_000)
+    const calls = [
+      ['newer', 8, 250],
+      ['newer', 0, 10_000]
+    ]
+    expect(server.calls).toEqual(calls)
+    expect(await codeOf(node.tableAfter(8, 10_001))).toBe('USAGE')
+    expect(server.calls).toEqual(calls)
   })
 
   it('carries drains', async () => {

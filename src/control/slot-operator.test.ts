@@ -21,6 +21,8 @@ class FakeCluster implements SlotCluster {
   frozen = false
   /** The node that is asked for its table alone has an old one. */
   behind = false
+  /** What a node was asked for that was asked for its table alone: newer than an epoch, waiting so long. */
+  readonly looks: [number, number][] = []
   /** How often all nodes were asked. */
   samples = 0
   readonly stuck = new Set<number>()
@@ -29,7 +31,8 @@ class FakeCluster implements SlotCluster {
   /** The most moves that were under way at once. */
   most = 0
 
-  async tableOfNewest() {
+  async tableOfNewest(epoch: number, waitMs: number) {
+    this.looks.push([epoch, waitMs])
     if (this.behind) return { ...this.#table(), epoch: 1 }
     this.#goOn()
     return this.#table()
@@ -127,6 +130,28 @@ describe('moving slots from outside', () => {
     expect(report).toMatchObject({ moved: 4, total: 4 })
     expect(cluster.calls).toEqual(plan.map(() => 'n1 move 1 s2'))
     expect(cluster.most).toBe(1)
+  })
+
+  it('has a node tell it when a few are through', async () => {
+    const cluster = new FakeCluster()
+    const operator = new SlotOperator(cluster)
+    const plan = await operator.plan([0, 1, 2], 's2')
+    const startMs = performance.now()
+    expect(await operator.carry(plan, { atOnce: 1 })).toMatchObject({ moved: 3 })
+    expect(performance.now() - startMs).toBeLessThan(200)
+    // Each begins with a table of its own, and ends with the next.
+    expect(cluster.looks).toEqual([2, 4, 6].map(epoch => [epoch, 200]))
+  })
+
+  it('asks ever less often where nodes answer at once', async () => {
+    const cluster = new FakeCluster()
+    const operator = new SlotOperator(cluster)
+    cluster.frozen = true
+    const stopped = new AbortController()
+    setTimeout(() => stopped.abort(), 900)
+    await operator.carry([{ slot: 9, from: 's1', to: 's2' }], { signal: stopped.signal })
+    // After 0, 20, 40, 60, 80 and 100 ms, and each time a quarter later.
+    expect(cluster.looks.length).toBeLessThanOrEqual(16)
   })
 
   it('tells moves that ended where they began', async () => {

@@ -1,12 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
 import { pinNames, pinnedSlots } from '../table/pins.ts'
 import { targetOwners } from '../table/ring.ts'
 import { ownersOf } from '../table/runs.ts'
 import type { RoutingTable } from '../table/table.ts'
-import { ArbiterCalls, patienceMs, pollMs, type TableCluster } from './arbiter-calls.ts'
+import { ArbiterCalls, patienceMs, type TableCluster } from './arbiter-calls.ts'
 import type { ControlClient } from './control-client.ts'
-import { moveWaits } from './move-waits.ts'
+import { MoveLooks } from './move-looks.ts'
 import { Turnstile } from './turnstile.ts'
 
 /** The part of a cluster's control that moves of slots need. */
@@ -70,9 +69,6 @@ export const slotsAtOnce = 1_024
 /** Of a plan that is larger than anybody counts, so many are under way at once: whoever stops it soon has a quiet cluster. */
 export const movesAtOnce = 64
 
-/** Why moves wait is asked of all nodes, which costs each of them something; how far they are tells any one of them. */
-const wholeLookEveryMs = 1_000
-
 /** Moves slots of a running cluster from set to set. The routing table alone tells what became of a move, so nothing here is lost when a command ends. */
 export class SlotOperator {
   readonly #arbiters: ArbiterCalls<ReturnType<SlotCluster['node']>>
@@ -114,27 +110,19 @@ export class SlotOperator {
     let underWay: PlannedMove[] = []
     let moved = 0
     const aborted: number[] = []
-    let epoch = 0
-    let waits: readonly string[] = []
-    let wholeLookMs = startMs
+    const looks = new MoveLooks(this.#arbiters, signal)
     const turnstile = new Turnstile(perSecond, startMs)
     for (;;) {
       const wanted = Math.min(slotsAtOnce, atOnce - underWay.length, waiting.length)
       const room = turnstile.pass(wanted, performance.now())
       const next = signal?.aborted ? [] : waiting.splice(0, room)
-      if (next.length > 0) epoch = Math.max(epoch, await this.#begin(next))
+      if (next.length > 0) looks.began(await this.#begin(next))
       underWay.push(...next)
-      onProgress?.({ moved, aborted: aborted.length, total: plan.length, waits })
+      onProgress?.({ moved, aborted: aborted.length, total: plan.length, waits: looks.waits })
       const through = (underWay.length === 0 || !wait) && waiting.length === 0
       if (through || signal?.aborted) break
-      await sleep(pollMs, undefined, { signal }).catch(() => {})
-      let table = await this.#arbiters.tableOfNewest(epoch)
-      if (table === undefined || performance.now() - wholeLookMs > wholeLookEveryMs) {
-        const whole = await this.#arbiters.look(epoch)
-        wholeLookMs = performance.now()
-        waits = moveWaits(whole.status)
-        table = whole.table
-      }
+      const table = await looks.next(underWay.length)
+      if (table === undefined) continue
       const owners = ownersOf(table.runs)
       const still = underWay.filter(move => isUnderWay(table, move))
       for (const { slot, to } of underWay.filter(move => !still.includes(move))) {

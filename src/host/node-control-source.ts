@@ -34,6 +34,7 @@ import type { NodeParts } from './node-parts.ts'
 import type { NodeRoles } from './roles.ts'
 import { RouteDesk } from './route-desk.ts'
 import { TableDesk } from './table-desk.ts'
+import { TableWaits } from './table-waits.ts'
 import { version } from './version.ts'
 
 /** How often an operation under way looks whether it is done. */
@@ -59,6 +60,7 @@ export class NodeControlSource implements ControlSource {
   readonly #startedMs: number
   /** The newest tables, oldest first. */
   readonly #tables: RoutingTable[] = []
+  readonly #waits = new TableWaits()
 
   constructor(parts: NodeParts, roles: NodeRoles, meter: ProcessMeter, steering: Steering) {
     this.#parts = parts
@@ -76,6 +78,7 @@ export class NodeControlSource implements ControlSource {
 
   #keep({ table }: TableView): void {
     if (table === undefined) return
+    this.#waits.adopted(table.epoch)
     this.#tables.push(table)
     if (this.#tables.length > tablesKept) this.#tables.shift()
   }
@@ -185,6 +188,10 @@ export class NodeControlSource implements ControlSource {
         ...arbiters.map(({ replica }) => sightOf('', replica))
       ]
     }
+  }
+
+  async newerTable(epoch: number, waitMs: number): Promise<void> {
+    if (this.#parts.keeper.view().epoch <= epoch) await this.#waits.newer(epoch, waitMs)
   }
 
   async table(epoch: number | undefined): Promise<{ epoch: number; json: string }> {

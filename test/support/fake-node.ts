@@ -34,6 +34,7 @@ const server = await startControlServer({
   source: {
     status: async () => status(),
     sight: () => WatchResponse.fromPartial({ pid: process.pid, epoch: epoch() }),
+    newerTable: async () => {},
     table: async () => ({ epoch: epoch(), json: JSON.stringify(table(config)) }),
     route: unsupported,
     issueToken: unsupported,

@@ -285,7 +285,15 @@ export interface Distribution {
 /** Asks for the routing table. */
 export interface TableRequest {
   /** A former epoch; absent asks for the newest. UNSUPPORTED when the node no longer has it. */
-  epoch?: number | undefined;
+  epoch?:
+    | number
+    | undefined;
+  /** The newest, answered once it is newer than this epoch, or after `wait_ms`. */
+  newerThan?:
+    | number
+    | undefined;
+  /** 0 to 10,000 ms; OVERLOADED when too many wait. */
+  waitMs: number;
 }
 
 /** A routing table. */
@@ -2583,13 +2591,19 @@ export const Distribution: MessageFns<Distribution> = {
 };
 
 function createBaseTableRequest(): TableRequest {
-  return { epoch: undefined };
+  return { epoch: undefined, newerThan: undefined, waitMs: 0 };
 }
 
 export const TableRequest: MessageFns<TableRequest> = {
   encode(message: TableRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.epoch !== undefined) {
       writer.uint32(8).uint64(message.epoch);
+    }
+    if (message.newerThan !== undefined) {
+      writer.uint32(16).uint64(message.newerThan);
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(24).uint32(message.waitMs);
     }
     return writer;
   },
@@ -2615,6 +2629,22 @@ export const TableRequest: MessageFns<TableRequest> = {
             message.epoch = longToNumber(reader.uint64());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.newerThan = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.waitMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2633,6 +2663,8 @@ export const TableRequest: MessageFns<TableRequest> = {
   fromPartial(object: DeepPartial<TableRequest>): TableRequest {
     const message = createBaseTableRequest();
     message.epoch = object.epoch ?? undefined;
+    message.newerThan = object.newerThan ?? undefined;
+    message.waitMs = object.waitMs ?? 0;
     return message;
   },
 };
