@@ -40,6 +40,7 @@ export interface Comparison {
 /** Drills on one machine differ so much from run to run without any cause. */
 const noiseTimes = 1.3
 const noiseMs = 30
+const notRunVerdict = 'not run'
 const maxFileBytes = 512 * 1024 * 1024
 
 const measureNames: readonly (readonly [keyof SuiteMeasures, string])[] = [
@@ -63,6 +64,7 @@ const figures = z.object({
 const none = { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 }
 const suiteSchema = z.object({
   format: z.literal(1),
+  notRun: z.array(z.string()).default([]),
   rows: z.array(
     z.object({
       scenario: z.string(),
@@ -108,11 +110,23 @@ export function readRuns(path: string): ComparedRun[] {
     return fail('is not JSON')
   }
   const suite = suiteSchema.safeParse(content)
-  if (suite.success) return suite.data.rows
+  if (suite.success) return suiteRuns(suite.data)
   const report = reportSchema.safeParse(content)
   if (!report.success) return fail('is no report of a drill or a suite of this version')
   const { scenario, verdict } = report.data
   return [{ scenario, verdict, measures: measuresOf([timesSeenIn(report.data)]) }]
+}
+
+/** A scenario of which runs were left out, or all, has not passed. */
+function suiteRuns({ rows, notRun }: z.infer<typeof suiteSchema>): ComparedRun[] {
+  const ran = rows.map(row => {
+    const passed = row.verdict === 'pass' && !notRun.includes(row.scenario)
+    return passed || row.verdict !== 'pass' ? row : { ...row, verdict: notRunVerdict }
+  })
+  const names = rows.map(({ scenario }) => scenario)
+  const others = notRun.filter(name => !names.includes(name))
+  const measures = measuresOf([])
+  return [...ran, ...others.map(scenario => ({ scenario, verdict: notRunVerdict, measures }))]
 }
 
 function jsonFileOf(path: string): string {

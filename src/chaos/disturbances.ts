@@ -1,3 +1,4 @@
+import { hostPort } from '../base/host-port.ts'
 import type { ClusterConfig } from '../config/schema.ts'
 import type { FaultOrder } from '../control/control-source.ts'
 import type { LinkAction, NodeAction, ScenarioFault } from './scenario.ts'
@@ -66,7 +67,7 @@ export function linkDisturbances(
   const oneWay = fault.do === 'cutOneWay'
   const addressOf = (node: string): string => {
     const { host, peerPort } = config.nodes.find(({ id }) => id === node)!
-    return `${host}:${peerPort}`
+    return hostPort(host, peerPort)
   }
   const add = (node: string, peer: string, direction: string): void => {
     const address = peer === clientPeer ? '' : addressOf(peer)

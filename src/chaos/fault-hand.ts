@@ -1,5 +1,5 @@
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
 import type { Prng } from '../base/prng.ts'
@@ -56,7 +56,12 @@ export class FaultHand {
     return !this.#paused.has(node) && !this.#down.has(node)
   }
 
-  async do(fault: ScenarioFault, action: ProcessAction, nodes: readonly string[]): Promise<void> {
+  /** Resolves with when it was known to be in force; undefined: at once. Throws when it could not be done to all of them, or as it should. */
+  async do(
+    fault: ScenarioFault,
+    action: ProcessAction,
+    nodes: readonly string[]
+  ): Promise<number | undefined> {
     if (action === 'pause') {
       for (const id of nodes) {
         this.#paused.add(id)
@@ -66,13 +71,16 @@ export class FaultHand {
     }
     for (const id of nodes) this.#down.add(id)
     if (action === 'diskFull' || action === 'syncError') {
-      await Promise.all(nodes.map(id => this.#failDisk(fault, action, id)))
-      return
+      return Math.max(...(await all(nodes, id => this.#failDisk(fault, action, id))))
     }
-    const end = (id: string) =>
+    const ended = await all(nodes, id =>
       action === 'terminate' ? this.#cluster.stopNode(id) : this.#cluster.killNode(id)
-    await Promise.all(nodes.map(end))
+    )
     for (const id of nodes) await this.#damage(action, id)
+    const late = ended.filter(({ how }) => how !== (action === 'terminate' ? 'stopped' : 'killed'))
+    if (late.length === 0) return
+    const texts = late.map(({ id, how, ms }) => `${id} was ${how} after ${ms} ms`)
+    throw new RingsetError('TIMEOUT', `${action}: ${texts.join(', ')}`)
   }
 
   /** A process that does not write lives on, and is killed when the fault is undone. */
@@ -80,27 +88,41 @@ export class FaultHand {
     fault: ScenarioFault,
     action: 'diskFull' | 'syncError',
     node: string
-  ): Promise<void> {
+  ): Promise<number> {
     const disturbances = nodeDisturbances(action, fault, [node])
     this.#failing.set(node, disturbances)
-    await this.#leased.do(disturbances)
+    const inForceMs = await this.#leased.do(disturbances)
     const untilMs = performance.now() + failStopMs
     while (this.#cluster.isRunning(node) && performance.now() < untilMs) await pause(pollMs)
     this.failStops.push({ action, node, stopped: !this.#cluster.isRunning(node) })
+    return inForceMs
   }
 
   async #damage(action: ProcessAction, id: string): Promise<void> {
     if (action === 'wipe') this.#wipe(id)
     if (action === 'bitRot') this.#turnBit(id)
     if (action === 'oldDirectory') {
-      this.#copied.add(id)
-      cpSync(this.#folder(id), this.#copyOf(id), { recursive: true, filter: isData })
+      this.#copy(id)
       await this.#start(id)
     }
     if (action === 'nearlyFullDisk') {
       this.#nearlyFull.add(id)
       await this.#start(id)
     }
+  }
+
+  /** Whole or not at all: it is all that the node gets back. */
+  #copy(id: string): void {
+    const copy = this.#copyOf(id)
+    // A drill that was killed may have left one.
+    rmSync(copy, { recursive: true, force: true })
+    try {
+      cpSync(this.#folder(id), copy, { recursive: true, filter: isData })
+    } catch (error) {
+      rmSync(copy, { recursive: true, force: true })
+      throw error
+    }
+    this.#copied.add(id)
   }
 
   async undo(nodes: readonly string[]): Promise<void> {
@@ -132,6 +154,8 @@ export class FaultHand {
     }
     cpSync(this.#copyOf(id), this.#folder(id), { recursive: true })
     rmSync(this.#copyOf(id), { recursive: true, force: true })
+    if (this.#copied.size > 0) return
+    rmSync(dirname(this.#copyOf(id)), { recursive: true, force: true })
   }
 
   /** Everything is mended: all nodes run. */
@@ -166,13 +190,12 @@ export class FaultHand {
   #turnBit(id: string): void {
     const folder = this.#levelFolder(id)
     const logs = readdirSync(folder)
-      .filter(file => file.endsWith('.log'))
+      .filter(file => file.endsWith('.log') && statSync(join(folder, file)).size > 0)
       .sort()
     const newest = logs.at(-1)
     if (newest === undefined) throw new RingsetError('INTERNAL', `${id} has no log file to damage`)
     const path = join(folder, newest)
     const { size } = statSync(path)
-    if (size === 0) return
     const bytes = readFileSync(path)
     const at = this.#random.below(size)
     bytes[at] = bytes[at]! ^ (1 << this.#random.below(8))
@@ -195,4 +218,13 @@ export class FaultHand {
 /** All of a node's folder but its log, which tells the story of the drill. */
 function isData(path: string): boolean {
   return basename(path) !== 'node.log'
+}
+
+/** What is done to one is done to all before anything that went wrong is thrown. */
+async function all<T>(nodes: readonly string[], work: (id: string) => Promise<T>): Promise<T[]> {
+  const done = await Promise.allSettled(nodes.map(async id => work(id)))
+  return done.map(one => {
+    if (one.status === 'rejected') throw one.reason
+    return one.value
+  })
 }

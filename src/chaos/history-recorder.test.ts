@@ -34,6 +34,18 @@ describe('a recorded history', () => {
     expect(readdirSync(folder)).toEqual(['history.jsonl'])
   })
 
+  it('takes faults of any length and kind, and one line that cannot be written for one', () => {
+    const history = new HistoryRecorder({ linesToPiece: 2 })
+    history.fault(`${'x'.repeat(5_000)}\n`)
+    history.fault('two')
+    expect(() => {
+      history.add('n1', 'ok', 'no\nname', null, null)
+      history.add('n1', 'ok', 'epoch', null, { epoch: 1 })
+    }).toThrow()
+    history.add('n1', 'ok', 'epoch', null, { epoch: 2 })
+    expect(history.judge().lines).toBe(3)
+  })
+
   it('is taken down after its end, too, but not judged', () => {
     const history = new HistoryRecorder({ linesToPiece: 1, spill: SpillFile.open(folder) })
     history.fault('one')

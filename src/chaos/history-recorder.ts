@@ -43,7 +43,7 @@ export class HistoryRecorder {
   }
 
   fault(what: string): void {
-    this.add('nemesis', 'info', what, null, null)
+    this.add('nemesis', 'info', 'fault', null, { text: what })
   }
 
   /** Records an operation from its invocation to its end: `fail` when it certainly did not happen. */
@@ -94,9 +94,11 @@ export class HistoryRecorder {
 
   #cut(): void {
     if (this.#newest.length === 0) return
-    const bytes = Buffer.from(this.#newest.map(formatLine).join(''))
-    this.#pieces.push(this.#spill?.append(bytes) ?? bytes)
+    const lines = this.#newest
+    // First: a line that cannot be written must not be met again and again.
     this.#newest = []
+    const bytes = Buffer.from(lines.map(formatLine).join(''))
+    this.#pieces.push(this.#spill?.append(bytes) ?? bytes)
   }
 }
 

@@ -3,8 +3,8 @@ import { type Disturbance, type Disturbances, orderOf } from './disturbances.ts'
 
 /** Does disturbances and takes them back. */
 export interface DisturbingHand {
-  /** Resolves with whether anybody whom they concern is known to do them. */
-  do(disturbances: Disturbances): Promise<boolean>
+  /** Resolves with when the last of those whom they concern was known to do them, by `performance.now`; 0 = none is. */
+  do(disturbances: Disturbances): Promise<number>
   undo(disturbances: Disturbances): Promise<void>
   /** Everything is healed, and nothing more is done. */
   end(): Promise<void>
@@ -19,7 +19,7 @@ export class LeasedFaults implements DisturbingHand {
   readonly #active = new Set<Disturbances>()
   readonly #renewal: NodeJS.Timeout
   /** Node id → the last order to it, until it is answered. */
-  readonly #orders = new Map<string, Promise<boolean>>()
+  readonly #orders = new Map<string, Promise<number>>()
 
   constructor(cluster: { node(id: string): Pick<ControlClient, 'setFaults'> }) {
     this.#node = id => cluster.node(id)
@@ -29,7 +29,7 @@ export class LeasedFaults implements DisturbingHand {
   }
 
   /** Resolves when every node that can be reached does so; the others hear of it later. */
-  async do(disturbances: Disturbances): Promise<boolean> {
+  async do(disturbances: Disturbances): Promise<number> {
     this.#active.add(disturbances)
     return this.#push([...disturbances.keys()])
   }
@@ -50,22 +50,21 @@ export class LeasedFaults implements DisturbingHand {
     return [...new Set([...this.#active].flatMap(one => [...one.keys()]))]
   }
 
-  /** @returns whether one of them has answered. */
-  async #push(nodes: readonly string[]): Promise<boolean> {
-    const told = await Promise.all(nodes.map(id => this.#tell(id)))
-    return told.includes(true)
+  /** @returns when the last of those that answered did so; 0 = none did. */
+  async #push(nodes: readonly string[]): Promise<number> {
+    return Math.max(0, ...(await Promise.all(nodes.map(id => this.#tell(id)))))
   }
 
   /** One after the other, so that an older order never comes after a newer one. */
-  #tell(id: string): Promise<boolean> {
-    const order = (this.#orders.get(id) ?? Promise.resolve(true)).then(async () => {
+  #tell(id: string): Promise<number> {
+    const order = (this.#orders.get(id) ?? Promise.resolve(0)).then(async () => {
       const here: Disturbance[] = [...this.#active].flatMap(one => one.get(id) ?? [])
       // A node that is down or paused hears of it by the next renewal, or heals by itself.
       const told = await this.#node(id)
         .setFaults(orderOf(here, leaseMs))
         .then(
-          () => true,
-          () => false
+          () => performance.now(),
+          () => 0
         )
       if (this.#orders.get(id) === order) this.#orders.delete(id)
       return told

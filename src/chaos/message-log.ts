@@ -10,6 +10,11 @@ interface Piece {
 
 const rowsInPiece = 8_192
 
+/** The number of a message by its text; of a text that was none of ours, one that nobody has sent. */
+export function numberIn(text: string): number {
+  return /^\d{1,15}$/.test(text) ? Number(text) : Number.MAX_SAFE_INTEGER
+}
+
 /**
  * What became of each message of a run. It is kept in columns, not as an object for each: a collector that has to look at millions of
  * them stops this process again and again, and what it measures waits meanwhile.

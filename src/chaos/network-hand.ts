@@ -37,14 +37,14 @@ export class NetworkHand implements DisturbingHand {
     this.#spaces = spaces
   }
 
-  async do(disturbances: Disturbances): Promise<boolean> {
+  async do(disturbances: Disturbances): Promise<number> {
     this.#active.add(disturbances)
     const [flapMs = 0] = [...disturbances.values()].flatMap(({ links }) =>
       links.map(link => link.flapMs)
     )
     if (flapMs > 0) this.#flaps.set(disturbances, this.#flap(disturbances, flapMs))
     await this.#apply()
-    return true
+    return performance.now()
   }
 
   async undo(disturbances: Disturbances): Promise<void> {

@@ -5,7 +5,7 @@ import { OperationHand } from './operations.ts'
 import { parseScenario } from './scenario.ts'
 
 /** Sixteen slots of two sets, and a cluster that moves them at once. */
-function setUp() {
+function setUp(setIds: readonly string[] = ['s1', 's2']) {
   const owners: string[] = Array.from({ length: 16 }, (_, slot) => (slot < 8 ? 's1' : 's2'))
   let epoch = 1
   const table = () => ({
@@ -16,7 +16,7 @@ function setUp() {
     moves: [],
     pins: [],
     grey: [],
-    sets: ['s1', 's2'].map(id => ({ id, transfers: [], logics: [], routers: [] })),
+    sets: setIds.map(id => ({ id, transfers: [], logics: [], routers: [] })),
     arbiters: []
   })
   const orders: string[] = []
@@ -36,15 +36,16 @@ function setUp() {
     tableOfNewest: async () => table(),
     sample: async () => ({ atMs: 0, nodes: [{ id: 'a1', status }], table: table() })
   }
+  const stop = new AbortController()
   const hand = new OperationHand({
-    cluster: { control } as never,
+    cluster: { control, config: { nodes: [] } } as never,
     processes: undefined,
     random: new Prng(3),
     roll: async () => {},
-    signal: new AbortController().signal,
+    signal: stop.signal,
     over: new AbortController().signal
   })
-  return { owners, orders, hand }
+  return { owners, orders, hand, stop }
 }
 
 describe('slots that a drill moves', () => {
@@ -63,5 +64,24 @@ describe('slots that a drill moves', () => {
     expect(owners).not.toEqual(before)
     await hand.putBack()
     expect(owners).toEqual(before)
+  })
+
+  it('are none where there is nowhere to go, or no time any more', async () => {
+    const order = { fault: fault!, nodes: [], ledGroups: [] }
+    const alone = setUp(['s1'])
+    await expect(alone.hand.do(order)).rejects.toMatchObject({ code: 'DRILL_UNABLE' })
+    const late = setUp()
+    late.stop.abort()
+    expect(await late.hand.do(order)).toBeUndefined()
+    expect([...alone.orders, ...late.orders]).toEqual([])
+  })
+})
+
+describe('an operation that has nothing to do', () => {
+  it.each(['handOver', 'drain'] as const)('is refused: %s', async action => {
+    const { hand } = setUp()
+    const fault = { do: action, seconds: 1 } as never
+    const done = hand.do({ fault, nodes: ['n1'], ledGroups: [] })
+    await expect(done).rejects.toMatchObject({ code: 'DRILL_UNABLE' })
   })
 })

@@ -50,6 +50,8 @@ export class OperationHand {
   readonly #signal: AbortSignal
   readonly #over: AbortSignal
   readonly #sets: SetHand | undefined
+  /** Gateways that may still send their clients away. */
+  readonly #drained = new Set<string>()
   /** Slot → the set that had it before the first move. */
   readonly #homes = new Map<number, string>()
 
@@ -63,8 +65,8 @@ export class OperationHand {
     this.#sets = processes && new SetHand(processes, signal, over)
   }
 
-  /** Resolves with what was done, in words. Throws what the cluster refused with. */
-  async do({ fault, nodes, ledGroups }: OperationOrder): Promise<string> {
+  /** Resolves with what was done, in words; undefined: nothing, since the load ended. Throws what the cluster refused with, and DRILL_UNABLE where there was nothing to do. */
+  async do({ fault, nodes, ledGroups }: OperationOrder): Promise<string | undefined> {
     switch (fault.do) {
       case 'handOver':
         return this.#handOver(ledGroups)
@@ -85,14 +87,31 @@ export class OperationHand {
   /** A drain is taken back; all else stays. */
   async undo({ fault, nodes }: OperationOrder): Promise<void> {
     if (fault.do !== 'drain') return
-    const operator = new TransferOperator(this.#cluster.control)
-    for (const gateway of this.#gateways(nodes)) await operator.undrain(gateway).catch(() => {})
+    await this.#undrain(this.#gateways(nodes))
   }
 
-  /** Slots that were moved go home, once none of them is on its way any more. Throws TIMEOUT, and what the cluster refuses with. */
+  /** Those that cannot be reached now are left for `putBack`. */
+  async #undrain(gateways: readonly string[]): Promise<void> {
+    const operator = new TransferOperator(this.#cluster.control)
+    for (const gateway of gateways) {
+      const undrained = operator.undrain(gateway).then(() => this.#drained.delete(gateway))
+      await undrained.catch(() => {})
+    }
+  }
+
+  /** Gateways take clients again. Slots that were moved go home, once none of them is on its way any more. Throws TIMEOUT, and what the cluster refuses with. */
   async putBack(): Promise<void> {
-    if (this.#homes.size === 0) return
     const untilMs = performance.now() + putBackMs
+    while (this.#drained.size > 0) {
+      await this.#undrain([...this.#drained])
+      if (this.#drained.size === 0) break
+      if (performance.now() > untilMs) {
+        const ids = [...this.#drained].join(', ')
+        throw new RingsetError('TIMEOUT', `still draining: ringset transfer undrain ${ids}`)
+      }
+      await pause(pollMs)
+    }
+    if (this.#homes.size === 0) return
     for (;;) {
       const { runs, moves } = await this.#cluster.control.any(node => node.table())
       const owners = ownersOf(runs)
@@ -123,12 +142,17 @@ export class OperationHand {
       const { from, to, gapMs } = await operator.transfer(set, undefined)
       done.push(`${group} handed over from ${from.node} to ${to.node} in ${gapMs.toFixed(1)} ms`)
     }
-    return done.length === 0 ? 'they led nothing' : done.join(', ')
+    if (done.length === 0) throw new RingsetError('DRILL_UNABLE', 'they led nothing')
+    return done.join(', ')
   }
 
-  async #moveSlots({ slots: count, atOnce, perSecond }: ScenarioFault): Promise<string> {
+  async #moveSlots({
+    slots: count,
+    atOnce,
+    perSecond
+  }: ScenarioFault): Promise<string | undefined> {
     const { sets, runs, slotCount, moves } = await this.#cluster.control.any(node => node.table())
-    if (sets.length < 2) return 'there is no other set'
+    if (sets.length < 2) throw new RingsetError('DRILL_UNABLE', 'there is no other set')
     const owners = ownersOf(runs)
     const resting = Array.from({ length: slotCount }, (_, slot) => slot).filter(
       slot => !moves.some(move => move.slot === slot)
@@ -146,13 +170,16 @@ export class OperationHand {
     const { moved, aborted, seconds } = await operator.carry(plan, how)
     const text = `${moved} of ${plan.length} slots moved in ${seconds} s, ${aborted.length} stayed`
     // Some may be called off when leaders die; a drill in which none arrives shows nothing.
-    if (moved === 0 && !this.#signal.aborted) throw new RingsetError('CANCELLED', text)
+    if (moved === 0 && this.#signal.aborted) return undefined
+    if (moved === 0) throw new RingsetError('CANCELLED', text)
     return text
   }
 
   async #drain(nodes: readonly string[]): Promise<string> {
     const operator = new TransferOperator(this.#cluster.control)
     const gateways = this.#gateways(nodes)
+    if (gateways.length === 0) throw new RingsetError('DRILL_UNABLE', 'they have no gateway')
+    for (const gateway of gateways) this.#drained.add(gateway)
     const reports = await Promise.all(gateways.map(gateway => operator.drain(gateway)))
     return reports.map(({ transfer, moved }) => `${transfer} sent ${moved} clients away`).join(', ')
   }

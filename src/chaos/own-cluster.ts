@@ -89,7 +89,8 @@ async function startIn<T>(
     return await work(arenaOf(cluster, directory, network))
   } finally {
     if (cluster !== undefined) {
-      await endNodes(cluster)
+      // Also those that stand still: SIGKILL needs nobody who listens.
+      await cluster.stopAll({ timeoutMs: 0 })
       cluster.close()
       if (reportDirectory !== undefined) new LogKeeper(directory).keep(reportDirectory)
     }
@@ -111,11 +112,8 @@ function arenaOf(
     prefix: '',
     lasting: false,
     token: uid => createToken(secret, uid, Date.now() + dayMs),
-    giveUp: () => endNodes(cluster)
+    giveUp: async () => {
+      await cluster.stopAll({ timeoutMs: 0 })
+    }
   }
-}
-
-async function endNodes(cluster: RunningCluster): Promise<void> {
-  for (const { id } of cluster.config.nodes) if (cluster.isRunning(id)) cluster.resumeNode(id)
-  await cluster.stopAll({ timeoutMs: 0 })
 }

@@ -12,7 +12,7 @@ export interface FaultRecord {
   readonly nodes: readonly string[]
   /** Whose users it may touch. */
   readonly sets: readonly string[]
-  /** Groups whose leader was among the nodes. */
+  /** Groups whose leader was among the nodes, where another one is to be expected. */
   readonly ledGroups: readonly string[]
   readonly atMs: number
   /** Known to be in force, which takes a while where others have to be told; 0 = never. */
@@ -66,7 +66,7 @@ export function recoveries(
 ): Recovery[] {
   const sets = new Set(faults.flatMap(fault => fault.sets))
   const traffics = new Map([...sets].map(set => [set, new SetTraffic(set, samples)]))
-  return faults.flatMap(({ atMs, inForceMs, sets: own, ledGroups }, fault) => {
+  return faults.flatMap(({ atMs, inForceMs, undoneMs, sets: own, ledGroups }, fault) => {
     // What was acknowledged before it was in force says nothing of it.
     const fromMs = Math.max(atMs, inForceMs)
     const since = (seenMs: number | null | undefined): number | null => {
@@ -74,8 +74,13 @@ export function recoveries(
     }
     return own.map(set => {
       const traffic = traffics.get(set)!
+      // Once it is undone, what comes after the next fault that hits the set's leader is of that one.
+      const next = faults.filter(one => {
+        return undoneMs > 0 && one.atMs >= undoneMs && one.ledGroups.includes(set)
+      })
+      const untilMs = Math.min(endMs, ...next.map(one => one.atMs))
       const change = leaderChanges.find(one => {
-        const inside = one.atMs > atMs && one.atMs <= endMs
+        const inside = one.atMs > atMs && one.atMs <= untilMs
         return inside && one.group === set && ledGroups.includes(set)
       })
       const firstAckMs = traffic.firstAck(fromMs, endMs)

@@ -12,7 +12,7 @@ import {
   untouched,
   type Waits
 } from './recovery.ts'
-import type { Scenario } from './scenario.ts'
+import { isOperation, type Scenario } from './scenario.ts'
 import type { OperationOutcome } from './strokes.ts'
 import { memoryOver, tableSpreads } from './table-spread.ts'
 import type { UsersBack } from './users-back.ts'
@@ -30,6 +30,8 @@ export interface RunFacts {
   readonly faults: readonly FaultRecord[]
   readonly outcomes: readonly OperationOutcome[]
   readonly failStops: readonly FailStop[]
+  /** In words: what could not be done or undone, and what kept the cluster from being whole again. */
+  readonly failures: readonly string[]
   readonly wrongOnline: readonly WrongOnline[]
   readonly usersBack: readonly UsersBack[]
   /** The gateways that held a connection of a user; empty: not known. */
@@ -61,13 +63,13 @@ export function judgeChecks({ checks }: Judgement): ReportCheck[] {
 
 /** What the history alone does not say. */
 export function ownChecks(facts: RunFacts, found: readonly Recovery[]): ReportCheck[] {
-  const checks = [settled(facts), serving(facts), happened(facts)]
+  const checks = [settled(facts), serving(facts), happened(facts), carriedOut(facts)]
   const { expect } = facts.scenario
   const { errors, firstAckMs, firstAckMedianMs, wrongOnlineMs, usersBackMs, untouchedTimes } =
     expect
   const { duringTimes, convergeMs, memoryTimes } = expect
   if (facts.failStops.length > 0) checks.push(stopped(facts))
-  if (facts.outcomes.length > 0 || expect.operations !== undefined) checks.push(operated(facts))
+  if (expectsOperations(facts)) checks.push(operated(facts))
   if (expect.slotsMoved !== undefined) checks.push(moved(facts, expect.slotsMoved))
   if (expect.sealedMs !== undefined) checks.push(sealed(facts, expect.sealedMs))
   if (errors !== undefined) checks.push(erred(facts, errors))
@@ -129,6 +131,25 @@ function happened({ faults, scenario }: RunFacts): ReportCheck {
   }
 }
 
+/** A process that dies by itself is met by the fault that was to hit it, or does not come back from one. */
+function carriedOut({ failures }: RunFacts): ReportCheck {
+  const ok = failures.length === 0
+  return {
+    name: 'carried-out',
+    ok,
+    detail: ok
+      ? 'every fault was done and undone as it was to be'
+      : `${failures.length} faults could not be done or undone as they were to be`,
+    examples: failures.slice(0, examplesMax)
+  }
+}
+
+function expectsOperations({ outcomes, scenario }: RunFacts): boolean {
+  const { expect, faults } = scenario
+  if (outcomes.length > 0 || expect.operations !== undefined) return true
+  return faults.some(fault => isOperation(fault.do))
+}
+
 function operated({ outcomes, scenario }: RunFacts): ReportCheck {
   const refused = outcomes.filter(({ ok }) => !ok)
   const done = outcomes.length - refused.length
@@ -136,7 +157,10 @@ function operated({ outcomes, scenario }: RunFacts): ReportCheck {
   const wanted = least > 0 ? `, at least ${least} wanted` : ''
   return {
     name: 'operations',
-    ok: done >= least && (outcomes.length === 0 || refused.length <= refusals),
+    ok:
+      outcomes.length === 0 && least === 0
+        ? 'unknown'
+        : done >= least && (outcomes.length === 0 || refused.length <= refusals),
     detail: `${done} of ${outcomes.length} operations succeeded${wanted}`,
     examples: refused.slice(0, examplesMax).map(({ action, text }) => `${action}: ${text}`)
   }
@@ -194,8 +218,9 @@ function acknowledged(
   const { [`${at}Ms` as const]: ms, count } = percentiles(times)
   // Where nobody wrote any more, nothing was to be acknowledged.
   const never = found.filter(({ fault, set, firstAckMs }) => {
-    const { atMs } = faults[fault]!
-    return firstAckMs === null && samples.some(one => one.homeSet === set && one.dueMs > atMs)
+    const { atMs, inForceMs } = faults[fault]!
+    const fromMs = Math.max(atMs, inForceMs)
+    return firstAckMs === null && samples.some(one => one.homeSet === set && one.dueMs > fromMs)
   })
   return {
     name: at === 'p99' ? 'first-ack' : 'first-ack-median',

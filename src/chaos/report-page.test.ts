@@ -36,16 +36,16 @@ describe('the page of a report', () => {
   it('says at the top in words what came of it, and who waited longest', () => {
     const passed = buildReport(facts())
     expect(verdictText(passed)).toBe(
-      'All 13 checks hold under 1 fault: every one of 1,100 acknowledged messages arrived, once and in order.'
+      'All 14 checks hold under 1 fault: every one of 1,100 acknowledged messages arrived, once and in order.'
     )
     expect(worstOutageText(passed)).toBe(
       'Longest wait: conversations of s1, 205\u00a0ms until the next acknowledgement after s1-a killed at 5.0 s.'
     )
     const lossy = buildReport(facts({ judgement: oneAcknowledged().judge(), missing: ['x'] }))
-    expect(verdictText(lossy)).toBe('2 checks of 9 failed: loss, settled (1 delivery lost).')
+    expect(verdictText(lossy)).toBe('2 checks of 10 failed: loss, settled (1 delivery lost).')
     const alone = buildReport(facts({ faults: [{ ...kill, sets: ['s1', 's2'] }] }))
     expect(verdictText(alone)).toBe(
-      'Nothing was found wrong, but 1 of 13 checks could not be decided: untouched.'
+      'Nothing was found wrong, but 1 of 14 checks could not be decided: untouched.'
     )
     const gone = buildReport(facts({ samples: traffic(6_000, 6_001, 6_001) }))
     expect(worstOutageText(gone)).toContain('were not acknowledged again after s1-a killed')

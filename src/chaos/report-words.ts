@@ -45,6 +45,8 @@ export const meanings: Readonly<Record<string, string>> = {
   epochs: 'No process went back to an older routing table.',
   terms: 'No process went back to an older term.',
   leaders: 'No term of a group had two leaders.',
+  'carried-out':
+    'Every fault was done and undone as it was to be, and the cluster was whole again in the end.',
   settled: 'Within a minute of the last fault every device and every replica had everything.',
   serving: 'Once everything was mended, every message was acknowledged.',
   faults: 'Each line of the scenario really did something.',

@@ -32,6 +32,16 @@ describe('recovery', () => {
     expect(second).toMatchObject({ electedMs: 50, firstAckMs: 105 })
   })
 
+  it('is not that of the next fault, once it is undone', () => {
+    const { samples, leaderChanges } = facts()
+    const over = { ...kill, undoneMs: 6_050 }
+    const later = { ...kill, atMs: 6_100 }
+    const elected = (...faults: (typeof kill)[]) =>
+      recoveries(faults, samples, leaderChanges, 12_000).map(({ electedMs }) => electedMs)
+    expect(elected(over, later)).toEqual([null, 50])
+    expect(elected(over, { ...later, ledGroups: [] })).toEqual([150, null])
+  })
+
   it('is found among a million messages under a hundred faults', () => {
     const samples = traffic(6_000, 6_200, 5_000_000)
     const faults = Array.from({ length: 100 }, (_, i) => ({ ...kill, atMs: 6_000 + i * 40_000 }))
@@ -82,6 +92,8 @@ function mute(set: string, fromMs: number) {
 describe('a report', () => {
   const { scenario } = facts()
   const twoLines = { ...scenario, faults: [...scenario.faults, ...scenario.faults] }
+  const operation = { ...scenario.faults[0]!, do: 'moveSlots' as const }
+  const withOperation = { ...scenario, faults: [...scenario.faults, operation] }
 
   it('passes only when every check does', () => {
     const report = buildReport(facts())
@@ -99,6 +111,7 @@ describe('a report', () => {
     ['serving', { healedMs: 6_100, samples: mute('s2', 11_900) }],
     ['first-ack', { healedMs: 11_985, samples: mute('s1', 6_000) }],
     ['errors', { errors: new Map([['TIMEOUT', 3]]) }],
+    ['carried-out', { failures: ['kill: NOT_RUNNING, node s1-a does not run'] }],
     ['first-ack', { samples: traffic(6_000, 6_600, 12_000) }]
   ] as const)('fails by %s', (name, change) => {
     const report = buildReport(facts(change))
@@ -108,6 +121,7 @@ describe('a report', () => {
 
   it.each([
     ['serving', { healedMs: 12_000 }],
+    ['operations', { scenario: withOperation, faults: [kill, { ...kill, line: 1 }] }],
     ['faults', { scenario: twoLines }],
     ['faults', { scenario: twoLines, faults: [kill, { ...kill, line: 1, inForceMs: 0 }] }]
   ] as const)('cannot decide %s', (name, change) => {

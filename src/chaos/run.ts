@@ -1,11 +1,12 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
 import { Prng } from '../base/prng.ts'
-import type { ClusterConfig } from '../config/schema.ts'
 import { clusterStatus } from '../control/cluster-status.ts'
 import { compileTable } from '../table/compile-table.ts'
+import { routerAddresses } from './addresses.ts'
 import type { Arena } from './arena.ts'
 import { type AttachOptions, withRunningCluster } from './attach.ts'
 import { ClusterWatch } from './cluster-watch.ts'
@@ -22,7 +23,7 @@ import { reportPage } from './report-page.ts'
 import type { Scenario } from './scenario.ts'
 import { sealedTimes, takings } from './sealed-times.ts'
 import { SpillFile } from './spill-file.ts'
-import { Strokes } from './strokes.ts'
+import { failureText, Strokes } from './strokes.ts'
 import { gatewaysOn } from './targets.ts'
 import { usersBack } from './users-back.ts'
 import { Workload } from './workload.ts'
@@ -60,17 +61,21 @@ export interface ChaosProgress {
 /** Load alone, to compare with, before the first fault may fall. */
 const quietSeconds = 3
 const settleMs = 60_000
+/** Of a cluster that could not be mended little is to be expected. */
+const brokenSettleMs = 5_000
+const reportFiles = ['report.html', 'report.json', 'history.jsonl', 'logs']
 /** Load on the cluster that is whole again, to see that it serves everybody. */
 const mendedMs = 2_000
 const progressMs = 500
 
 /**
  * Runs a scenario against a cluster and judges it. Whatever happens, a cluster of its own is gone afterwards, and one that runs already is
- * mended. Rejects with CANCELLED, with what kept the cluster from starting or healing, and as `withRunningCluster`.
+ * mended. Rejects with CANCELLED, with what kept the cluster from starting, and as `withRunningCluster`.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
-  const { scenario, seconds = scenario.seconds, attach } = options
+  const { scenario, seconds = scenario.seconds, attach, reportDirectory } = options
   const work = async (arena: Arena): Promise<ChaosReport> => {
+    if (reportDirectory !== undefined) clearReport(reportDirectory)
     const run = new ChaosRun(options, arena)
     try {
       return await run.whole()
@@ -83,6 +88,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     return withOwnCluster(options, work)
   }
   return withRunningCluster({ ...options, attach, seconds: quietSeconds + seconds }, work)
+}
+
+/** What an earlier drill has left there must not be taken for this one's. */
+function clearReport(directory: string): void {
+  for (const name of reportFiles) rmSync(join(directory, name), { recursive: true, force: true })
 }
 
 function idle(phase: ChaosProgress['phase']): ChaosProgress {
@@ -100,6 +110,8 @@ class ChaosRun {
   readonly #ackRate = new RecentRate()
   #workload: Workload | undefined
   #phase: ChaosProgress['phase'] = 'connecting'
+  /** In words: what kept the cluster from being whole again. */
+  readonly #failures: string[] = []
   #loadEndMs = 0
   #healedMs = 0
   #tableAsked = false
@@ -129,11 +141,10 @@ class ChaosRun {
     const startMs = await this.#load(workload)
     this.#phase = 'healing'
     this.#progress()
-    await workload.end()
-    this.#mustGoOn()
+    await this.#unlessStopped(workload.end())
     this.#phase = 'settling'
     this.#progress()
-    const missing = await workload.settle(settleMs)
+    const missing = await workload.settle(this.#patienceMs, this.#options.signal)
     missing.push(...(await this.#unmoved()), ...(await this.#unlevel()))
     this.#mustGoOn()
     await this.#watch.end()
@@ -159,8 +170,11 @@ class ChaosRun {
 
   async #leave(): Promise<void> {
     if (this.#arena.lasting) {
-      await this.#strokes.end()
-      await this.#strokes.putBack()
+      try {
+        await this.#strokes.end()
+      } finally {
+        await this.#strokes.putBack()
+      }
       return
     }
     // A node that is being started would be waited for.
@@ -187,7 +201,7 @@ class ChaosRun {
     if (!signal.aborted && secret !== undefined) {
       const users = workload.usersBySet()
       const name = `${prefix}watch`
-      const routers = routersOf(config)
+      const routers = routerAddresses(config)
       this.#presence = new PresenceWatch(routers, secret, users, name, this.#whereabouts)
       await this.#presence.start()
     }
@@ -211,13 +225,37 @@ class ChaosRun {
       await this.#wait((quietSeconds + seconds) * 1_000, over.signal)
       this.#phase = 'healing'
       this.#progress()
-      await this.#strokes.end()
+      await this.#heal()
       this.#healedMs = performance.now()
       await this.#wait(mendedMs)
     } finally {
       clearInterval(ticker)
     }
     return startMs
+  }
+
+  /** A cluster that does not come back is what a drill is to find, and no reason to end it without a verdict. */
+  async #heal(): Promise<void> {
+    try {
+      await this.#strokes.end()
+    } catch (error) {
+      this.#mustGoOn()
+      this.#failures.push(`it is not whole again: ${failureText(error)}`)
+    }
+  }
+
+  get #patienceMs(): number {
+    return this.#failures.length === 0 ? settleMs : brokenSettleMs
+  }
+
+  /** Whoever wants to stop waits for nobody else. */
+  async #unlessStopped(work: Promise<unknown>): Promise<void> {
+    const { signal } = this.#options
+    const stopped = new AbortController()
+    await Promise.race([work, once(signal, 'abort', { signal: stopped.signal })]).finally(() => {
+      stopped.abort()
+    })
+    this.#mustGoOn()
   }
 
   /** Slots move: which set a message belongs to is as the newest table says that anybody was seen to have. */
@@ -252,9 +290,9 @@ class ChaosRun {
 
   /** Asks until nothing is left, but not for longer than a minute; returns what is. */
   async #remaining(find: () => Promise<string[]>): Promise<string[]> {
-    const untilMs = performance.now() + settleMs
+    const untilMs = performance.now() + this.#patienceMs
     for (;;) {
-      const left = await find()
+      const left = await find().catch((error: unknown) => [failureText(error)])
       this.#mustGoOn()
       if (left.length === 0 || performance.now() > untilMs) return left
       await pause(progressMs)
@@ -298,12 +336,17 @@ class ChaosRun {
     const { cluster, processes } = this.#arena
     const { config } = cluster
     const endMs = performance.now()
-    const { faults, outcomes, failStops } = this.#strokes
+    const { faults, outcomes, failStops, failures } = this.#strokes
     const workload = this.#workload!
     const sinceMs = Date.now() - endMs + startMs
     const logs = processes && { cluster: processes, nodes: this.#watch.nodes, sinceMs }
     const taken = logs === undefined ? [] : takings(logs)
     for (const { node, ...owner } of taken) this.#history.add(node, 'ok', 'owner', null, owner)
+    // Before it is judged: what cannot be judged is wanted all the more.
+    if (reportDirectory !== undefined) {
+      mkdirSync(reportDirectory, { recursive: true })
+      this.#history.writeTo(join(reportDirectory, 'history.jsonl'))
+    }
     // First: it needs most of the memory that the run ever needs, and gives it back.
     const judgement = this.#history.judge(
       taken.length > 0 ? ['presence'] : ['presence', 'ownership']
@@ -319,6 +362,7 @@ class ChaosRun {
       faults,
       outcomes,
       failStops,
+      failures: [...failures, ...this.#failures],
       wrongOnline: this.#whereabouts.after(faults, node => gatewaysOn(node, config), endMs),
       usersBack: usersBack(faults, workload.outages, node => gatewaysOn(node, config), endMs),
       gatewaysOf: (uid, atMs) => this.#whereabouts.gatewaysOf(uid, atMs),
@@ -331,17 +375,9 @@ class ChaosRun {
     }
     const report = buildReport(facts)
     if (reportDirectory !== undefined) {
-      mkdirSync(reportDirectory, { recursive: true })
-      this.#history.writeTo(join(reportDirectory, 'history.jsonl'))
       writeFileSync(join(reportDirectory, 'report.json'), `${JSON.stringify(report, null, 2)}\n`)
       writeFileSync(join(reportDirectory, 'report.html'), reportPage(report))
     }
     return report
   }
-}
-
-function routersOf({ nodes }: ClusterConfig): string[] {
-  return nodes
-    .filter(({ roles }) => roles.some(({ role }) => role === 'router'))
-    .map(({ host, peerPort }) => `${host}:${peerPort}`)
 }

@@ -93,7 +93,7 @@ const fault = z
     times: z.number().int().min(1).max(10_000).optional()
   })
   .refine(({ at, every }) => at !== undefined || every !== undefined, {
-    message: 'needs `at` (seconds since the load began) or `every` (seconds between two)'
+    message: 'needs `at` (seconds from the end of the quiet ones) or `every` (seconds between two)'
   })
   .refine(one => targetless.includes(one.do) || isLinkAction(one.do) || one.target !== undefined, {
     message: 'needs a `target`'

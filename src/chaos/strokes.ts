@@ -47,12 +47,24 @@ interface Selection {
 }
 
 /** Nobody is expected to take over. */
-const keepLeaders: readonly FaultAction[] = ['slowDisk', 'clockOffset']
+const keepLeaders: readonly FaultAction[] = [
+  'slowDisk',
+  'clockOffset',
+  'delay',
+  'loss',
+  'bandwidth',
+  'drain',
+  'moveSlots',
+  'addSet',
+  'removeSet'
+]
 
 /** The faults and operations of a scenario, as they fall due. */
 export class Strokes {
   readonly faults: FaultRecord[] = []
   readonly outcomes: OperationOutcome[] = []
+  /** In words: what could not be done or undone as it was to be. */
+  readonly failures: string[] = []
   readonly #options: StrokesOptions
   readonly #cluster: DrillCluster
   readonly #hand: FaultHand | undefined
@@ -116,15 +128,15 @@ export class Strokes {
     await Promise.allSettled(this.#underWay)
   }
 
-  /** Begins nothing more, waits for what is under way, and mends everything: the cluster is whole again. */
+  /** Begins nothing more, waits for what is under way, and mends everything: the cluster is whole again. Throws what keeps it from that. */
   async end(): Promise<void> {
     this.#ended.abort()
     await Promise.all(this.#timers)
-    const ended = await Promise.allSettled(this.#underWay)
+    await Promise.allSettled(this.#underWay)
     await Promise.all([this.#leased.end(), this.#links.end()])
     await this.#hand?.undoAll()
-    await this.#cluster.waitReady()
-    for (const one of ended) if (one.status === 'rejected') throw one.reason
+    const { arena, signal } = this.#options
+    await this.#cluster.waitReady(arena.lasting ? {} : { signal })
   }
 
   /** After `end`: slots are where they were before. Throws what the cluster refuses with. */
@@ -150,7 +162,11 @@ export class Strokes {
         ? this.#strokeAlone(fault, selection)
         : this.#stroke(fault, selection)
       this.#underWay.add(work)
-      void work.finally(() => this.#underWay.delete(work)).catch(() => {})
+      void work
+        .catch((error: unknown) => {
+          if (!this.#abandoned) this.failures.push(`${fault.do}: ${failureText(error)}`)
+        })
+        .finally(() => this.#underWay.delete(work))
       if (every === undefined) return
       await wait(every)
     }
@@ -186,11 +202,21 @@ export class Strokes {
     const record = this.#record(fault, nodes, nodes)
     const what = `${action} ${nodes.join(', ')}`
     this.#options.onEvent(`${what} (${fault.target})`)
-    await hand.do(fault, action, nodes)
+    record.inForceMs = 0
+    const done = await hand.do(fault, action, nodes).then(
+      inForceMs => {
+        record.inForceMs = inForceMs ?? record.atMs
+        return undefined
+      },
+      (error: unknown) => ({ error })
+    )
     await this.#hold(fault, record)
     if (this.#abandoned) return
     this.#options.onEvent(`${what} is undone`)
-    await hand.undo(nodes)
+    const undone = hand.undo(nodes)
+    if (done === undefined) return undone
+    await undone.catch(() => {})
+    throw done.error
   }
 
   async #disturbNodes(fault: ScenarioFault, { target }: Selection): Promise<void> {
@@ -218,7 +244,8 @@ export class Strokes {
     if (nodes.length === 0 || (others.length === 0 && !clients)) return
     const disturbances = linkDisturbances(fault, config, nodes, clients ? undefined : others)
     const known = there === undefined ? nodes : [...nodes, ...others]
-    const record = this.#record(fault, nodes, known)
+    // Of clients that are cut off nobody's leadership depends.
+    const record = this.#record(fault, nodes, known, clients ? [] : this.#ledBy(nodes))
     const end = clients ? 'clients' : there === undefined ? 'all others' : others.join(', ')
     const what = `${fault.do} ${nodes.join(', ')} ${fault.do === 'cutOneWay' ? '→' : '–'} ${end}`
     await this.#disturb(this.#links, disturbances, { fault, record, what })
@@ -232,8 +259,7 @@ export class Strokes {
     this.#disturbed.add(what)
     this.#options.onEvent(what)
     record.inForceMs = 0
-    const inForce = await hand.do(disturbances)
-    if (inForce) record.inForceMs = performance.now()
+    record.inForceMs = await hand.do(disturbances)
     await this.#hold(fault, record)
     this.#disturbed.delete(what)
     if (this.#abandoned) return
@@ -245,11 +271,11 @@ export class Strokes {
     const nodes = target === undefined ? [] : this.#nodes(target)
     if (target !== undefined && nodes.length === 0) return
     const record = this.#record(fault, nodes, nodes)
-    const { ledGroups } = record
+    const ledGroups = this.#ledBy(nodes)
     const what = [fault.do, ...nodes].join(' ')
     this.#options.onEvent(what)
     const order = { fault, nodes, ledGroups }
-    let text: string
+    let text: string | undefined
     let ok = true
     try {
       text = await this.#operations.do(order)
@@ -259,7 +285,7 @@ export class Strokes {
       text = `${error.code}, ${error.message}`
     }
     record.undoneMs = performance.now()
-    if (this.#abandoned) return
+    if (this.#abandoned || text === undefined) return
     this.outcomes.push({ action: fault.do, text, ok })
     this.#options.onEvent(`${what}: ${text}`)
     if (fault.do !== 'drain') return
@@ -304,11 +330,19 @@ export class Strokes {
     return nodesOf(target, this.#cluster.config, leaders, random, free)
   }
 
-  #record(fault: ScenarioFault, nodes: readonly string[], touched: readonly string[]): FaultRecord {
+  #ledBy(nodes: readonly string[]): string[] {
     const { leaders } = this.#options
+    return [...leaders].filter(([, node]) => nodes.includes(node)).map(([group]) => group)
+  }
+
+  #record(
+    fault: ScenarioFault,
+    nodes: readonly string[],
+    touched: readonly string[],
+    led = this.#ledBy(nodes)
+  ): FaultRecord {
     const { target, from, to } = fault
     const atMs = performance.now()
-    const led = [...leaders].filter(([, node]) => nodes.includes(node)).map(([group]) => group)
     const record: FaultRecord = {
       action: fault.do,
       line: this.#options.scenario.faults.indexOf(fault),
@@ -328,4 +362,10 @@ export class Strokes {
     await pause(seconds * 1_000, undefined, { signal: this.#ended.signal }).catch(() => {})
     record.undoneMs = performance.now()
   }
+}
+
+/** For a check's examples. */
+export function failureText(error: unknown): string {
+  if (error instanceof RingsetError) return `${error.code}, ${error.message}`
+  return error instanceof Error ? error.message : String(error)
 }

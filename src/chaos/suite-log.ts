@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { crc32OfString } from '../base/crc32.ts'
@@ -72,7 +72,13 @@ export function hasSuiteLog(directory: string): boolean {
 /** Begins, or goes on with these. */
 export function startSuiteLog(directory: string, runs: readonly LoggedRun[]): void {
   mkdirSync(directory, { recursive: true })
-  writeFileSync(join(directory, fileName), runs.map(lineOf).join(''))
+  writeWhole(join(directory, fileName), runs.map(lineOf).join(''))
+}
+
+/** The file is as it was or as it is to be, whatever happens meanwhile. */
+export function writeWhole(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text)
+  renameSync(`${file}.new`, file)
 }
 
 export function appendToSuiteLog(directory: string, run: LoggedRun): void {

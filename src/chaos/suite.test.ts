@@ -260,6 +260,16 @@ describe('two reports side by side', () => {
     expect(verdicts[0]).toEqual({ scenario: 'a', before: 'pass', after: 'unknown' })
   })
 
+  it('know which scenario did not run as often as it should have', () => {
+    const file = join(folder, 'cut-off.json')
+    const rows = [run('a', 5), run('b', 5), run('c', 5, 'fail')]
+    writeFileSync(file, JSON.stringify({ format: 1, rows, notRun: ['b', 'c', 'd'] }))
+    const whole = [...rows.slice(0, 2), run('c', 5), run('d', 5)]
+    const { broken, onlyBefore, verdicts } = compareRuns(whole, readRuns(file))
+    expect([broken, onlyBefore]).toEqual([['b', 'c', 'd'], []])
+    expect(verdicts.map(({ after }) => after)).toEqual(['pass', 'not run', 'fail', 'not run'])
+  })
+
   it('are read from a folder or a file, and nothing else is taken for one', () => {
     const file = join(folder, 'suite.json')
     writeFileSync(file, JSON.stringify({ format: 1, rows: [run('a', 5)] }))

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { RingsetError } from '../base/errors.ts'
 import type { ChaosReport } from './report.ts'
@@ -9,7 +9,8 @@ import {
   crc32OfScenario,
   hasSuiteLog,
   type LoggedRun,
-  startSuiteLog
+  startSuiteLog,
+  writeWhole
 } from './suite-log.ts'
 import { rowOf, type SuiteRow, type SuiteRun, timesSeenIn } from './suite-rows.ts'
 
@@ -97,8 +98,8 @@ export async function runSuite(
     }
     onScenario(scenario, own, i)
     const run = await runOne({ ...options, scenario, seed: own }, runs > 1, drill).catch(error => {
-      const stopped = error instanceof RingsetError && error.code === 'CANCELLED'
-      if (!stopped || done.length === 0) throw error
+      // Whatever a drill that was stopped in the middle ends with.
+      if (!options.signal.aborted || done.length === 0) throw error
     })
     if (run === undefined) break
     done.push(run)
@@ -144,7 +145,7 @@ function write(
 ): void {
   if (reportDirectory === undefined) return
   if (run !== undefined) appendToSuiteLog(reportDirectory, run)
-  writeFileSync(join(reportDirectory, 'suite.json'), `${JSON.stringify(report, null, 2)}\n`)
+  writeWhole(join(reportDirectory, 'suite.json'), `${JSON.stringify(report, null, 2)}\n`)
 }
 
 /**

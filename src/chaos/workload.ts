@@ -10,7 +10,8 @@ import {
 } from '../client/client.ts'
 import { parseSession } from '../protocol/session.ts'
 import type { TableView } from '../table/table-view.ts'
-import { MessageLog } from './message-log.ts'
+import { gatewayAddresses, routerAddresses } from './addresses.ts'
+import { MessageLog, numberIn } from './message-log.ts'
 import type { MessageSample } from './message-sample.ts'
 import { RecordedOperations } from './recorded-operations.ts'
 import { userGroups } from './user-names.ts'
@@ -74,13 +75,7 @@ export class Workload {
     const groups = options.uids ? [options.uids] : userGroups(options.plan, prefix)
     this.#pairs = new UserPairs(groups, key => this.setOf(key))
     this.#uids = groups.flat()
-    this.#gateways = new Map(
-      options.config.nodes.flatMap(({ host, roles }) =>
-        roles.flatMap(role =>
-          role.role === 'transfer' ? [[`tcp://${host}:${role.tcpPort}`, role.id] as const] : []
-        )
-      )
-    )
+    this.#gateways = gatewayAddresses(options.config)
   }
 
   /** Brings everybody online and tells the recorder who has to get what. */
@@ -154,11 +149,12 @@ export class Workload {
   }
 
   /** Waits until every device holds all that was acknowledged to anybody; returns what is missing after `withinMs`. */
-  async settle(withinMs: number): Promise<string[]> {
+  async settle(withinMs: number, signal?: AbortSignal): Promise<string[]> {
     const untilMs = performance.now() + withinMs
     for (;;) {
       const missing = this.#missing()
-      if (missing.length === 0 || performance.now() > untilMs) return missing
+      const over = performance.now() > untilMs || signal?.aborted === true
+      if (missing.length === 0 || over) return missing
       await pause(50)
     }
   }
@@ -273,7 +269,7 @@ export class Workload {
       device: deviceId,
       session,
       msgid,
-      clientMsgId: Number(text),
+      clientMsgId: numberIn(text),
       sender,
       senderDevice
     }
@@ -307,10 +303,7 @@ export class Workload {
   // Backends
 
   #addBackend(index: number, secret: Buffer): void {
-    const { config } = this.#options
-    const addresses = config.nodes
-      .filter(({ roles }) => roles.some(({ role }) => role === 'router'))
-      .map(({ host, peerPort }) => `${host}:${peerPort}`)
+    const addresses = routerAddresses(this.#options.config)
     const name = `${this.#prefix}backend-${index + 1}`
     const uid = this.#uids[index % this.#uids.length]!
     this.#declare(p2pSession(name, uid), [name, uid])

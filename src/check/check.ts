@@ -88,6 +88,8 @@ export function judge(lines: Iterable<HistoryLine>, options: JudgeOptions = {}):
 type Request = number | RegisterRequest | UnregisterRequest | undefined
 
 const ignoredNamesMax = 100
+/** A search takes two steps for an operation that fits at once. */
+const stepsPerLine = 8
 const operations: ReadonlySet<string> = new Set(operationNames)
 
 /** Reads the lines and hands what they say to the judges. */
@@ -96,14 +98,17 @@ class Court {
   readonly #inboxes = new Inboxes(this.#messages)
   readonly #authority = new Authority()
   readonly #state: ReplicatedState
+  /** Whether a long history may be searched for longer. */
+  readonly #grows: boolean
   readonly #operations = new Operations<Request>()
   readonly #ignored = new Map<string, number>()
   #number = 0
   #time = 0
 
   constructor(options: JudgeOptions) {
-    const { stepsPerKey = 2_000_000, stepsTotal = 20_000_000 } = options
-    this.#state = new ReplicatedState({ stepsPerKey, stepsTotal })
+    const { stepsPerKey = 2_000_000, stepsTotal } = options
+    this.#grows = stepsTotal === undefined
+    this.#state = new ReplicatedState({ stepsPerKey, stepsTotal: stepsTotal ?? 20_000_000 })
   }
 
   take(line: HistoryLine): void {
@@ -117,6 +122,7 @@ class Court {
   }
 
   judgement(without: readonly JudgeName[]): Judgement {
+    if (this.#grows) this.#state.allow(stepsPerLine * this.#number)
     for (const pending of this.#operations.unfinished()) this.#unknown(pending)
     const judges: Record<JudgeName, () => Check<JudgeName>> = {
       loss: () => this.#inboxes.loss(),

@@ -40,6 +40,11 @@ export class ReplicatedState {
     this.#stepsLeft = budget.stepsTotal
   }
 
+  /** All keys together may take that many steps at the least. */
+  allow(stepsTotal: number): void {
+    this.#stepsLeft = Math.max(this.#stepsLeft, stepsTotal)
+  }
+
   send(session: string, record: SendRecord): void {
     this.#session(session).sends.add(record)
   }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -25,6 +25,14 @@ workload: { users: 4, messagesPerSecond: 20, backends: 1 }
 faults:
   - { do: kill, target: follower of s1, at: 0.1, seconds: 9 }
   - { do: cut, target: leader of s2, at: 0.1, seconds: 9 }
+`
+
+/** A node of it is spoiled by others. */
+const spoiled = `name: spoiled
+proves: What could not be done or undone is no pass.
+seconds: 4
+workload: { users: 8, messagesPerSecond: 20 }
+faults: [{ do: kill, target: node s1-b, at: 2, seconds: 0.5 }]
 `
 
 /** When a drill is interrupted. The others take a while: `RINGSET_INTERRUPTS=all npx vitest run test/cluster/chaos.test.ts`. */
@@ -75,6 +83,32 @@ describe.skipIf(process.platform !== 'linux')('a chaos drill', () => {
     const judged = judge(parseHistory([history]), { without: ['presence', 'ownership'] })
     expect(judged.verdict).toBe('pass')
     expect(readdirSync(join(drill.report, 'logs'))).toHaveLength(9)
+    expect(readdirSync(drill.temporary)).toEqual([])
+    expect(drill.processes()).toEqual(new Map())
+  })
+
+  it('tells of a process that died by itself, and judges a cluster that does not come back', async () => {
+    drill = new Drill(spoiled)
+    await drill.said('  load\n')
+    const dead = [...drill.processes()].find(([, line]) => line.includes(' node run s1-b '))!
+    process.kill(dead[0], 'SIGKILL')
+    const [cluster] = readdirSync(drill.temporary)
+    const database = join(drill.temporary, cluster!, 'nodes', 's1-b', 'db', 'level')
+    rmSync(database, { recursive: true })
+    writeFileSync(database, 'no folder')
+    expect(await drill.ended, drill.progress).toBe(1)
+    const report = JSON.parse(readFileSync(join(drill.report, 'report.json'), 'utf8'))
+    expect(report).toMatchObject({ verdict: 'fail', messages: { lost: 0 } })
+    const checks = report.checks as { name: string; ok: boolean; examples: string[] }[]
+    const carriedOut = checks.find(({ name }) => name === 'carried-out')
+    expect(carriedOut).toMatchObject({
+      ok: false,
+      examples: [
+        expect.stringMatching(/^kill: NOT_RUNNING, /),
+        expect.stringMatching(/^it is not whole again: NODE_FAILED, node s1-b /)
+      ]
+    })
+    expect(readFileSync(join(drill.report, 'history.jsonl'), 'utf8')).toContain('"receive"')
     expect(readdirSync(drill.temporary)).toEqual([])
     expect(drill.processes()).toEqual(new Map())
   })

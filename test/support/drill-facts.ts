@@ -74,6 +74,7 @@ export function facts(change: Partial<RunFacts> = {}): RunFacts {
     faults: [kill],
     outcomes: [],
     failStops: [],
+    failures: [],
     wrongOnline: [{ fault: 0, transfer: 's1-t1', ms: 700 }],
     usersBack: [{ fault: 0, transfer: 's1-t1', ms: [80, 300] }],
     gatewaysOf: uid => (uid === 'a' ? 's1-t1' : ''),
