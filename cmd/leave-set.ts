@@ -84,8 +84,13 @@ function removedLines(
   if (retired === undefined) {
     lines.push('stop its nodes, and take it and them out of the configuration')
   } else if (retired.stopped.length > 0) {
-    const ids = retired.stopped.map(({ id }) => id).join(', ')
-    lines.push(`stopped: ${ids}; ${folders}`)
+    const named = (stuck: boolean): string =>
+      retired.stopped
+        .filter(({ how }) => (how === 'stuck') === stuck)
+        .map(({ id }) => id)
+        .join(', ')
+    if (named(false) !== '') lines.push(`stopped: ${named(false)}; ${folders}`)
+    if (named(true) !== '') lines.push(`stuck: ${named(true)} outlived SIGKILL`)
   }
   return lines
 }

@@ -24,9 +24,13 @@ export function withData(command: Command): Command {
   )
 }
 
-/** `--data`, or `--connect` and `--credential`: for commands that only talk to nodes. */
+/**
+ * `--data`, or `--connect` and `--credential`: for commands that only talk to nodes. What is said on the command line comes before what is
+ * in the environment.
+ */
 export function withTarget(command: Command): Command {
   return withData(command)
+    .hook('preAction', (_, acting) => oneTarget(acting))
     .addOption(
       new Option('--connect <host:port>', 'control address of any node, instead of a data folder')
         .argParser(address)
@@ -38,6 +42,14 @@ export function withTarget(command: Command): Command {
         'credential file for --connect (default: the one in --data)'
       ).env('RINGSET_CREDENTIAL')
     )
+}
+
+/** A cluster that the environment names must not take the place of the one that was asked for. */
+function oneTarget(command: Command): void {
+  const source = (name: string) => command.getOptionValueSource(name)
+  if (source('data') === 'cli' && source('connect') === 'env') {
+    command.setOptionValue('connect', undefined)
+  }
 }
 
 export function withJson(command: Command): Command {
@@ -59,11 +71,14 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   }
 }
 
+/** What a timer can wait for. */
+const secondsMax = 2_000_000
+
 /** Parses seconds, fractions allowed. */
 export function seconds(text: string): number {
   const value = /^\d{1,9}(\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN
-  if (value > 0) return value
-  throw new InvalidArgumentError('It must be a number of seconds above 0.')
+  if (value > 0 && value <= secondsMax) return value
+  throw new InvalidArgumentError(`It must be a number of seconds above 0, ${secondsMax} at most.`)
 }
 
 function address(text: string): string {

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { version } from '../src/host/version.ts'
 import { commandTable } from './command-table.ts'
 import { reportFailure } from './failure.ts'
+import { outliveTerminal } from './terminal.ts'
 
 /** Loads only the command that is about to run, so that the others cost no start-up time. */
 async function main(words: readonly string[]): Promise<void> {
@@ -27,11 +28,7 @@ async function main(words: readonly string[]): Promise<void> {
   else await program.parseAsync(words, { from: 'user' })
 }
 
-// Whoever reads the output may have seen enough of it, as `head` does.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit()
-  throw error
-})
+outliveTerminal()
 
 const words = process.argv.slice(2)
 try {

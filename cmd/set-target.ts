@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { RingsetError } from '../src/base/errors.ts'
+import { hostPort } from '../src/base/host-port.ts'
 import { loadConfig } from '../src/config/config.ts'
 import { dataFolder } from '../src/config/data-folder.ts'
 import type { ClusterConfig } from '../src/config/schema.ts'
@@ -34,7 +35,7 @@ export async function withSetTarget<T>(
     const config = loadConfig(options.config)
     const credential = readHexFile(options.credential ?? folder.credentialFile)
     const nodes = config.nodes.map(({ id, host, controlPort }) => {
-      return { id, controlAddress: `${host}:${controlPort}` }
+      return { id, controlAddress: hostPort(host, controlPort) }
     })
     const control = new ClusterControl({ nodes, credential })
     try {

@@ -1,12 +1,21 @@
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
+/** npm hands on to its child what the terminal has sent to both: that is one Ctrl-C, not two. */
+const onceMs = 500
+
 /** Ctrl-C once asks to stop, twice to hurry. */
 export class StopSignals {
   readonly #stop = new AbortController()
   readonly #hurry = new AbortController()
+  #stoppedMs = 0
   readonly #listener = () => {
-    if (this.stop.aborted) this.#hurry.abort()
-    this.#stop.abort()
+    const nowMs = performance.now()
+    if (!this.stop.aborted) {
+      this.#stoppedMs = nowMs
+      this.#stop.abort()
+    } else if (nowMs - this.#stoppedMs > onceMs) {
+      this.#hurry.abort()
+    }
   }
 
   constructor() {

@@ -74,6 +74,7 @@ export async function removeTenantPin(
   const report = await carried(options, (operator, how) =>
     operator.remove(name, now, { ...how, wait })
   )
+  if (now && wait && report.moved < report.total) process.exitCode = exitCodes.refused
   if (options.json) return printJson(report)
   const what = report.changed ? 'is not pinned any more' : 'was not pinned'
   print(`tenant ${paint(report.tenant, 'bold')} ${what}: ${rangeText(report)}`)

@@ -22,6 +22,22 @@ export function note(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
+/**
+ * A terminal that has gone must not end what cleans up after itself. Whoever reads a pipe may have seen enough, as `head` does: a command
+ * that stops in order is asked to, as by a hang-up, and any other ends.
+ */
+export function outliveTerminal(): void {
+  let gone = false
+  process.stderr.on('error', () => {})
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (gone || error.code === 'EIO') return
+    if (error.code !== 'EPIPE') throw error
+    gone = true
+    if (process.listenerCount('SIGHUP') > 0) process.emit('SIGHUP', 'SIGHUP')
+    else process.exit()
+  })
+}
+
 /** One document, indented. */
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2))

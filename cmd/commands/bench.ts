@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander'
 import type { BenchReport, BenchRun } from '../../src/bench/bench.ts'
+import { exitCodes } from '../failure.ts'
 import { type JsonOptions, seconds, wholeNumber, withExample, withJson } from '../options.ts'
+import { StopSignals } from '../stop-signals.ts'
 import { grouped, note, paint, print, printJson, tableLines } from '../terminal.ts'
 
 type BenchCommandOptions = JsonOptions & {
@@ -58,9 +60,19 @@ async function bench(suite: Suite, options: BenchCommandOptions): Promise<void> 
     const at = `${Math.round((performance.now() - startedMs) / 1_000)} s`.padStart(6)
     note(paint(`${at}  ${text}`, 'dim', process.stderr.isTTY === true))
   }
-  const report = await run(suite, { ...options, onProgress })
+  const signals = new StopSignals()
+  signals.stop.addEventListener('abort', () => {
+    note('stopping')
+    void interrupt().finally(() => process.exit(exitCodes.unreachable))
+  })
+  signals.hurry.addEventListener('abort', () => process.exit(exitCodes.unreachable))
+  const report = await run(suite, { ...options, onProgress }).finally(() => signals.release())
   if (options.json) printJson(toJson(report))
   else printReport(report)
+}
+
+async function interrupt(): Promise<void> {
+  await (await import('../../src/bench/bench-cluster.ts')).closeBenchClusters()
 }
 
 async function run(

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { openCluster } from '../../src/launch/launch.ts'
+import { exitCodes } from '../failure.ts'
 import { type DataOptions, type JsonOptions, withData, withExample, withJson } from '../options.ts'
 import { stopText } from '../stop-text.ts'
 import { print, printJson } from '../terminal.ts'
@@ -17,6 +18,7 @@ async function down({ data, json }: DataOptions & JsonOptions): Promise<void> {
         if (!json) print(stopText(report))
       }
     })
+    if (stopped.some(({ how }) => how === 'stuck')) process.exitCode = exitCodes.refused
     if (json) printJson({ cluster: cluster.config.cluster.name, stopped })
   } finally {
     cluster.close()

@@ -2,8 +2,9 @@ import type { Command } from 'commander'
 import { RingsetError } from '../../src/base/errors.ts'
 import { openCluster } from '../../src/launch/launch.ts'
 import type { RunningCluster, StopReport } from '../../src/launch/running-cluster.ts'
-import { reportFailure } from '../failure.ts'
+import { exitCodes, reportFailure } from '../failure.ts'
 import { type DataOptions, type JsonOptions, withData, withExample, withJson } from '../options.ts'
+import { StopSignals } from '../stop-signals.ts'
 import { stopText } from '../stop-text.ts'
 import { print, printJson } from '../terminal.ts'
 
@@ -68,6 +69,7 @@ function add(
 }
 
 function ended(report: StopReport): Outcome {
+  if (report.how === 'stuck') process.exitCode = exitCodes.refused
   return { text: stopText(report), report: { state: report.how, ms: report.ms } }
 }
 
@@ -80,13 +82,9 @@ async function runHere(id: string, options: DataOptions & { config: string }): P
   }
   const { runNode } = await import('../../src/host/node.ts')
   const node = await runNode({ config, nodeId: id, dataDirectory: options.data })
-  let asked = false
-  const stop = () => {
-    if (asked) process.exit(1)
-    asked = true
-    node.stop().catch(() => {})
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+  const { stop, hurry } = new StopSignals()
+  stop.addEventListener('abort', () => void node.stop().catch(() => {}))
+  hurry.addEventListener('abort', () => process.exit(exitCodes.refused))
   // Whatever still holds the event loop must not keep a node alive that has stopped, least of all one that had to give up.
   await node.stopped.catch(error => process.exit(reportFailure(error, false)))
   process.exit(0)

@@ -104,8 +104,10 @@ async function runRemove(uid: string, options: RemoveOptions): Promise<void> {
   const report = await withSignals(options, (operator, signal) =>
     operator.remove(uid, now === true, { wait, signal })
   )
-  if (json) return printJson(report)
   const { changed, pinnedBy, tenant, tenantPinned } = report
+  const free = pinnedBy.length === 0 && !tenantPinned
+  if (now && wait && free && report.owner !== report.target) process.exitCode = exitCodes.refused
+  if (json) return printJson(report)
   print(
     `${paint(uid, 'bold')} ${changed ? 'is not pinned any more' : 'was not pinned'}: ${slotText(report)}`
   )

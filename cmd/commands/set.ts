@@ -51,7 +51,7 @@ export function configureSet(command: Command): void {
   withExample(command, 'ringset set add', 'ringset set remove s3 --dry-run')
   const add = command
     .command('add')
-    .argument('[id]', 'name of the set (default: the next number)', setId)
+    .argument('[id]', 'name of the set (default: the next number)', newSetId)
     .description('add a set and give it its share of the slots, while users go on')
     .option('--weight <n>', 'share of the slots, 1 is an ordinary set (default: 1)', setWeight)
     .option('--no-rebalance', 'leave the slots where they are')
@@ -271,6 +271,12 @@ function setId(text: string): string {
   throw new InvalidArgumentError(
     'It must be 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first.'
   )
+}
+
+/** Its nodes are called after it. */
+function newSetId(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,59}$/.test(text)) return text
+  throw new InvalidArgumentError('It must be 1 to 60 of A-Z a-z 0-9 _ -, a letter or digit first.')
 }
 
 function setWeight(text: string): number {

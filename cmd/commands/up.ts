@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
+import { RingsetError } from '../../src/base/errors.ts'
+import { hostPort } from '../../src/base/host-port.ts'
 import { checkConfigText, readConfig } from '../../src/config/config.ts'
 import { dataFolder, defaultDataDirectory } from '../../src/config/data-folder.ts'
 import type { ClusterStatus } from '../../src/control/cluster-status.ts'
 import { startCluster } from '../../src/launch/launch.ts'
 import type { RunningCluster } from '../../src/launch/running-cluster.ts'
 import { clusterEvents } from '../cluster-events.ts'
+import { exitCodes } from '../failure.ts'
 import { LiveView } from '../live-view.ts'
 import { type DataOptions, type JsonOptions, withData, withExample, withJson } from '../options.ts'
 import { defaultConfigPath } from '../package-root.ts'
@@ -63,7 +66,11 @@ async function up(options: UpOptions): Promise<void> {
       hurry: signals.hurry,
       onStopped: report => note(stopText(report))
     })
-    if (stopped.some(({ how }) => how === 'stuck')) process.exitCode = 1
+    if (stopped.some(({ how }) => how === 'stuck')) process.exitCode = exitCodes.refused
+    // From elsewhere all are stopped in order, and none is on record any more.
+    if (!signals.stop.aborted && stopped.some(({ how }) => how === 'gone')) {
+      throw new RingsetError('NODE_FAILED', 'all nodes have ended by themselves')
+    }
   } finally {
     signals.release()
     cluster.close()
@@ -104,10 +111,10 @@ function upReport(cluster: RunningCluster, status: ClusterStatus) {
       pid: status.nodes.find(node => node.id === id)?.pid ?? 0,
       roles: status.nodes.find(node => node.id === id)?.roles ?? [],
       addresses: {
-        peer: `${host}:${peerPort}`,
-        control: `${host}:${controlPort}`,
+        peer: hostPort(host, peerPort),
+        control: hostPort(host, controlPort),
         clients: roles.flatMap(role =>
-          role.role === 'transfer' ? [`tcp://${host}:${role.tcpPort}`] : []
+          role.role === 'transfer' ? [`tcp://${hostPort(host, role.tcpPort)}`] : []
         )
       }
     })),

@@ -42,10 +42,26 @@ export async function wholeCluster(setIds: readonly string[]): Promise<BenchClus
   return startBenchCluster(await wholeClusterConfig(setIds))
 }
 
-async function startBenchCluster(config: ClusterConfigInput): Promise<BenchCluster> {
+const interrupted = new AbortController()
+const started: Promise<BenchCluster>[] = []
+
+/** For whoever is interrupted: stops what runs and what starts. */
+export async function closeBenchClusters(): Promise<void> {
+  interrupted.abort()
+  await Promise.all(started.map(one => one.then(({ close }) => close()).catch(() => {})))
+}
+
+function startBenchCluster(config: ClusterConfigInput): Promise<BenchCluster> {
+  const starting = start(config)
+  started.push(starting)
+  return starting
+}
+
+async function start(config: ClusterConfigInput): Promise<BenchCluster> {
   const directory = await mkdtemp(join(tmpdir(), 'ringset-bench-'))
   try {
-    const cluster = await startCluster({ config, dataDirectory: directory })
+    const { signal } = interrupted
+    const cluster = await startCluster({ config, dataDirectory: directory, signal })
     const close = async (): Promise<void> => {
       await cluster.stopAll({ timeoutMs: 5_000 })
       cluster.close()

@@ -42,12 +42,16 @@ export class People {
         role.role === 'transfer' ? [`tcp://127.0.0.1:${role.tcpPort}`] : []
       )
     )
-    for (let first = 0; first < count; first += connectAtOnce) {
-      const some = Math.min(connectAtOnce, count - first)
-      await Promise.all(
-        Array.from({ length: some }, (_, i) => people.#add(`user-${first + i}`, addresses, secret))
-      )
-      onProgress(people.clients.length)
+    try {
+      for (let first = 0; first < count; first += connectAtOnce) {
+        const some = Math.min(connectAtOnce, count - first)
+        const uids = Array.from({ length: some }, (_, i) => `user-${first + i}`)
+        await Promise.all(uids.map(uid => people.#add(uid, addresses, secret)))
+        onProgress(people.clients.length)
+      }
+    } catch (error) {
+      await people.close()
+      throw error
     }
     return people
   }

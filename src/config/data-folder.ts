@@ -1,4 +1,5 @@
-import { join, resolve } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 
 /** The data folder of commands that are not told another. */
 export const defaultDataDirectory = '.ringset'
@@ -31,7 +32,7 @@ export interface DataFolder {
 
 /** Paths only; creates nothing. */
 export function dataFolder(directory: string): DataFolder {
-  const root = resolve(directory)
+  const root = realPath(resolve(directory))
   const nodesFolder = join(root, 'nodes')
   const nodeFolder = (nodeId: string) => join(nodesFolder, nodeId)
   return {
@@ -47,5 +48,15 @@ export function dataFolder(directory: string): DataFolder {
     nodesFolder,
     nodeFolder,
     nodeLogFile: nodeId => join(nodeFolder(nodeId), 'node.log')
+  }
+}
+
+/** By whatever links it is reached, a folder is one; it need not be there yet. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    const above = dirname(path)
+    return above === path ? path : join(realPath(above), basename(path))
   }
 }

@@ -1,3 +1,4 @@
+import { hostPort } from '../base/host-port.ts'
 import type { ClusterConfig, RoleConfig } from './schema.ts'
 
 export type FieldPath = readonly (string | number)[]
@@ -89,7 +90,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'port-unique': ({ nodes }, report) => {
     const places: [string, FieldPath][] = []
     nodes.forEach((node, i) => {
-      const at = (port: number) => `${node.host}:${port}`
+      const at = (port: number) => hostPort(node.host, port)
       places.push([at(node.peerPort), ['nodes', i, 'peerPort']])
       places.push([at(node.controlPort), ['nodes', i, 'controlPort']])
       node.roles.forEach((role, r) => {

@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { RingsetError } from '../base/errors.ts'
 import { type DataFolder, dataFolder } from './data-folder.ts'
 
@@ -56,5 +64,10 @@ function make(path: string): void {
   } finally {
     rmSync(draft, { force: true })
   }
-  chmodSync(path, 0o600)
+  if ((statSync(path).mode & 0o077) === 0) return
+  try {
+    chmodSync(path, 0o600)
+  } catch {
+    // It is somebody else's, or on a disk that is only read: `ringset doctor` tells when others may read it.
+  }
 }

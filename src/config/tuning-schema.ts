@@ -64,7 +64,7 @@ export const raft = z.strictObject({
   messageBytes: bytes(
     { initial: 512 * kib, min: 4 * kib, max: 8 * mib },
     {
-      about: 'Entries put into one append message, and the size of one snapshot chunk.',
+      about: 'Bytes of entries put into one append message.',
       tradeOff: 'Larger is faster in bulk and delays what waits behind it on the link.'
     }
   ),
@@ -112,7 +112,8 @@ export const limits = z.strictObject({
     { initial: 50_000, min: 1, max: 1_000_000 },
     {
       about: 'Client connections one gateway accepts.',
-      tradeOff: 'Each idle connection costs some 8 KiB; the process needs file descriptors for all.'
+      tradeOff:
+        'Each idle connection costs up to some 24 KiB (`ringset bench idle`); the process needs file descriptors for all.'
     }
   ),
   unauthenticatedConnections: count(

@@ -6,6 +6,7 @@ import {
   type StatusObject
 } from '@grpc/grpc-js'
 import { RingsetError } from '../base/errors.ts'
+import { hostPort } from '../base/host-port.ts'
 import type { Log } from '../base/ports.ts'
 import { type NodeControlServer, NodeControlService } from '../gen/ringset/control/v1/control.ts'
 import { type ControlSource, memberChanges, setChanges } from './control-source.ts'
@@ -177,7 +178,7 @@ function mustBeSlots(slots: readonly number[], least: number): void {
 }
 
 function bind(server: Server, host: string, port: number): Promise<number> {
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  const address = hostPort(host, port)
   return new Promise((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound)

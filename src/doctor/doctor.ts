@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
+import { hostPort } from '../base/host-port.ts'
 import { dataFolder } from '../config/data-folder.ts'
 import type { ClusterConfig } from '../config/schema.ts'
 import { readHexFile } from '../config/secrets.ts'
@@ -87,7 +88,7 @@ function controlOf(config: ClusterConfig, credentialFile: string): ClusterContro
   try {
     const nodes = config.nodes.map(({ id, host, controlPort }) => ({
       id,
-      controlAddress: `${host}:${controlPort}`
+      controlAddress: hostPort(host, controlPort)
     }))
     const credential = readHexFile(credentialFile)
     return new ClusterControl({ nodes, credential, timeoutMs: answerMs })

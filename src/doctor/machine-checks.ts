@@ -5,6 +5,7 @@ import { checkConfigText, describeProblem, readConfig } from '../config/config.t
 import type { DataFolder } from '../config/data-folder.ts'
 import type { ClusterConfig } from '../config/schema.ts'
 import { readHexFile } from '../config/secrets.ts'
+import { holderLives } from '../launch/launch-lock.ts'
 import { type Finding, fail, ok, orOk, warn } from './finding.ts'
 
 const leastNode = [20, 19] as const
@@ -92,9 +93,11 @@ export function secretFiles(folder: DataFolder): Finding[] {
 export function locks(folder: DataFolder): Finding[] {
   const found = [folder.lockFile, folder.rollLockFile].flatMap((path): Finding[] => {
     const text = textOf(path)
-    if (text === undefined || lives(Number(text))) return []
+    if (text === undefined || holderLives(text)) return []
     const remedy = `the next command takes it over; if not, rm ${path}`
-    return [warn('locks', `${path} was left behind by process ${text.trim()}`, remedy)]
+    return [
+      warn('locks', `${path} was left behind by process ${text.trim().split(' ', 1)[0]}`, remedy)
+    ]
   })
   const set = textOf(folder.setAddFile)?.trim()
   if (set !== undefined) {
@@ -144,16 +147,6 @@ function textOf(path: string): string | undefined {
     return readFileSync(path, 'utf8')
   } catch {
     return undefined
-  }
-}
-
-function lives(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

@@ -1,5 +1,6 @@
 import { createConnection, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { hostPort } from '../base/host-port.ts'
 import type { NodeConfig } from '../config/schema.ts'
 import { type Finding, fail, orOk } from './finding.ts'
 
@@ -47,12 +48,12 @@ function portsOf(node: NodeConfig): Port[] {
 }
 
 function unreachable({ node, port, use }: Port): Finding {
-  const text = `node ${node.id} runs, and ${node.host}:${port} ${use} takes no connection from here`
+  const text = `node ${node.id} runs, and ${hostPort(node.host, port)} ${use} takes no connection from here`
   return fail('ports', text, 'look for a firewall between the machines; see the log of the node')
 }
 
 function taken({ node, port, use }: Port): Finding {
-  const text = `${node.host}:${port} ${use} of node ${node.id}, which does not run, is in use`
+  const text = `${hostPort(node.host, port)} ${use} of node ${node.id}, which does not run, is in use`
   return fail('ports', text, 'stop the program that has it, or give the node another port')
 }
 

@@ -1,3 +1,4 @@
+import { hostPort } from '../base/host-port.ts'
 import type { ClusterConfig } from '../config/schema.ts'
 import type { PeerNetwork } from '../net/peer-network.ts'
 import {
@@ -25,8 +26,8 @@ export class AddressBook {
   constructor(config: ClusterConfig, network: PeerNetwork, keeper: TableKeeper) {
     this.#network = network
     for (const { id, host, peerPort, roles } of config.nodes) {
-      this.#learn(observerEndpoint(id), `${host}:${peerPort}`)
-      for (const role of roles) this.#learn(endpointOf(role), `${host}:${peerPort}`)
+      this.#learn(observerEndpoint(id), hostPort(host, peerPort))
+      for (const role of roles) this.#learn(endpointOf(role), hostPort(host, peerPort))
     }
     this.#read(keeper.view())
     keeper.onAdopted(view => this.#read(view))

@@ -1,4 +1,5 @@
 import { RingsetError } from '../base/errors.ts'
+import { hostPort } from '../base/host-port.ts'
 import type {
   ChangedMembers,
   ControlSource,
@@ -98,7 +99,7 @@ export class NodeControlSource implements ControlSource {
       epoch: view.epoch,
       nodes: config.nodes.map(({ id, host, controlPort, zone }) => ({
         id,
-        controlAddress: `${host}:${controlPort}`,
+        controlAddress: hostPort(host, controlPort),
         zone
       })),
       routers: this.#routers(),
@@ -110,7 +111,7 @@ export class NodeControlSource implements ControlSource {
       logics: this.#logics(),
       process: this.#process(),
       metrics: this.#parts.metrics.snapshot(),
-      peerAddress: `${node.host}:${node.peerPort}`,
+      peerAddress: hostPort(node.host, node.peerPort),
       wallMs: clock.wallMs()
     }
   }
@@ -146,7 +147,7 @@ export class NodeControlSource implements ControlSource {
         pushes: counts.value('transfer_pushed_messages_total'),
         droppedPushes: counts.value('transfer_pushes_dropped_total'),
         waiting: counts.value('transfer_logic_pending'),
-        clientAddresses: [`tcp://${node.host}:${config.tcpPort}`],
+        clientAddresses: [`tcp://${hostPort(node.host, config.tcpPort)}`],
         moved: role.departure.moved ?? 0
       }
     })

@@ -1,5 +1,6 @@
 import { Arbiter } from '../arbiter/arbiter.ts'
 import type { BootstrapPlan } from '../arbiter/first-table.ts'
+import { hostPort } from '../base/host-port.ts'
 import type { Metrics } from '../base/ports.ts'
 import { Prng } from '../base/prng.ts'
 import { raftSettings } from '../config/raft-timing.ts'
@@ -221,7 +222,7 @@ class RoleBuilder implements NodeRoles {
         ...this.#identity(),
         id: config.id,
         setId: config.set,
-        clientAddresses: [`tcp://${node.host}:${config.tcpPort}`],
+        clientAddresses: [`tcp://${hostPort(node.host, config.tcpPort)}`],
         limits: {
           ...defaultTransferLimits,
           connections: limits.connectionsPerTransfer,
@@ -279,7 +280,7 @@ class RoleBuilder implements NodeRoles {
   #identity(): { nodeId: string; address: string; version: string; arbiters: EndpointId[] } {
     const { id, host, peerPort, version: label } = this.#parts.node
     const arbiters = this.#arbiterPeers().map(({ replicaId }) => arbiterEndpoint(replicaId))
-    return { nodeId: id, address: `${host}:${peerPort}`, version: label ?? version, arbiters }
+    return { nodeId: id, address: hostPort(host, peerPort), version: label ?? version, arbiters }
   }
 
   #env(self: EndpointId, metrics: Metrics = this.#parts.metrics): RoleEnv {
@@ -364,7 +365,9 @@ class RoleBuilder implements NodeRoles {
       .flatMap(({ id, host, peerPort, roles }) =>
         roles.flatMap(role => {
           const replicaId = replicaOf(role)
-          return replicaId === 0 ? [] : [{ replicaId, nodeId: id, address: `${host}:${peerPort}` }]
+          return replicaId === 0
+            ? []
+            : [{ replicaId, nodeId: id, address: hostPort(host, peerPort) }]
         })
       )
       .sort((a, b) => a.replicaId - b.replicaId)

@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -10,7 +18,7 @@ import type { RoutingTable } from '../table/table.ts'
 import { readRecord, removeRecord, writeRecord } from './cluster-record.ts'
 import { programArguments } from './entry.ts'
 import { startCluster } from './launch.ts'
-import { tryLock, withLaunchLock } from './launch-lock.ts'
+import { holderLives, tryLock, withLaunchLock } from './launch-lock.ts'
 import { isRunning, logTail } from './node-process.ts'
 import { readiness } from './readiness.ts'
 
@@ -182,6 +190,18 @@ describe('the launch lock', () => {
     expect(readdirSync(folder.root)).toEqual([])
   })
 
+  it('is not held by another process that has the number of its holder', () => {
+    const { lockFile } = fresh()
+    expect(tryLock(lockFile)).toBe(true)
+    const text = readFileSync(lockFile, 'utf8')
+    expect(holderLives(text)).toBe(true)
+    expect(holderLives(String(process.pid))).toBe(true)
+    for (const none of ['', '0', '-1', 'x', String(2 ** 22 + 1)])
+      expect(holderLives(none)).toBe(false)
+    // Where the system does not tell when a process began, a number is all there is.
+    expect(holderLives(`${text}0`)).toBe(text === String(process.pid))
+  })
+
   it('is taken over from a dead holder, never from a living one', () => {
     const { lockFile } = fresh()
     writeFileSync(lockFile, String(2 ** 22 + 1))
@@ -234,6 +254,18 @@ describe('a cluster that is started with another file', () => {
       const refused = startCluster({ config, dataDirectory: folder.root })
       await expect(refused).rejects.toThrow('is fixed by the first start')
     }
+    const another = { ...divided, cluster: { name: 'd' } }
+    const strange = startCluster({ config: another, dataDirectory: folder.root })
+    await expect(strange).rejects.toMatchObject({ code: 'WRONG_CLUSTER' })
     expect(readdirSync(folder.root).sort()).toEqual(['config.yaml', 'nodes'])
+  })
+
+  it('is the same folder by whatever link', () => {
+    const folder = fresh()
+    const link = `${folder.root}-link`
+    symlinkSync(folder.root, link)
+    folders.push(link)
+    expect(dataFolder(link).root).toBe(folder.root)
+    expect(dataFolder(join(link, 'new', 'one')).root).toBe(join(folder.root, 'new', 'one'))
   })
 })

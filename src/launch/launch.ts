@@ -76,7 +76,12 @@ function refuseToForget(folder: DataFolder, text: string): void {
   if (!existsSync(folder.configFile)) return
   const before = checkConfigText(readConfig(folder.configFile)).config
   const after = checkConfigText(text).config
-  if (before === undefined || before.cluster.name !== after?.cluster.name) return
+  if (before === undefined || before.cluster.name !== after?.cluster.name) {
+    if (!existsSync(folder.nodesFolder)) return
+    const there = before === undefined ? 'nodes of a cluster' : `cluster ${before.cluster.name}`
+    const how = 'choose another folder with --data'
+    throw new RingsetError('WRONG_CLUSTER', `${folder.root} holds ${there}: ${how}`)
+  }
   refuseToRedivide(folder, before, after)
   const lost = before.sets.find(({ id }) => {
     const kept = after.sets.some(set => set.id === id)

@@ -30,7 +30,7 @@ export function spawnNode(
   onEnd: (ending: Ending) => void,
   enter: readonly string[] = []
 ): NodeProcess {
-  mkdirSync(folder.nodeFolder(id), { recursive: true })
+  mkdirSync(folder.nodeFolder(id), { recursive: true, mode: 0o700 })
   const output = openSync(folder.nodeLogFile(id), 'a')
   try {
     const run = ['node', 'run', id, '-c', folder.configFile, '--data', folder.root]

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
+import { hostPort } from '../base/host-port.ts'
 import { checkConfigText, loadConfig, readConfig } from '../config/config.ts'
 import { type DataFolder, dataFolder } from '../config/data-folder.ts'
 import type { ClusterConfig, NodeConfig } from '../config/schema.ts'
@@ -149,6 +150,10 @@ export class RunningCluster {
   async startNode(id: string, { timeoutMs = readyTimeoutMs }: WaitOptions = {}): Promise<void> {
     this.#nodeConfig(id)
     const started = await withLaunchLock(this.#folder, async () => {
+      // Whoever stopped all of it meanwhile believes that nothing is left.
+      if (readRecord(this.#folder) === undefined) {
+        throw new RingsetError('NOT_RUNNING', `the cluster of ${this.#folder.root} was stopped`)
+      }
       if (this.isRunning(id)) throw new RingsetError('ALREADY_RUNNING', `node ${id} runs already`)
       return this.#spawn(id)
     })
@@ -174,7 +179,9 @@ export class RunningCluster {
       const record = this.#record()
       writeRecord(this.#folder, {
         ...record,
-        nodes: record.nodes.filter(({ id }) => !ids.includes(id))
+        nodes: record.nodes.filter(({ id }) => {
+          return !ids.includes(id) || reports.some(one => one.id === id && one.how === 'stuck')
+        })
       })
       return reports
     })
@@ -304,6 +311,6 @@ export class RunningCluster {
 function placesOf({ nodes }: ClusterConfig): NodePlace[] {
   return nodes.map(({ id, host, controlPort }) => ({
     id,
-    controlAddress: `${host}:${controlPort}`
+    controlAddress: hostPort(host, controlPort)
   }))
 }

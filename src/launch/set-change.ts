@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
+import { hostPort } from '../base/host-port.ts'
 import { readConfig } from '../config/config.ts'
 import { type DataFolder, dataFolder } from '../config/data-folder.ts'
 import { withoutSet, withSet } from '../config/edit-config.ts'
@@ -32,7 +33,7 @@ export function newSetOf(config: ClusterConfig, setId: string): NewSet {
   const routers = config.nodes.flatMap(({ id: node, host, peerPort, roles }) =>
     roles.flatMap(role =>
       role.role === 'router' && role.set === setId && !role.join
-        ? [{ replica: role.replica, node, address: `${host}:${peerPort}` }]
+        ? [{ replica: role.replica, node, address: hostPort(host, peerPort) }]
         : []
     )
   )

@@ -1,0 +1,4 @@
+/** `host:port`; an IPv6 address comes in brackets. */
+export function hostPort(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
