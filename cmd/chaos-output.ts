@@ -70,16 +70,14 @@ export function printReport(report: ChaosReport): void {
     for (const example of examples) print(`         ${paint(clean(example), 'dim')}`)
   }
   print()
-  const rows = Object.entries(recoveryMs).map(
-    ([action, { elected, firstAck, firstDelivery, fullRate }]) => {
-      const times = [elected, firstAck, firstDelivery, fullRate]
-      return [action, firstAck.count, ...times.map(halfAndMost)]
-    }
-  )
+  const rows = Object.entries(recoveryMs).map(([action, measured]) => {
+    const { detected, elected, converged, firstAck, firstDelivery, fullRate } = measured
+    const times = [detected, elected, converged, firstAck, firstDelivery, fullRate]
+    return [action, firstAck.count, ...times.map(halfAndMost)]
+  })
   if (rows.length > 0) {
     print('p50 / p99 from a fault until …')
-    const head = ['after', 'seen', 'another leader', 'first ack', 'first delivery', '95 % rate']
-    for (const line of tableLines(head, rows)) print(line)
+    for (const line of tableLines(['after', 'seen', ...untilNames], rows)) print(line)
     print()
   }
   const { wrongOnlineMs, usersBackMs, sealedMs, operations } = report
@@ -105,6 +103,16 @@ export function printReport(report: ChaosReport): void {
   print(`${paint(verdict, colour)}: ${faults.length} faults, seed ${seed}`)
 }
 
+/** What is measured from a fault on. */
+const untilNames = [
+  'noticed',
+  'another leader',
+  'followed',
+  'first ack',
+  'first delivery',
+  '95 % rate'
+]
+
 /** `p50 / p99` in milliseconds. */
 function halfAndMost({ count, p50Ms, p99Ms }: Percentiles): string {
   return count === 0 ? '–' : `${Math.round(p50Ms)} / ${Math.round(p99Ms)} ms`
@@ -115,24 +123,19 @@ export function printSuite(report: SuiteReport): void {
   const { rows, runs: wanted, notRun, stopped, verdict, seconds } = report
   const several = wanted > 1
   const lines = rows.map(row => {
-    const { detection, firstAck, firstDelivery, fullRate, usersBack, wrongOnline } = row.measures
-    const times = [detection, firstAck, firstDelivery, fullRate, usersBack, wrongOnline]
+    const { detection, election, convergence, firstAck, firstDelivery } = row.measures
+    const { fullRate, usersBack, wrongOnline } = row.measures
+    const led = [detection, election, convergence]
+    const times = [...led, firstAck, firstDelivery, fullRate, usersBack, wrongOnline]
     const passed = several ? [`${passedOf(row.runs)} of ${wanted}`] : []
     return [row.scenario, row.verdict, ...passed, row.faults, ...times.map(halfAndMost)]
   })
   for (const name of notRun.filter(one => rows.every(({ scenario }) => scenario !== one))) {
-    lines.push([name, 'not run', ...(several ? ['–'] : []), 0, '–', '–', '–', '–', '–', '–'])
+    lines.push([name, 'not run', ...(several ? ['–'] : []), 0, ...Array<string>(8).fill('–')])
   }
   print('p50 / p99 from a fault until …')
   const head = ['scenario', 'verdict', ...(several ? ['passed'] : []), 'faults']
-  const times = [
-    'another leader',
-    'first ack',
-    'first delivery',
-    '95 % rate',
-    'users back',
-    'wrongly online'
-  ]
+  const times = [...untilNames, 'users back', 'wrongly online']
   for (const line of tableLines([...head, ...times], lines)) print(line)
   print()
   for (const { scenario, runs } of rows) {

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { NodeConfig } from '../config/schema.ts'
 import type { NodeSight } from '../control/control-source.ts'
 import type { DrillCluster } from './arena.ts'
+import type { FollowingChange } from './followings.ts'
 import type { HistoryRecorder } from './history-recorder.ts'
 
 /** From one look at a node to the next. */
@@ -49,6 +50,7 @@ export interface NodeSights {
 export class ClusterWatch {
   readonly leaderChanges: LeaderChange[] = []
   readonly epochChanges: EpochChange[] = []
+  readonly followings: FollowingChange[] = []
   /** Of all processes that were there at any time. */
   readonly sights: NodeSights[] = []
   /** All nodes that were there at any time. */
@@ -56,6 +58,8 @@ export class ClusterWatch {
   /** Set id or `arbiter` → node that said last, in the newest term, that it leads. */
   readonly leaders: Map<string, string>
   readonly #terms = new Map<string, number>()
+  /** Group, node and process → what it said last. */
+  readonly #following = new Map<string, FollowingChange>()
   readonly #cluster: DrillCluster
   readonly #history: HistoryRecorder
   readonly #stop = new AbortController()
@@ -120,7 +124,10 @@ export class ClusterWatch {
     const atMs = performance.now()
     const sights = this.#sightsOf(id, pid)
     this.#history.add(`${id}@${pid}`, 'ok', 'epoch', null, { epoch })
-    for (const replica of replicas) this.#sawLeader(id, replica)
+    for (const replica of replicas) {
+      this.#sawLeader(id, replica)
+      this.#sawFollowing(id, pid, replica)
+    }
     if (epoch > (sights.epochs.at(-1)?.epoch ?? 0)) {
       sights.epochs.push({ atMs, epoch, beforeMs: sights.lastMs })
     }
@@ -133,9 +140,25 @@ export class ClusterWatch {
     this.epochChanges.push({ atMs, epoch })
   }
 
+  #sawFollowing(
+    node: string,
+    pid: number,
+    { set, term, leader }: NodeSight['replicas'][number]
+  ): void {
+    const group = groupOf(set)
+    const key = `${group} ${node} ${pid}`
+    const before = this.#following.get(key)
+    const led = leader !== 0
+    if (before?.term === term && before.led === led) return
+    const wasLed = before?.led ?? false
+    const change = { atMs: performance.now(), group, node, term, led, wasLed }
+    this.#following.set(key, change)
+    this.followings.push(change)
+  }
+
   #sawLeader(id: string, { set, replica, term, leader }: NodeSight['replicas'][number]): void {
     if (leader === 0) return
-    const group = set === '' ? 'arbiter' : set
+    const group = groupOf(set)
     const endpoint = set === '' ? 'arbiter' : `router/${set}`
     this.#history.add(id, 'ok', 'leader', null, { group: endpoint, term, leader: String(leader) })
     if (leader !== replica || term <= (this.#terms.get(group) ?? 0)) return
@@ -143,4 +166,9 @@ export class ClusterWatch {
     this.leaders.set(group, id)
     this.leaderChanges.push({ atMs: performance.now(), group, node: id, term })
   }
+}
+
+/** @param set empty for the arbiters. */
+function groupOf(set: string): string {
+  return set === '' ? 'arbiter' : set
 }

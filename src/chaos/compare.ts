@@ -47,6 +47,8 @@ const measureNames: readonly (readonly [keyof SuiteMeasures, string])[] = [
   ['ack', 'ack'],
   ['delivery', 'delivery'],
   ['detection', 'detection'],
+  ['election', 'election'],
+  ['convergence', 'convergence'],
   ['firstAck', 'first-ack'],
   ['firstDelivery', 'first-delivery'],
   ['fullRate', 'full-rate'],
@@ -73,6 +75,8 @@ const suiteSchema = z.object({
         ack: figures,
         delivery: figures,
         detection: figures,
+        election: figures.default(none),
+        convergence: figures.default(none),
         firstAck: figures,
         firstDelivery: figures,
         fullRate: figures,
@@ -89,7 +93,14 @@ const reportSchema = z.object({
   verdict: z.string(),
   messages: z.object({ ack: figures, delivery: figures }),
   recoveries: z.array(
-    z.object({ electedMs: known, firstAckMs: known, firstDeliveryMs: known, fullRateMs: known })
+    z.object({
+      detectedMs: known.default(null),
+      electedMs: known,
+      convergedMs: known.default(null),
+      firstAckMs: known,
+      firstDeliveryMs: known,
+      fullRateMs: known
+    })
   ),
   wrongOnline: z.array(z.object({ ms: z.number() })),
   usersBack: z.array(z.object({ ms: z.array(z.number()) })).default([])

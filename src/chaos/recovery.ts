@@ -1,4 +1,5 @@
 import type { LeaderChange } from './cluster-watch.ts'
+import { type FollowingChange, followedAt, noticedAt } from './followings.ts'
 import type { MessageSample } from './message-sample.ts'
 import type { FaultAction } from './scenario.ts'
 import { SetTraffic } from './set-traffic.ts'
@@ -25,8 +26,12 @@ export interface FaultRecord {
 export interface Recovery {
   readonly fault: number
   readonly set: string
+  /** Somebody is seen to have noticed: a replica of a group whose leader was hit follows it no longer. */
+  readonly detectedMs: number | null
   /** Another leader is seen by somebody, of a group whose leader was hit. */
   readonly electedMs: number | null
+  /** All replicas of that group but those on the nodes that were hit follow it. */
+  readonly convergedMs: number | null
   /** A message of the set that was due once the fault was in force is acknowledged. */
   readonly firstAckMs: number | null
   /** One whose receiver lives in the set is delivered. */
@@ -57,16 +62,23 @@ export function percentiles(values: readonly number[]): Percentiles {
   return { count: sorted.length, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) }
 }
 
+/** What was seen of who leads. */
+interface Leadership {
+  readonly leaderChanges: readonly LeaderChange[]
+  readonly followings: readonly FollowingChange[]
+}
+
 /** For each fault and set it touched. */
 export function recoveries(
   faults: readonly FaultRecord[],
   samples: readonly MessageSample[],
-  leaderChanges: readonly LeaderChange[],
+  leadership: Leadership,
   endMs: number
 ): Recovery[] {
   const sets = new Set(faults.flatMap(fault => fault.sets))
   const traffics = new Map([...sets].map(set => [set, new SetTraffic(set, samples)]))
-  return faults.flatMap(({ atMs, inForceMs, undoneMs, sets: own, ledGroups }, fault) => {
+  return faults.flatMap((record, fault) => {
+    const { atMs, inForceMs, sets: own } = record
     // What was acknowledged before it was in force says nothing of it.
     const fromMs = Math.max(atMs, inForceMs)
     const since = (seenMs: number | null | undefined): number | null => {
@@ -74,20 +86,14 @@ export function recoveries(
     }
     return own.map(set => {
       const traffic = traffics.get(set)!
-      // Once it is undone, what comes after the next fault that hits the set's leader is of that one.
-      const next = faults.filter(one => {
-        return undoneMs > 0 && one.atMs >= undoneMs && one.ledGroups.includes(set)
-      })
-      const untilMs = Math.min(endMs, ...next.map(one => one.atMs))
-      const change = leaderChanges.find(one => {
-        const inside = one.atMs > atMs && one.atMs <= untilMs
-        return inside && one.group === set && ledGroups.includes(set)
-      })
+      const led = succession(faults, record, set, leadership, endMs)
       const firstAckMs = traffic.firstAck(fromMs, endMs)
       return {
         fault,
         set,
-        electedMs: since(change?.atMs),
+        detectedMs: since(led.noticedMs),
+        electedMs: since(led.electedMs),
+        convergedMs: since(led.followedMs),
         firstAckMs: since(firstAckMs),
         firstDeliveryMs: since(traffic.firstDelivery(fromMs, endMs)),
         // What was acknowledged before that was under way when the fault came.
@@ -95,6 +101,37 @@ export function recoveries(
       }
     })
   })
+}
+
+/** How another leader came after a fault that hit the set's. By `performance.now`; undefined: not seen. */
+interface Succession {
+  readonly noticedMs?: number | undefined
+  readonly electedMs?: number | undefined
+  readonly followedMs?: number | undefined
+}
+
+function succession(
+  faults: readonly FaultRecord[],
+  { atMs, undoneMs, ledGroups, nodes }: FaultRecord,
+  set: string,
+  { leaderChanges, followings }: Leadership,
+  endMs: number
+): Succession {
+  if (!ledGroups.includes(set)) return {}
+  // Once it is undone, what comes after the next fault that hits the set's leader is of that one.
+  const next = faults.filter(one => {
+    return undoneMs > 0 && one.atMs >= undoneMs && one.ledGroups.includes(set)
+  })
+  const untilMs = Math.min(endMs, ...next.map(one => one.atMs))
+  const own = leaderChanges.filter(({ group }) => group === set)
+  const term = own.findLast(one => one.atMs <= atMs)?.term ?? 0
+  const change = own.find(one => one.atMs > atMs && one.atMs <= untilMs)
+  const query = { group: set, faultNodes: nodes, afterMs: atMs, untilMs }
+  return {
+    noticedMs: noticedAt(followings, query, term),
+    electedMs: change?.atMs,
+    followedMs: change && followedAt(followings, query, change.term)
+  }
 }
 
 function fullRateAt(

@@ -1,6 +1,7 @@
 import type { Judgement } from '../check/check.ts'
 import type { EpochChange, LeaderChange, NodeSights } from './cluster-watch.ts'
 import type { FailStop } from './fault-hand.ts'
+import type { FollowingChange } from './followings.ts'
 import type { MessageSample } from './message-sample.ts'
 import type { WrongOnline } from './presence-log.ts'
 import {
@@ -37,6 +38,7 @@ export interface RunFacts {
   /** The gateways that held a connection of a user; empty: not known. */
   readonly gatewaysOf: (uid: string, atMs: number) => string
   readonly leaderChanges: readonly LeaderChange[]
+  readonly followings: readonly FollowingChange[]
   readonly epochChanges: readonly EpochChange[]
   readonly sights: readonly NodeSights[]
   /** For how long each slot that moved was served by nobody; undefined: the logs are out of reach. */

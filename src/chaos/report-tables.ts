@@ -52,9 +52,11 @@ export function worstTable({ worst, faults }: ChaosReport): string {
 
 export function recoveryTable({ recoveryMs }: ChaosReport): string {
   const rows = Object.entries(recoveryMs).flatMap(([action, times]) => {
-    const { elected, firstAck, firstDelivery, fullRate } = times
+    const { detected, elected, converged, firstAck, firstDelivery, fullRate } = times
     const all = [
+      ['the leader is missed', detected],
       ['another leader is seen', elected],
+      ['all others follow it', converged],
       ['a message is acknowledged', firstAck],
       ['a message is delivered', firstDelivery],
       ['95 % of the usual rate', fullRate]
@@ -86,8 +88,11 @@ export function faultTable(report: ChaosReport): string {
   const rows = faults.map((fault, i) => {
     const texts = recoveries
       .filter(recovery => recovery.fault === i)
-      .map(({ set, electedMs, firstAckMs, firstDeliveryMs }) => {
-        const leader = electedMs === null ? '' : `leader after ${duration(electedMs)}, `
+      .map(({ set, detectedMs, electedMs, convergedMs, firstAckMs, firstDeliveryMs }) => {
+        const noticed = detectedMs === null ? '' : `noticed after ${duration(detectedMs)}, `
+        const followed = convergedMs === null ? '' : `followed after ${duration(convergedMs)}, `
+        const elected = electedMs === null ? '' : `leader after ${duration(electedMs)}, `
+        const leader = noticed + elected + followed
         return `<b>${escaped(set)}</b> ${leader}acknowledges after ${known(firstAckMs)}, delivers after ${known(firstDeliveryMs)}`
       })
     const { action, target, from, to } = fault

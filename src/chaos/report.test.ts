@@ -14,30 +14,53 @@ describe('percentiles', () => {
 
 describe('recovery', () => {
   it('counts from the fault to the first message that was due after it', () => {
-    const { samples, leaderChanges, endMs } = facts()
-    const [one, ...rest] = recoveries([kill], samples, leaderChanges, endMs)
+    const { samples, endMs } = facts()
+    const [one, ...rest] = recoveries([kill], samples, facts(), endMs)
     expect(rest).toEqual([])
     expect(one).toMatchObject({ fault: 0, set: 's1', electedMs: 150, firstAckMs: 205 })
+    expect(one).toMatchObject({ detectedMs: 110, convergedMs: 180 })
     expect(one!.firstDeliveryMs).toBe(208)
     expect(one!.fullRateMs).toBe(705)
   })
 
   it('is unknown when the run ends first, and counts on over later faults', () => {
-    const { samples, leaderChanges } = facts()
+    const { samples } = facts()
     const again = { ...kill, atMs: 6_100 }
-    const [early] = recoveries([kill, again], samples, leaderChanges, 6_120)
+    const [early] = recoveries([kill, again], samples, facts(), 6_120)
     expect(early).toMatchObject({ electedMs: null, firstAckMs: null, fullRateMs: null })
-    const [first, second] = recoveries([kill, again], samples, leaderChanges, 12_000)
+    const [first, second] = recoveries([kill, again], samples, facts(), 12_000)
     expect(first).toMatchObject({ electedMs: 150, firstAckMs: 205 })
     expect(second).toMatchObject({ electedMs: 50, firstAckMs: 105 })
   })
 
+  it('counts until somebody notices, and until all that are left follow another leader', () => {
+    const { samples, followings, leaderChanges } = facts()
+    const led = (nodes: readonly string[], some = followings) => {
+      const [one] = recoveries(
+        [{ ...kill, nodes }],
+        samples,
+        { leaderChanges, followings: some },
+        12_000
+      )
+      return [one!.detectedMs, one!.convergedMs]
+    }
+    expect(led(['s1-a'])).toEqual([110, 180])
+    // One that was hit comes back when it may.
+    expect(led([])).toEqual([110, 1_500])
+    expect(led(['s1-a', 's1-c'])).toEqual([150, 150])
+    // A process that has just begun follows nobody, and misses nobody.
+    const young = { ...followings[0]!, node: 's1-c', atMs: 6_010, led: false }
+    expect(led(['s1-a'], [young, ...followings])).toEqual([110, 180])
+    const stays = followings.filter(({ node, term }) => node !== 's1-c' || term === 1)
+    expect(led(['s1-a'], stays)).toEqual([110, null])
+  })
+
   it('is not that of the next fault, once it is undone', () => {
-    const { samples, leaderChanges } = facts()
+    const { samples } = facts()
     const over = { ...kill, undoneMs: 6_050 }
     const later = { ...kill, atMs: 6_100 }
     const elected = (...faults: (typeof kill)[]) =>
-      recoveries(faults, samples, leaderChanges, 12_000).map(({ electedMs }) => electedMs)
+      recoveries(faults, samples, facts(), 12_000).map(({ electedMs }) => electedMs)
     expect(elected(over, later)).toEqual([null, 50])
     expect(elected(over, { ...later, ledGroups: [] })).toEqual([150, null])
   })
@@ -45,7 +68,8 @@ describe('recovery', () => {
   it('is found among a million messages under a hundred faults', () => {
     const samples = traffic(6_000, 6_200, 5_000_000)
     const faults = Array.from({ length: 100 }, (_, i) => ({ ...kill, atMs: 6_000 + i * 40_000 }))
-    const found = recoveries(faults, [...samples, ...samples], [], 5_000_000)
+    const leadership = { leaderChanges: [], followings: [] }
+    const found = recoveries(faults, [...samples, ...samples], leadership, 5_000_000)
     expect(found).toHaveLength(100)
     expect(found[0]).toMatchObject({ firstAckMs: 205, fullRateMs: 705 })
     expect(found[99]).toMatchObject({ firstAckMs: 25, fullRateMs: 525 })

@@ -45,7 +45,9 @@ export interface ChaosReport {
     Record<
       string,
       {
+        readonly detected: Percentiles
         readonly elected: Percentiles
+        readonly converged: Percentiles
         readonly firstAck: Percentiles
         readonly firstDelivery: Percentiles
         readonly fullRate: Percentiles
@@ -78,7 +80,7 @@ export interface ChaosReport {
 export function buildReport(facts: RunFacts): ChaosReport {
   const { scenario, seed, startMs, endMs, samples, faults, judgement } = facts
   const second = (atMs: number): number => Math.round(Math.max(0, atMs - startMs)) / 1_000
-  const found = recoveries(faults, samples, facts.leaderChanges, endMs)
+  const found = recoveries(faults, samples, facts, endMs)
   const checks = [...judgeChecks(judgement), ...ownChecks(facts, found)]
   const acked = samples.filter(({ ackedMs }) => ackedMs > 0)
   const delivered = samples.filter(({ deliveredMs }) => deliveredMs > 0)
@@ -138,11 +140,12 @@ function recoveryTable(
   const table: Record<string, ChaosReport['recoveryMs'][string]> = {}
   for (const action of new Set(faults.map(fault => fault.action))) {
     const own = found.filter(({ fault }) => faults[fault]!.action === action)
-    const times = (
-      field: 'electedMs' | 'firstAckMs' | 'firstDeliveryMs' | 'fullRateMs'
-    ): Percentiles => percentiles(own.flatMap(one => (one[field] === null ? [] : [one[field]])))
+    const times = (field: Exclude<keyof Recovery, 'fault' | 'set'>): Percentiles =>
+      percentiles(own.flatMap(one => (one[field] === null ? [] : [one[field]])))
     table[action] = {
+      detected: times('detectedMs'),
       elected: times('electedMs'),
+      converged: times('convergedMs'),
       firstAck: times('firstAckMs'),
       firstDelivery: times('firstDeliveryMs'),
       fullRate: times('fullRateMs')

@@ -367,6 +367,7 @@ class ChaosRun {
       usersBack: usersBack(faults, workload.outages, node => gatewaysOn(node, config), endMs),
       gatewaysOf: (uid, atMs) => this.#whereabouts.gatewaysOf(uid, atMs),
       leaderChanges: this.#watch.leaderChanges,
+      followings: this.#watch.followings,
       epochChanges: this.#watch.epochChanges,
       sights: this.#watch.sights,
       missing,

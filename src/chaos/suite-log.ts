@@ -28,6 +28,8 @@ const runSchema = z.object({
       ack: percentiles,
       delivery: percentiles,
       detection: times,
+      election: times.default([]),
+      convergence: times.default([]),
       firstAck: times,
       firstDelivery: times,
       fullRate: times,

@@ -38,8 +38,12 @@ export interface SuiteMeasures {
   readonly ack: Percentiles
   /** From due to delivered, of all messages. */
   readonly delivery: Percentiles
-  /** From a fault to another leader of a group that was led from there. */
+  /** From a fault until somebody notices that the leader of a group is gone. */
   readonly detection: Percentiles
+  /** Until another one leads. */
+  readonly election: Percentiles
+  /** Until all the others follow that one. */
+  readonly convergence: Percentiles
   readonly firstAck: Percentiles
   readonly firstDelivery: Percentiles
   /** Until 95 % of the throughput before. */
@@ -98,7 +102,9 @@ export function timesSeenIn({
   return {
     ack,
     delivery,
-    detection: over('electedMs'),
+    detection: over('detectedMs'),
+    election: over('electedMs'),
+    convergence: over('convergedMs'),
     firstAck: over('firstAckMs'),
     firstDelivery: over('firstDeliveryMs'),
     fullRate: over('fullRateMs'),
@@ -114,6 +120,8 @@ export function measuresOf(runs: readonly SeenTimes[]): SuiteMeasures {
     ack: together(runs.map(({ ack }) => ack)),
     delivery: together(runs.map(({ delivery }) => delivery)),
     detection: over('detection'),
+    election: over('election'),
+    convergence: over('convergence'),
     firstAck: over('firstAck'),
     firstDelivery: over('firstDelivery'),
     fullRate: over('fullRate'),

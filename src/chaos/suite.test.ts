@@ -20,6 +20,8 @@ const measures = (firstAckMs: number, wrongMs?: number): SuiteMeasures => {
     ack: percentiles([10]),
     delivery: none,
     detection: none,
+    election: none,
+    convergence: none,
     firstAck: percentiles([firstAckMs]),
     firstDelivery: none,
     fullRate: none,
@@ -63,7 +65,8 @@ describe('a shortened scenario', () => {
 
 describe('several runs of a scenario', () => {
   const recovery = (firstAckMs: number | null) => {
-    return { firstAckMs, electedMs: null, firstDeliveryMs: null, fullRateMs: null }
+    const led = { detectedMs: null, electedMs: null, convergedMs: null }
+    return { ...led, firstAckMs, firstDeliveryMs: null, fullRateMs: null }
   }
   const ran = (seed: number, ackMs: number, ...firstAcksMs: (number | null)[]): SuiteRun => {
     const messages = { ack: percentiles([ackMs, 2 * ackMs]), delivery: percentiles([]) }

@@ -55,6 +55,8 @@ export function oneAcknowledged(): HistoryRecorder {
   return history
 }
 
+const following = { group: 's1', term: 1, led: true, wasLed: false }
+
 /** What a drill of eleven seconds leaves behind in which s1 lost its leader at five and had no other for 0.2. */
 export function facts(change: Partial<RunFacts> = {}): RunFacts {
   const history = oneAcknowledged()
@@ -81,6 +83,15 @@ export function facts(change: Partial<RunFacts> = {}): RunFacts {
     leaderChanges: [
       { atMs: 900, group: 's1', node: 's1-a', term: 1 },
       { atMs: 6_150, group: 's1', node: 's1-b', term: 2 }
+    ],
+    followings: [
+      { ...following, atMs: 900, node: 's1-a' },
+      { ...following, atMs: 950, node: 's1-b' },
+      { ...following, atMs: 960, node: 's1-c' },
+      { ...following, atMs: 6_110, node: 's1-c', led: false, wasLed: true },
+      { ...following, atMs: 6_150, node: 's1-b', term: 2, wasLed: true },
+      { ...following, atMs: 6_180, node: 's1-c', term: 2 },
+      { ...following, atMs: 7_500, node: 's1-a', term: 2 }
     ],
     epochChanges: [{ atMs: 6_300, epoch: 5 }],
     sights: [],
