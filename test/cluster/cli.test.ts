@@ -191,10 +191,30 @@ describe('a cluster', () => {
     })
     await Promise.race([ready, up.ended])
     up.child.kill('SIGINT')
+    // npm hands on to its child what the terminal has sent to both.
+    up.child.kill('SIGINT')
     const { code, out, err } = await up.ended
     expect(code, err).toBe(0)
     expect(out).toContain('9 processes')
     expect(err.match(/^stopped /gm)).toHaveLength(9)
+    expect((await ringset('status', '--data', data)).code).toBe(3)
+  })
+
+  it('in the foreground stops all that it has started when its terminal goes', async () => {
+    const up = start(['up', '--data', data])
+    const ready = new Promise<void>(resolve => {
+      up.child.stdout.on('data', () => {
+        if (up.said().includes('ringset down')) resolve()
+      })
+    })
+    await Promise.race([ready, up.ended])
+    const { nodes } = await json('status')
+    up.child.stdout.destroy()
+    up.child.stderr.destroy()
+    up.child.kill('SIGHUP')
+    expect((await up.ended).code).toBe(0)
+    expect(nodes).toHaveLength(9)
+    expect(nodes.filter(({ pid }: { pid: number }) => existsSync(`/proc/${pid}`))).toEqual([])
     expect((await ringset('status', '--data', data)).code).toBe(3)
   })
 })
