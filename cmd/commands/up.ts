@@ -67,9 +67,9 @@ async function up(options: UpOptions): Promise<void> {
       onStopped: report => note(stopText(report))
     })
     if (stopped.some(({ how }) => how === 'stuck')) process.exitCode = exitCodes.refused
-    // From elsewhere all are stopped in order, and none is on record any more.
+    // Whoever stops all of them at once from elsewhere leaves none on record.
     if (!signals.stop.aborted && stopped.some(({ how }) => how === 'gone')) {
-      throw new RingsetError('NODE_FAILED', 'all nodes have ended by themselves')
+      throw new RingsetError('NODE_FAILED', 'no node runs any more, and nobody asked this to stop')
     }
   } finally {
     signals.release()

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { RingsetError } from '../base/errors.ts'
 import type { ClusterConfigInput } from '../config/schema.ts'
 import { readSecrets } from '../config/secrets.ts'
 import { freePorts } from '../launch/free-ports.ts'
@@ -58,9 +59,10 @@ function startBenchCluster(config: ClusterConfigInput): Promise<BenchCluster> {
 }
 
 async function start(config: ClusterConfigInput): Promise<BenchCluster> {
+  const { signal } = interrupted
   const directory = await mkdtemp(join(tmpdir(), 'ringset-bench-'))
   try {
-    const { signal } = interrupted
+    if (signal.aborted) throw new RingsetError('CANCELLED', 'stopped')
     const cluster = await startCluster({ config, dataDirectory: directory, signal })
     const close = async (): Promise<void> => {
       await cluster.stopAll({ timeoutMs: 5_000 })

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { RingsetError } from '../base/errors.ts'
-import { measuresOf, type SuiteMeasures, timesSeenIn } from './suite-rows.ts'
+import { measuresOf, type SuiteMeasures, timesSeenIn, withElection } from './suite-rows.ts'
 
 /** What a report says of one scenario. */
 export interface ComparedRun {
@@ -71,18 +71,20 @@ const suiteSchema = z.object({
     z.object({
       scenario: z.string(),
       verdict: z.string(),
-      measures: z.object({
-        ack: figures,
-        delivery: figures,
-        detection: figures,
-        election: figures.default(none),
-        convergence: figures.default(none),
-        firstAck: figures,
-        firstDelivery: figures,
-        fullRate: figures,
-        wrongOnline: figures,
-        usersBack: figures.default(none)
-      })
+      measures: z
+        .object({
+          ack: figures,
+          delivery: figures,
+          detection: figures,
+          election: figures.optional(),
+          convergence: figures.optional(),
+          firstAck: figures,
+          firstDelivery: figures,
+          fullRate: figures,
+          wrongOnline: figures,
+          usersBack: figures.default(none)
+        })
+        .transform(seen => ({ ...seen, ...withElection(seen, none) }))
     })
   )
 })

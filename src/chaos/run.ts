@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
@@ -63,7 +63,7 @@ const quietSeconds = 3
 const settleMs = 60_000
 /** Of a cluster that could not be mended little is to be expected. */
 const brokenSettleMs = 5_000
-const reportFiles = ['report.html', 'report.json', 'history.jsonl', 'logs']
+const reportFiles = ['report.html', 'report.json', 'history.jsonl']
 /** Load on the cluster that is whole again, to see that it serves everybody. */
 const mendedMs = 2_000
 const progressMs = 500
@@ -92,7 +92,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 
 /** What an earlier drill has left there must not be taken for this one's. */
 function clearReport(directory: string): void {
-  for (const name of reportFiles) rmSync(join(directory, name), { recursive: true, force: true })
+  if (!reportFiles.some(name => existsSync(join(directory, name)))) return
+  for (const name of reportFiles) rmSync(join(directory, name), { force: true })
+  const logs = join(directory, 'logs')
+  const files = existsSync(logs) ? readdirSync(logs).filter(name => name.endsWith('.log')) : []
+  for (const name of files) rmSync(join(logs, name), { force: true })
 }
 
 function idle(phase: ChaosProgress['phase']): ChaosProgress {
@@ -172,6 +176,9 @@ class ChaosRun {
     if (this.#arena.lasting) {
       try {
         await this.#strokes.end()
+      } catch (error) {
+        // Of one that could not be mended the report tells.
+        if (this.#failures.length === 0) throw error
       } finally {
         await this.#strokes.putBack()
       }

@@ -177,7 +177,8 @@ export class Strokes {
     const mine = this.#alone.then(async () => {
       if (this.#ended.signal.aborted) return
       await this.#stroke(fault, selection)
-      await this.#cluster.waitReady({ signal: this.#options.signal })
+      // Others may be under another line's fault; that all are back in the end is looked at then.
+      await this.#cluster.waitReady({ signal: this.#options.signal }).catch(() => {})
     })
     this.#alone = mine.catch(() => {})
     return mine

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { crc32OfString } from '../base/crc32.ts'
 import { RingsetError } from '../base/errors.ts'
 import type { Scenario } from './scenario.ts'
-import type { SuiteRun } from './suite-rows.ts'
+import { type SuiteRun, withElection } from './suite-rows.ts'
 
 const fileName = 'runs.jsonl'
 const count = z.int().min(0)
@@ -28,14 +28,15 @@ const runSchema = z.object({
       ack: percentiles,
       delivery: percentiles,
       detection: times,
-      election: times.default([]),
-      convergence: times.default([]),
+      election: times.optional(),
+      convergence: times.optional(),
       firstAck: times,
       firstDelivery: times,
       fullRate: times,
       wrongOnline: times,
       usersBack: times
     })
+    .transform(seen => ({ ...seen, ...withElection<number[]>(seen, []) }))
     .optional()
 })
 

@@ -60,6 +60,20 @@ export type SeenTimes = {
     : readonly number[]
 }
 
+/** Suites of before told of the election alone, and called it the detection. */
+export function withElection<T>(
+  seen: {
+    readonly detection: T
+    readonly election?: T | undefined
+    readonly convergence?: T | undefined
+  },
+  none: T
+): { readonly detection: T; readonly election: T; readonly convergence: T } {
+  const { detection, election, convergence = none } = seen
+  if (election === undefined) return { detection: none, election: detection, convergence }
+  return { detection, election, convergence }
+}
+
 /** What of a report `timesSeenIn` reads. */
 interface ReportedTimes {
   readonly messages: Pick<ChaosReport['messages'], 'ack' | 'delivery'>

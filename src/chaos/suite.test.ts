@@ -273,6 +273,16 @@ describe('two reports side by side', () => {
     expect(verdicts.map(({ after }) => after)).toEqual(['pass', 'not run', 'fail', 'not run'])
   })
 
+  it('are read of suites that called the election detection', () => {
+    const file = join(folder, 'older.json')
+    const { election: _, convergence: __, ...older } = measures(5)
+    const elections = percentiles([120, 130])
+    const row = { ...run('a', 5), measures: { ...older, detection: elections } }
+    writeFileSync(file, JSON.stringify({ format: 1, rows: [row] }))
+    const [{ measures: read }] = readRuns(file) as [ComparedRun]
+    expect([read.detection.count, read.election, read.convergence.count]).toEqual([0, elections, 0])
+  })
+
   it('are read from a folder or a file, and nothing else is taken for one', () => {
     const file = join(folder, 'suite.json')
     writeFileSync(file, JSON.stringify({ format: 1, rows: [run('a', 5)] }))

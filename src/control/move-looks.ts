@@ -37,10 +37,13 @@ export class MoveLooks {
     this.#begunMs = performance.now()
   }
 
-  /** Waits, and returns a table that knows of all that has begun; undefined: there was none. Throws as `ArbiterCalls.look`. */
+  /** Waits, and returns a table that knows of all that has begun; undefined: there was none, or nothing to look for. Throws as `ArbiterCalls.look`. */
   async next(underWay: number): Promise<RoutingTable | undefined> {
-    let table =
-      underWay === 0 || underWay > fewMoves ? await this.#later(underWay) : await this.#newer()
+    if (underWay === 0) {
+      await this.#rest(soonMs)
+      return undefined
+    }
+    let table = underWay > fewMoves ? await this.#later() : await this.#newer()
     if (performance.now() - this.#wholeMs > wholeLookEveryMs) {
       // Where the node that is asked alone is behind or dead, this finds another.
       const whole = await this.#arbiters.look(this.#epoch)
@@ -52,8 +55,8 @@ export class MoveLooks {
     return table
   }
 
-  async #later(underWay: number): Promise<RoutingTable | undefined> {
-    await this.#rest(underWay === 0 ? soonMs : pollMs)
+  async #later(): Promise<RoutingTable | undefined> {
+    await this.#rest(pollMs)
     return this.#arbiters.tableOfNewest(this.#epoch)
   }
 

@@ -136,9 +136,7 @@ describe('moving slots from outside', () => {
     const cluster = new FakeCluster()
     const operator = new SlotOperator(cluster)
     const plan = await operator.plan([0, 1, 2], 's2')
-    const startMs = performance.now()
     expect(await operator.carry(plan, { atOnce: 1 })).toMatchObject({ moved: 3 })
-    expect(performance.now() - startMs).toBeLessThan(200)
     // Each begins with a table of its own, and ends with the next.
     expect(cluster.looks).toEqual([2, 4, 6].map(epoch => [epoch, 200]))
   })

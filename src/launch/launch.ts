@@ -78,9 +78,12 @@ function refuseToForget(folder: DataFolder, text: string): void {
   const after = checkConfigText(text).config
   if (before === undefined || before.cluster.name !== after?.cluster.name) {
     if (!existsSync(folder.nodesFolder)) return
-    const there = before === undefined ? 'nodes of a cluster' : `cluster ${before.cluster.name}`
-    const how = 'choose another folder with --data'
-    throw new RingsetError('WRONG_CLUSTER', `${folder.root} holds ${there}: ${how}`)
+    if (before === undefined) {
+      const text = `${folder.configFile}, which may know of sets that were added, is not valid: mend it or take it away`
+      throw new RingsetError('CONFIG_INVALID', text)
+    }
+    const text = `${folder.root} holds cluster ${before.cluster.name}: choose another folder with --data`
+    throw new RingsetError('WRONG_CLUSTER', text)
   }
   refuseToRedivide(folder, before, after)
   const lost = before.sets.find(({ id }) => {

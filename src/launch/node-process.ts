@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DataFolder } from '../config/data-folder.ts'
+import { type DataFolder, dataFolder } from '../config/data-folder.ts'
 
 export interface NodeProcess {
   readonly id: string
@@ -51,7 +51,11 @@ export function isRunning({ id, pid }: NodeProcess, folder: DataFolder): boolean
   const words = commandLine(pid)
   if (words === undefined) return true
   const joined = ` ${words.join(' ')} `
-  return joined.includes(` node run ${id} `) && joined.includes(` --data ${folder.root} `)
+  if (!joined.includes(` node run ${id} `)) return false
+  if (joined.includes(` --data ${folder.root} `)) return true
+  // It may have been started by another path to the same folder.
+  const data = words[words.indexOf('--data') + 1]
+  return data !== undefined && words.includes('--data') && dataFolder(data).root === folder.root
 }
 
 /** Sends a signal unless the process is gone or was never ours. Returns whether it was sent. */
