@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander'
+import { CommanderError } from 'commander'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { RingsetError } from '../src/base/errors.ts'
 import type { ClusterStatus } from '../src/control/cluster-status.ts'
@@ -9,10 +9,8 @@ import { clusterEvents } from './cluster-events.ts'
 import { findingLines } from './commands/doctor.ts'
 import { cutLine } from './cut-line.ts'
 import { reportFailure } from './failure.ts'
-import { seconds, type TargetOptions, wholeNumber, withTarget } from './options.ts'
 import { pictureOf } from './rates.ts'
 import { statusLines } from './status-lines.ts'
-import { StopSignals } from './stop-signals.ts'
 import { tableChanges } from './table-changes.ts'
 import { bytesText, clean, durationText, tableLines } from './terminal.ts'
 import { topJson, topLine } from './top-lines.ts'
@@ -105,35 +103,6 @@ describe('terminal', () => {
   })
 })
 
-describe('options', () => {
-  it('take numbers in range and nothing else', () => {
-    const small = wholeNumber(1, 10)
-    expect(small('10')).toBe(10)
-    for (const bad of ['0', '11', '1.5', '-1', '', 'x', '1e1']) expect(() => small(bad)).toThrow()
-    expect(seconds('0.5')).toBe(0.5)
-    for (const bad of ['0', '-1', 'x', '', 'Infinity', '2000001'])
-      expect(() => seconds(bad)).toThrow()
-  })
-
-  it('of the command line name the cluster before those of the environment do', async () => {
-    const targetOf = async (...words: string[]) => {
-      const targets: TargetOptions[] = []
-      const command = withTarget(new Command()).action(options => void targets.push(options))
-      await command.parseAsync(words, { from: 'user' })
-      return targets[0]
-    }
-    vi.stubEnv('RINGSET_CONNECT', 'production:7102')
-    try {
-      expect(await targetOf()).toMatchObject({ connect: 'production:7102' })
-      expect((await targetOf('--data', 'test'))?.connect).toBeUndefined()
-      const both = await targetOf('--data', 'test', '--connect', 'there:7102')
-      expect(both).toMatchObject({ data: 'test', connect: 'there:7102' })
-    } finally {
-      vi.unstubAllEnvs()
-    }
-  })
-})
-
 const entry = {
   nodeId: 'n1',
   bootId: 1,
@@ -164,28 +133,6 @@ const base: RoutingTable = {
     }
   ]
 }
-
-describe('stop signals', () => {
-  it('take what npm hands on as well for one, and a later one for haste', () => {
-    let nowMs = 5_000
-    vi.spyOn(performance, 'now').mockImplementation(() => nowMs)
-    const signals = new StopSignals()
-    const state = () => [signals.stop.aborted, signals.hurry.aborted]
-    try {
-      expect(state()).toEqual([false, false])
-      process.emit('SIGHUP', 'SIGHUP')
-      nowMs += 20
-      process.emit('SIGHUP', 'SIGHUP')
-      expect(state()).toEqual([true, false])
-      nowMs += 1_000
-      process.emit('SIGHUP', 'SIGHUP')
-      expect(state()).toEqual([true, true])
-    } finally {
-      signals.release()
-      vi.restoreAllMocks()
-    }
-  })
-})
 
 describe('table changes', () => {
   it('are none between equal tables', () => {

@@ -45,6 +45,18 @@ async function json(...words: string[]) {
   return JSON.parse(out)
 }
 
+/** Resolves once it has said that the cluster is ready, or has ended. */
+async function upInForeground() {
+  const up = start(['up', '--data', data])
+  const ready = new Promise<void>(resolve => {
+    up.child.stdout.on('data', () => {
+      if (up.said().includes('ringset down')) resolve()
+    })
+  })
+  await Promise.race([ready, up.ended])
+  return up
+}
+
 beforeAll(async () => {
   if (!existsSync(builtProgram)) throw new Error('build the program first: npm run build')
   writeFileSync(configFile, JSON.stringify(await wholeClusterConfig(['s1', 's2'])))
@@ -183,13 +195,7 @@ describe('a cluster', () => {
   })
 
   it('in the foreground stops cleanly on Ctrl-C', async () => {
-    const up = start(['up', '--data', data])
-    const ready = new Promise<void>(resolve => {
-      up.child.stdout.on('data', () => {
-        if (up.said().includes('ringset down')) resolve()
-      })
-    })
-    await Promise.race([ready, up.ended])
+    const up = await upInForeground()
     up.child.kill('SIGINT')
     // npm hands on to its child what the terminal has sent to both.
     up.child.kill('SIGINT')
@@ -201,13 +207,7 @@ describe('a cluster', () => {
   })
 
   it('in the foreground stops all that it has started when its terminal goes', async () => {
-    const up = start(['up', '--data', data])
-    const ready = new Promise<void>(resolve => {
-      up.child.stdout.on('data', () => {
-        if (up.said().includes('ringset down')) resolve()
-      })
-    })
-    await Promise.race([ready, up.ended])
+    const up = await upInForeground()
     const { nodes } = await json('status')
     up.child.stdout.destroy()
     up.child.stderr.destroy()
