@@ -133,8 +133,8 @@ export function readRuns(path: string): ComparedRun[] {
 /** A scenario of which runs were left out, or all, has not passed. */
 function suiteRuns({ rows, notRun }: z.infer<typeof suiteSchema>): ComparedRun[] {
   const ran = rows.map(row => {
-    const passed = row.verdict === 'pass' && !notRun.includes(row.scenario)
-    return passed || row.verdict !== 'pass' ? row : { ...row, verdict: notRunVerdict }
+    const cutOff = row.verdict === 'pass' && notRun.includes(row.scenario)
+    return cutOff ? { ...row, verdict: notRunVerdict } : row
   })
   const names = rows.map(({ scenario }) => scenario)
   const others = notRun.filter(name => !names.includes(name))

@@ -80,7 +80,7 @@ export class FaultHand {
     const late = ended.filter(({ how }) => how !== (action === 'terminate' ? 'stopped' : 'killed'))
     if (late.length === 0) return
     const texts = late.map(({ id, how, ms }) => `${id} was ${how} after ${ms} ms`)
-    throw new RingsetError('TIMEOUT', `${action}: ${texts.join(', ')}`)
+    throw new RingsetError('NODE_FAILED', texts.join(', '))
   }
 
   /** A process that does not write lives on, and is killed when the fault is undone. */

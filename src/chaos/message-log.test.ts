@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { MessageLog } from './message-log.ts'
+import { MessageLog, numberIn } from './message-log.ts'
 import type { MessagePath } from './message-sample.ts'
 
 const path: MessagePath = {
@@ -10,6 +10,15 @@ const path: MessagePath = {
   homeSet: 's1',
   receiverSet: 's2'
 }
+
+describe('the number of a message', () => {
+  it('is its text, and none that was ever sent for any other text', () => {
+    expect(numberIn('12')).toBe(12)
+    for (const text of ['', '1x', '-1', '1.5', '9'.repeat(16)]) {
+      expect(numberIn(text), text).toBe(Number.MAX_SAFE_INTEGER)
+    }
+  })
+})
 
 describe('the log of messages', () => {
   it('gives back what was written to it, message by message', () => {

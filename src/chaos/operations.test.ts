@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { RingsetError } from '../base/errors.ts'
 import { Prng } from '../base/prng.ts'
 import { StatusResponse } from '../gen/ringset/control/v1/control.ts'
 import { OperationHand } from './operations.ts'
@@ -74,6 +75,66 @@ describe('slots that a drill moves', () => {
     late.stop.abort()
     expect(await late.hand.do(order)).toBeUndefined()
     expect([...alone.orders, ...late.orders]).toEqual([])
+  })
+})
+
+describe('a gateway that a drill drains', () => {
+  it('is told to take clients again until it hears it', async () => {
+    const refusals = [new RingsetError('UNREACHABLE'), new RingsetError('TIMEOUT')]
+    const told: string[] = []
+    const transfer = { id: 't1', set: 's1', state: 'draining', connections: 0, moved: 0 }
+    const status = StatusResponse.fromPartial({ nodeId: 'n1', transfers: [transfer] })
+    const node = {
+      status: async () => status,
+      drainTransfer: async () => true,
+      undrainTransfer: async (id: string) => {
+        told.push(id)
+        const refusal = refusals.shift()
+        if (refusal !== undefined) throw refusal
+        return { changed: true, moved: 0, connections: 0 }
+      }
+    }
+    const sets = [
+      {
+        id: 's1',
+        routers: [],
+        logics: [],
+        transfers: [{ id: 't1', nodeId: 'n1', state: 'draining' }]
+      }
+    ]
+    const table = {
+      epoch: 1,
+      clusterId: '',
+      slotCount: 1,
+      runs: [],
+      moves: [],
+      pins: [],
+      grey: [],
+      tenants: [],
+      arbiters: [],
+      sets
+    }
+    const control = {
+      node: () => node,
+      sample: async () => ({ atMs: 0, nodes: [{ id: 'n1', status }], table })
+    }
+    const config = { nodes: [{ id: 'n1', roles: [{ role: 'transfer', id: 't1' }] }] }
+    const hand = new OperationHand({
+      cluster: { control, config } as never,
+      processes: undefined,
+      random: new Prng(3),
+      roll: async () => {},
+      signal: new AbortController().signal,
+      over: new AbortController().signal
+    })
+    const order = { fault: { do: 'drain' } as never, nodes: ['n1'], ledGroups: [] }
+    await hand.do(order)
+    await hand.undo(order)
+    expect(told).toHaveLength(1)
+    await hand.putBack()
+    expect(told).toHaveLength(3)
+    await hand.putBack()
+    expect(told).toHaveLength(3)
   })
 })
 

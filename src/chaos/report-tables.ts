@@ -92,8 +92,8 @@ export function faultTable(report: ChaosReport): string {
         const noticed = detectedMs === null ? '' : `noticed after ${duration(detectedMs)}, `
         const followed = convergedMs === null ? '' : `followed after ${duration(convergedMs)}, `
         const elected = electedMs === null ? '' : `leader after ${duration(electedMs)}, `
-        const leader = noticed + elected + followed
-        return `<b>${escaped(set)}</b> ${leader}acknowledges after ${known(firstAckMs)}, delivers after ${known(firstDeliveryMs)}`
+        const led = noticed + elected + followed
+        return `<b>${escaped(set)}</b> ${led}acknowledges after ${known(firstAckMs)}, delivers after ${known(firstDeliveryMs)}`
       })
     const { action, target, from, to } = fault
     const what = `<b>${escaped(faultText(fault))}</b><p>${escaped([action, target].filter(word => word !== '').join(', '))}</p>`

@@ -283,7 +283,7 @@ export class Strokes {
     } catch (error) {
       if (!(error instanceof RingsetError)) throw error
       ok = false
-      text = `${error.code}, ${error.message}`
+      text = failureText(error)
     }
     record.undoneMs = performance.now()
     if (this.#abandoned || text === undefined) return
@@ -313,7 +313,7 @@ export class Strokes {
       done => ({ text: done, ok: true }),
       (error: unknown) => {
         if (!(error instanceof RingsetError)) throw error
-        return { text: `${step}, ${victim}: ${error.code}, ${error.message}`, ok: false }
+        return { text: `${step}, ${victim}: ${failureText(error)}`, ok: false }
       }
     )
     await back

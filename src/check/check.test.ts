@@ -4,6 +4,7 @@ import { makeHistory } from '../../test/support/history-maker.ts'
 import { type JudgeName, type JudgeOptions, judge, judgeNames } from './check.ts'
 import { exampleLengthMax, examplesMax } from './findings.ts'
 import { formatLine, type HistoryLine, parseHistory } from './history.ts'
+import { ReplicatedState } from './replicated-state.ts'
 import type { Owner, Receive, SendResult } from './values.ts'
 
 const good = makeHistory({ seed: 7, operations: 1_500, users: 8, sessions: 8 })
@@ -92,6 +93,25 @@ describe('judge', () => {
     const lines = makeHistory({ seed: 1, operations, users: 2, sessions: 1 })
     const without: JudgeName[] = ['presence']
     expect(undecided(judge(lines, { without, stepsPerKey: 4 * operations }))).toEqual([])
+  })
+
+  it('searches a long history for longer, unless it is told how long', () => {
+    const long = makeHistory({ seed: 1, operations: 2_000, users: 4, sessions: 4 })
+    expect(undecided(judge(long))).toEqual([])
+    expect(undecided(judge(long, { stepsTotal: 500 }))).not.toEqual([])
+    const state = new ReplicatedState({ stepsPerKey: 1_000, stepsTotal: 1 })
+    for (let i = 0; i < 100; i++) {
+      const sent = {
+        call: 2 * i + 1,
+        return: 2 * i + 2,
+        message: i,
+        msgid: i + 1,
+        duplicate: false
+      }
+      state.send('s', sent)
+    }
+    state.allow(1_000)
+    expect(state.sessionsCheck(() => new Map()).ok).toBe(true)
   })
 
   it('says the same of a history that went through a file', () => {

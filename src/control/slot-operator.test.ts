@@ -132,6 +132,8 @@ describe('moving slots from outside', () => {
     expect(report).toMatchObject({ moved: 4, total: 4 })
     expect(cluster.calls).toEqual(plan.map(() => 'n1 move 1 s2'))
     expect(cluster.most).toBe(1)
+    // Nobody looks while nothing is under way.
+    expect(cluster.looks).toHaveLength(4)
   })
 
   it('has a node tell it when a few are through', async () => {

@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { RingsetError } from '../base/errors.ts'
 import { checkConfigText, describeProblem, readConfig } from '../config/config.ts'
 import type { DataFolder } from '../config/data-folder.ts'
 import type { ClusterConfig } from '../config/schema.ts'
 import { readHexFile } from '../config/secrets.ts'
+import { textOf } from '../config/text-of.ts'
 import { holderLives } from '../launch/launch-lock.ts'
 import { type Finding, fail, ok, orOk, warn } from './finding.ts'
 
@@ -140,14 +141,6 @@ export function forgottenNodes(folder: DataFolder, config: ClusterConfig): Findi
   if (forgotten.length === 0) return []
   const text = `${root} has folders of nodes that the configuration does not have: ${forgotten.join(', ')}`
   return [warn('data-folder', text, 'delete them once their sets or replicas have been removed')]
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
-  }
 }
 
 function freeBytesAt(path: string): number {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
 import type { DataFolder } from '../config/data-folder.ts'
+import { textOf } from '../config/text-of.ts'
 
 const waitMs = 30_000
 const pollMs = 50
@@ -88,12 +89,4 @@ function clear(path: string, holder: string): void {
 
 function draftOf(path: string): string {
   return `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
-  }
 }
