@@ -10,6 +10,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { type DataFolder, dataFolder } from '../config/data-folder.ts'
+import { logFolder } from './report-folder.ts'
 
 /** The newest part of each log: one that nobody has ever cut may be larger than all memory. */
 const keptBytes = 64 * 1024 * 1024
@@ -29,7 +30,7 @@ export class LogKeeper {
 
   /** Copies it to the folder `logs` of a report. */
   keep(reportDirectory: string): void {
-    const logs = join(reportDirectory, 'logs')
+    const logs = logFolder(reportDirectory)
     mkdirSync(logs, { recursive: true })
     for (const id of this.#nodes()) {
       const file = this.#folder.nodeLogFile(id)

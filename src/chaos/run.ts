@@ -1,6 +1,4 @@
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { RingsetError } from '../base/errors.ts'
 import { Prng } from '../base/prng.ts'
@@ -19,7 +17,7 @@ import { PresenceWatch } from './presence-watch.ts'
 import { RecentRate } from './recent-rate.ts'
 import { buildReport, type ChaosReport } from './report.ts'
 import type { RunFacts } from './report-checks.ts'
-import { reportPage } from './report-page.ts'
+import { clearReport, historyFile, writeReport } from './report-folder.ts'
 import type { Scenario } from './scenario.ts'
 import { sealedTimes, takings } from './sealed-times.ts'
 import { SpillFile } from './spill-file.ts'
@@ -63,7 +61,6 @@ const quietSeconds = 3
 const settleMs = 60_000
 /** Of a cluster that could not be mended little is to be expected. */
 const brokenSettleMs = 5_000
-const reportFiles = ['report.html', 'report.json', 'history.jsonl']
 /** Load on the cluster that is whole again, to see that it serves everybody. */
 const mendedMs = 2_000
 const progressMs = 500
@@ -88,15 +85,6 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     return withOwnCluster(options, work)
   }
   return withRunningCluster({ ...options, attach, seconds: quietSeconds + seconds }, work)
-}
-
-/** What an earlier drill has left there must not be taken for this one's. */
-function clearReport(directory: string): void {
-  if (!reportFiles.some(name => existsSync(join(directory, name)))) return
-  for (const name of reportFiles) rmSync(join(directory, name), { force: true })
-  const logs = join(directory, 'logs')
-  const files = existsSync(logs) ? readdirSync(logs).filter(name => name.endsWith('.log')) : []
-  for (const name of files) rmSync(join(logs, name), { force: true })
 }
 
 function idle(phase: ChaosProgress['phase']): ChaosProgress {
@@ -350,10 +338,7 @@ class ChaosRun {
     const taken = logs === undefined ? [] : takings(logs)
     for (const { node, ...owner } of taken) this.#history.add(node, 'ok', 'owner', null, owner)
     // Before it is judged: what cannot be judged is wanted all the more.
-    if (reportDirectory !== undefined) {
-      mkdirSync(reportDirectory, { recursive: true })
-      this.#history.writeTo(join(reportDirectory, 'history.jsonl'))
-    }
+    if (reportDirectory !== undefined) this.#history.writeTo(historyFile(reportDirectory))
     // First: it needs most of the memory that the run ever needs, and gives it back.
     const judgement = this.#history.judge(
       taken.length > 0 ? ['presence'] : ['presence', 'ownership']
@@ -382,10 +367,7 @@ class ChaosRun {
       ...(logs && { sealedMs: sealedTimes(logs) })
     }
     const report = buildReport(facts)
-    if (reportDirectory !== undefined) {
-      writeFileSync(join(reportDirectory, 'report.json'), `${JSON.stringify(report, null, 2)}\n`)
-      writeFileSync(join(reportDirectory, 'report.html'), reportPage(report))
-    }
+    if (reportDirectory !== undefined) writeReport(reportDirectory, report)
     return report
   }
 }

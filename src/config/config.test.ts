@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -320,6 +320,14 @@ describe('secrets', () => {
     expect(statSync(join(data, 'secret')).mode & 0o777).toBe(0o600)
     expect(statSync(join(data, 'credential')).mode & 0o777).toBe(0o600)
     expect(readFileSync(join(data, 'credential'), 'utf8').trim()).toBe(made.credential)
+  })
+
+  it('are closed to others again where somebody had opened them', () => {
+    const data = join(folder, 'opened')
+    const made = ensureSecrets(data)
+    chmodSync(join(data, 'secret'), 0o644)
+    expect(ensureSecrets(data)).toEqual(made)
+    expect(statSync(join(data, 'secret')).mode & 0o777).toBe(0o600)
   })
 
   it('are refused when malformed', () => {

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { parseConfig } from '../config/config.ts'
 import { dataFolder } from '../config/data-folder.ts'
+import { ensureSecrets } from '../config/secrets.ts'
 import type { ClusterSample } from '../control/cluster-control.ts'
 import { StatusResponse } from '../gen/ringset/control/v1/control.ts'
 import type { RoutingTable } from '../table/table.ts'
@@ -21,6 +22,7 @@ import { startCluster } from './launch.ts'
 import { holderLives, tryLock, withLaunchLock } from './launch-lock.ts'
 import { isRunning, logTail } from './node-process.ts'
 import { readiness } from './readiness.ts'
+import { RunningCluster } from './running-cluster.ts'
 
 const folders: string[] = []
 afterEach(() => {
@@ -223,6 +225,22 @@ describe('node processes', () => {
     writeFileSync(folder.nodeLogFile('n1'), 'one\n\ntwo\nthree\n')
     expect(logTail('n1', folder)).toEqual(['one', 'two', 'three'])
     expect(logTail('n1', folder, 9)).toEqual(['wo', 'three'])
+  })
+})
+
+describe('a node of a cluster that was stopped meanwhile', () => {
+  it('is not started: whoever stopped it believes that nothing is left', async () => {
+    const folder = fresh()
+    ensureSecrets(folder.root)
+    writeFileSync(folder.configFile, JSON.stringify(config))
+    const cluster = new RunningCluster(folder.root)
+    try {
+      await expect(cluster.startNode('n1')).rejects.toMatchObject({ code: 'NOT_RUNNING' })
+      await expect(cluster.startNode('n2')).rejects.toMatchObject({ code: 'NODE_UNKNOWN' })
+    } finally {
+      cluster.close()
+    }
+    expect(readdirSync(folder.root).sort()).toEqual(['config.yaml', 'credential', 'secret'])
   })
 })
 
