@@ -13,8 +13,14 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
 })
 
-/** Nodes that run, with something in their folders. @param ends how they end when they are asked to. */
-function setUp(ends: StopReport['how'] = 'stopped') {
+/**
+ * Nodes that run, with something in their folders. @param ends how they end when they are asked to. @param disturb what becomes of those
+ * whose disk is to fail.
+ */
+function setUp(
+  ends: StopReport['how'] = 'stopped',
+  disturb: (running: Set<string>) => number = () => 7
+) {
   const root = mkdtempSync(join(tmpdir(), 'ringset-hand-'))
   folders.push(root)
   const running = new Set(['a', 'b'])
@@ -29,7 +35,7 @@ function setUp(ends: StopReport['how'] = 'stopped') {
     killNode: (id: string) => ended(id, 'killed'),
     startNode: async (id: string) => void running.add(id)
   } as unknown as RunningCluster
-  const leased = { do: async () => 7, undo: async () => {}, end: async () => {} }
+  const leased = { do: async () => disturb(running), undo: async () => {}, end: async () => {} }
   const hand = new FaultHand(cluster, new Prng(1), leased)
   const folder = dataFolder(root)
   const level = (id: string) => join(folder.nodeFolder(id), 'db', 'level')
@@ -56,6 +62,15 @@ describe('faults of processes', () => {
     await expect(refused).rejects.toThrow('a was killed after 5 ms')
     await stubborn.hand.undoAll()
     expect(stubborn.running.has('a')).toBe(true)
+  })
+
+  it('are in force at a node that stops itself, whether or not it has answered before', async () => {
+    const told = setUp('stopped', running => (running.delete('a') ? 7 : 0))
+    expect(await told.act('diskFull', 'a')).toBe(7)
+    const mute = setUp('stopped', running => (running.delete('a') ? 0 : 7))
+    const beganMs = performance.now()
+    expect(await mute.act('syncError', 'a')).toBeGreaterThanOrEqual(beganMs)
+    expect(mute.hand.failStops).toEqual([{ action: 'syncError', node: 'a', stopped: true }])
   })
 
   it('put an older folder back, and leave nothing beside it', async () => {

@@ -92,10 +92,13 @@ export class FaultHand {
     const disturbances = nodeDisturbances(action, fault, [node])
     this.#failing.set(node, disturbances)
     const inForceMs = await this.#leased.do(disturbances)
-    const untilMs = performance.now() + failStopMs
+    const askedMs = performance.now()
+    const untilMs = askedMs + failStopMs
     while (this.#cluster.isRunning(node) && performance.now() < untilMs) await pause(pollMs)
-    this.failStops.push({ action, node, stopped: !this.#cluster.isRunning(node) })
-    return inForceMs
+    const stopped = !this.#cluster.isRunning(node)
+    this.failStops.push({ action, node, stopped })
+    // It may write, and stop itself, before it has said that its disk fails by now.
+    return inForceMs === 0 && stopped ? askedMs : inForceMs
   }
 
   async #damage(action: ProcessAction, id: string): Promise<void> {
