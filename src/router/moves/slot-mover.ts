@@ -1,9 +1,9 @@
-import { errorCodeOf } from '../../base/error-codes.ts'
-import { arbiterEndpoint, type EndpointId } from '../../protocol/endpoint.ts'
-import { type Packet, packet } from '../../protocol/packet.ts'
+import type { EndpointId } from '../../protocol/endpoint.ts'
+import type { Packet } from '../../protocol/packet.ts'
 import type { TableView } from '../../table/table-view.ts'
 import type { HolePuller } from '../hole-puller.ts'
 import type { SlotStep } from '../ownership.ts'
+import { ArbiterReports } from './arbiter-reports.ts'
 import { OutboxWatch } from './outbox-watch.ts'
 import { QuietWork } from './quiet-work.ts'
 import { SetFarewell } from './set-farewell.ts'
@@ -17,10 +17,8 @@ import { proposeStep } from './step-proposal.ts'
 const arrivalsMax = 4
 /** Of these, slots that are sealed at once: the more, the longer each of them. */
 const sealsMax = 2
-const reportMs = 200
 /** A slot sealed for so long asks the arbiters to leave it where it is: its new set seems to be gone. */
 const sealedMaxMs = 5_000
-const tablePullMs = 100
 
 export type MoverPorts = Omit<ArrivalPorts, 'turn' | 'maySeal' | 'quiet'> & SourcePorts
 
@@ -33,24 +31,20 @@ export class SlotMover {
   readonly source: SlotSource
   readonly #ports: ArrivalPorts & SourcePorts
   readonly #puller: HolePuller
-  readonly #arbiters: () => readonly EndpointId[]
+  readonly #reports: ArbiterReports
   readonly #arrivals = new Map<number, SlotArrival>()
   readonly #settlers = new Map<number, SlotSettler>()
   readonly #cleaners = new Map<number, SlotCleaner>()
   readonly #outboxes: OutboxWatch
   #farewell: SetFarewell
   readonly #stepping = new Set<number>()
-  readonly #reportedMs = new Map<number, number>()
   readonly #sealedMs = new Map<number, number>()
-  readonly #reports = new Map<number, number>()
   /** Slots that have all that there is, by when their old set was heard to have sealed them. */
   readonly #waitingSinceMs = new Map<number, number>()
   /** Something has changed: what is to be done next is not left to the next tick, while the users of a slot wait. */
   #due = false
   /** Slots that were, or are to be, sealed for their way here. */
   readonly #sealing = new Set<number>()
-  #arbiter = 0
-  #pulledMs = Number.NEGATIVE_INFINITY
 
   constructor(ports: MoverPorts, puller: HolePuller, arbiters: () => readonly EndpointId[]) {
     this.#ports = {
@@ -67,7 +61,7 @@ export class SlotMover {
     this.source = new SlotSource(ports)
     this.#outboxes = new OutboxWatch(ports.parts)
     this.#puller = puller
-    this.#arbiters = arbiters
+    this.#reports = new ArbiterReports(ports.parts.env, arbiters, ports.nextSequence)
     this.#farewell = this.#newFarewell()
   }
 
@@ -77,7 +71,6 @@ export class SlotMover {
     this.#settlers.clear()
     this.#cleaners.clear()
     this.#stepping.clear()
-    this.#reportedMs.clear()
     this.#sealedMs.clear()
     this.#reports.clear()
     this.#waitingSinceMs.clear()
@@ -101,7 +94,7 @@ export class SlotMover {
     const view = env.table()
     if (view.table === undefined) return
     if (view.epoch < machine.ownership.routeEpoch(rows)) {
-      this.#pullTable()
+      this.#reports.pullTable()
       return
     }
     const unsettled = machine.ownership.unsettled(rows)
@@ -119,13 +112,11 @@ export class SlotMover {
     from: EndpointId,
     answer: Packet<'SLOT_READ_OK'> | Packet<'MOVE_REPORT_OK'> | Packet<'ERROR'>
   ): boolean {
-    const slot = this.#reports.get(answer.sequence)
-    if (slot !== undefined) {
-      this.#reports.delete(answer.sequence)
-      if (answer.kind === 'ERROR') this.#reportRefused(slot, answer)
-      return true
+    if (answer.kind !== 'SLOT_READ_OK') {
+      const again = this.#reports.onAnswer(answer)
+      if (again === true) this.#due = true
+      if (again !== undefined || answer.kind === 'MOVE_REPORT_OK') return again !== undefined
     }
-    if (answer.kind === 'MOVE_REPORT_OK') return false
     for (const arrival of this.#arrivals.values()) {
       if (arrival.onAnswer(from, answer)) return true
     }
@@ -133,7 +124,7 @@ export class SlotMover {
   }
 
   #newFarewell(): SetFarewell {
-    return new SetFarewell(this.#ports.parts, epoch => this.#report(0, epoch, 'clean'))
+    return new SetFarewell(this.#ports.parts, epoch => this.#reports.report(0, epoch, 'clean'))
   }
 
   #work(view: TableView, slot: number): void {
@@ -157,7 +148,7 @@ export class SlotMover {
         else if (listed && owner !== undefined) this.#arrive(view, slot, move, owner.setId)
         break
       case 'imported':
-        if (listed) this.#report(slot, move, 'imported')
+        if (listed) this.#reports.report(slot, move, 'imported')
         else if (over && ours) this.#step('take', slot, move, owner.slotEpoch)
         else if (over) this.#step('drop', slot, move, 0)
         break
@@ -225,9 +216,7 @@ export class SlotMover {
     for (const slot of this.#sealedMs.keys()) {
       if (state(slot) !== 'sealed') this.#sealedMs.delete(slot)
     }
-    for (const slot of this.#reportedMs.keys()) {
-      if (!unsettled.has(slot)) this.#reportedMs.delete(slot)
-    }
+    this.#reports.keep(unsettled)
   }
 
   /** How long the slot's users had to wait, but for the way of one packet. */
@@ -242,7 +231,7 @@ export class SlotMover {
     const nowMs = this.#ports.parts.env.nowMs()
     const sinceMs = this.#sealedMs.get(slot)
     if (sinceMs === undefined) this.#sealedMs.set(slot, nowMs)
-    else if (nowMs - sinceMs > sealedMaxMs) this.#report(slot, move, 'stuck')
+    else if (nowMs - sinceMs > sealedMaxMs) this.#reports.report(slot, move, 'stuck')
   }
 
   #step(step: SlotStep, slot: number, move: number, epoch: number): void {
@@ -252,43 +241,5 @@ export class SlotMover {
       this.#due = true
     })
     if (proposed) this.#stepping.add(slot)
-  }
-
-  // What the arbiters are told
-
-  #report(slot: number, move: number, outcome: 'imported' | 'stuck' | 'clean'): void {
-    const { env } = this.#ports.parts
-    const nowMs = env.nowMs()
-    if (nowMs - (this.#reportedMs.get(slot) ?? Number.NEGATIVE_INFINITY) < reportMs) return
-    const arbiters = this.#arbiters()
-    const to = arbiters[this.#arbiter % Math.max(1, arbiters.length)]
-    if (to === undefined) return
-    this.#reportedMs.set(slot, nowMs)
-    const sequence = this.#ports.nextSequence()
-    const header = { bootId: env.bootId, sequence, deadlineMs: reportMs }
-    const sent = env.send(to, packet('MOVE_REPORT', { slot, epoch: move, outcome }, header))
-    if (sent) this.#reports.set(sequence, slot)
-    else this.#arbiter++
-    if (this.#reports.size > 1_024) this.#reports.clear()
-  }
-
-  #reportRefused(slot: number, { payload }: Packet<'ERROR'>): void {
-    const code = errorCodeOf(payload.code)
-    if (code !== 'NOT_LEADER' && code !== 'NO_LEADER') return
-    const at = this.#arbiters().indexOf(arbiterEndpoint(payload.hint?.replicaId ?? 0))
-    this.#arbiter = at < 0 ? this.#arbiter + 1 : at
-    if (at < 0) return
-    this.#reportedMs.delete(slot)
-    this.#due = true
-  }
-
-  #pullTable(): void {
-    const { env } = this.#ports.parts
-    const nowMs = env.nowMs()
-    if (nowMs - this.#pulledMs < tablePullMs) return
-    this.#pulledMs = nowMs
-    const arbiters = this.#arbiters()
-    const to = arbiters[this.#arbiter++ % Math.max(1, arbiters.length)]
-    if (to !== undefined) env.send(to, packet('TABLE_PULL', {}))
   }
 }
